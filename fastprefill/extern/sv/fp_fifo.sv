@@ -1,0 +1,81 @@
+// First-word-fall-through FIFO whose producer counts credits: there is no full or ready towards it.
+//
+// The producer starts with DEPTH credits, spends one per put and gets one back with each pulse of `credit`,
+// which comes from a register in the cycle after a token was taken (valid && ready). `valid` and `data` never
+// depend on `ready`, `put` or `put_data` in the same cycle.
+//
+//   DEPTH 1          a register
+//   DEPTH 2..512     LUTRAM; a token is valid in the cycle after its put
+//   DEPTH above      block RAM, whose output register is the prefetched word; valid two cycles after the put
+module fp_fifo #(
+    parameter int WIDTH = 8,
+    parameter int DEPTH = 2
+) (
+    input  wire             clk,
+    input  wire             rst,
+    input  wire             put,
+    input  wire [WIDTH-1:0] put_data,
+    output logic            credit,
+    output logic            valid,
+    output wire [WIDTH-1:0] data,
+    input  wire             ready
+);
+  localparam int AW = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int CW = $clog2(DEPTH + 1);
+  localparam int LAST_WORD = DEPTH - 1;
+
+  wire take = valid && ready;
+
+  always_ff @(posedge clk) credit <= take && !rst;
+
+  generate
+    if (DEPTH == 1) begin : g_register
+      logic [WIDTH-1:0] word;
+      always_ff @(posedge clk) begin
+        if (put) word <= put_data;
+        valid <= !rst && (put || (valid && !ready));
+      end
+      assign data = word;
+    end else begin : g_memory
+      localparam bit PREFETCH = DEPTH > 512;
+      localparam logic [AW-1:0] LAST = LAST_WORD[AW-1:0];
+      localparam logic [CW-1:0] ONE = 1;
+
+      logic [AW-1:0] write_at, read_at;
+      logic [CW-1:0] held;
+      wire [AW-1:0] write_next = write_at == LAST ? '0 : write_at + 1'b1;
+      wire [AW-1:0] read_next = read_at == LAST ? '0 : read_at + 1'b1;
+      // Words in memory that stay after this cycle's take; a word put in this cycle is not among them.
+      wire [CW-1:0] stay = take ? held - ONE : held;
+
+      always_ff @(posedge clk) begin
+        if (rst) begin
+          write_at <= '0;
+          read_at <= '0;
+          held <= '0;
+          valid <= 1'b0;
+        end else begin
+          if (put) write_at <= write_next;
+          if (take) read_at <= read_next;
+          held <= put ? stay + ONE : stay;
+          valid <= stay != '0 || (put && !PREFETCH);
+        end
+      end
+
+      if (PREFETCH) begin : g_block
+        fp_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH), .STYLE("block")) ram (
+            .clk(clk), .we(put), .waddr(write_at), .wdata(put_data),
+            .raddr(take ? read_next : read_at), .rdata(data));
+      end else begin : g_distributed
+        fp_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH), .STYLE("distributed")) ram (
+            .clk(clk), .we(put), .waddr(write_at), .wdata(put_data), .raddr(read_at), .rdata(data));
+      end
+
+`ifdef FP_CHECKS
+      localparam logic [CW-1:0] FULL = DEPTH[CW-1:0];
+      always_ff @(posedge clk)
+        if (!rst && put && held == FULL) $error("fp_fifo %m: put without a credit");
+`endif
+    end
+  endgenerate
+endmodule
