@@ -1,0 +1,164 @@
+"""Boards as data: part, clock, resources of each super logic region, memories, tool versions, delays."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastprefill.errors import FastprefillError
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Counts of primitives: CLB LUTs, flip-flops, DSP48E2, 36 Kb block RAMs, UltraRAMs."""
+
+    lut: int = 0
+    ff: int = 0
+    dsp: int = 0
+    bram36: int = 0
+    uram: int = 0
+
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(*(a + b for a, b in zip(self.as_dict().values(), other.as_dict().values(), strict=True)))
+
+    def as_dict(self) -> dict[str, int]:
+        """By name, in the order lut, ff, dsp, bram36, uram."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory beside the FPGA: capacity, AXI ports of `port_bits` each, peak bandwidth of all together."""
+
+    name: str
+    bytes: int
+    ports: int
+    port_bits: int
+    gigabytes_per_second: float
+
+
+@dataclass(frozen=True)
+class Delays:
+    """The scheduler's model of operator delays, in nanoseconds; see the comments in the board files."""
+
+    lut: float
+    carry_per_bit: float
+    dsp: float
+    bram: float
+    ff_setup: float
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board, as its TOML file describes it.
+
+    Attributes:
+        name: what the user writes, such as ``kv260``.
+        title: maker and model.
+        part: the vendor's part name, package and speed grade included.
+        speed_grade: such as ``-2L``.
+        clock_mhz: clock of the design, in MHz.
+        slrs: what each super logic region offers a design, from SLR 0.
+        memories: off-chip (or in-package) memories.
+        tool_versions: vendor tool -> version that the generated scripts are written for.
+        delays: for scheduling.
+        status: what has been shown on this board.
+        platform: Vitis platform, or empty.
+    """
+
+    name: str
+    title: str
+    part: str
+    speed_grade: str
+    clock_mhz: float
+    slrs: tuple[Resources, ...]
+    memories: tuple[Memory, ...]
+    tool_versions: Mapping[str, str]
+    delays: Delays
+    status: str
+    platform: str = ""
+
+    @property
+    def resources(self) -> Resources:
+        """All regions together."""
+        return sum(self.slrs, Resources())
+
+    @property
+    def clock_ns(self) -> float:
+        """Clock period in nanoseconds."""
+        return 1000.0 / self.clock_mhz
+
+
+def names() -> tuple[str, ...]:
+    """The boards that come with the package."""
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
+
+
+@cache
+def load(name: str) -> Board:
+    """The board `name`; a name that ends in ``.toml`` is the path of a file of your own.
+
+    Raises:
+        FastprefillError: unknown board, or a file that does not describe one.
+    """
+    if name.endswith(".toml"):
+        return _read(Path(name))
+    if name not in names():
+        raise FastprefillError(
+            f"unknown board '{name}'; known boards: {', '.join(names())}, or the path of a .toml file"
+        )
+    return _read(_FOLDER / f"{name}.toml")
+
+
+def _read(path: Path) -> Board:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FastprefillError(f"there is no board file '{path}'") from None
+    except OSError as error:
+        raise FastprefillError(f"the board file '{path}' cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FastprefillError(f"the board file '{path}' is not TOML: {error}") from None
+    try:
+        return Board(
+            name=str(data["name"]),
+            title=str(data["title"]),
+            part=str(data["part"]),
+            speed_grade=str(data["speed_grade"]),
+            clock_mhz=_positive(data, "clock_mhz"),
+            slrs=tuple(_resources(slr) for slr in data["slr"]),
+            memories=tuple(_build(Memory, entry) for entry in data.get("memory", [])),
+            tool_versions={str(k): str(v) for k, v in data.get("tool_versions", {}).items()},
+            delays=Delays(**{f.name: _positive(data["delays"], f.name) for f in fields(Delays)}),
+            status=str(data.get("status", "")),
+            platform=str(data.get("platform", "")),
+        )
+    except KeyError as error:
+        raise FastprefillError(f"the board file '{path}' has no {error}; compare with kv260.toml") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FastprefillError(f"the board file '{path}' is wrong: {error}") from None
+
+
+def _resources(entry: Mapping[str, Any]) -> Resources:
+    counts = {f.name: entry[f.name] for f in fields(Resources)}
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 0:
+            raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 0")
+    return Resources(**counts)
+
+
+def _positive(entry: Mapping[str, Any], name: str) -> float:
+    value = entry[name]
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        raise ValueError(f"{name} is {value!r}; it must be a number above 0")
+    return float(value)
+
+
+def _build(kind: type[Memory], entry: Mapping[str, Any]) -> Memory:
+    return kind(**{f.name: entry[f.name] for f in fields(kind)})

@@ -1,0 +1,70 @@
+"""A prompt -> token ids. Byte vocabularies need no tokeniser; for others give the ids."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprefill.errors import FastprefillError
+from fastprefill.models.config import ModelConfig
+
+_TOKENISERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+
+
+def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = None) -> NDArray[np.int64]:
+    """Token ids, int64 [tokens], of a prompt file.
+
+    A ``.json`` file is a list of token ids, taken as it is. Any other file is text whose bytes are the
+    token ids, after the model's start token: right for a model with a byte vocabulary.
+
+    Args:
+        config: gives the vocabulary and the start token.
+        model_folder: a tokeniser here means that bytes are not the model's tokens.
+        prompt: defaults to ``prompt.txt`` in the model's folder.
+
+    Raises:
+        FastprefillError: no such file, an empty one, ids outside the vocabulary, more tokens than the
+            context, or text for a model that needs a tokeniser.
+    """
+    path = prompt or model_folder / "prompt.txt"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FastprefillError(f"there is no prompt '{path}'; give a text file with --prompt") from None
+    except OSError as error:
+        raise FastprefillError(f"the prompt '{path}' cannot be read: {error.strerror}") from None
+    ids = _listed(path, content) if path.suffix == ".json" else _bytes(config, model_folder, path, content)
+    if not ids:
+        raise FastprefillError(f"the prompt '{path}' is empty")
+    if not all(0 <= token < config.vocabulary for token in ids):
+        bad = next(token for token in ids if not 0 <= token < config.vocabulary)
+        raise FastprefillError(f"the prompt '{path}' holds token {bad}; the vocabulary has {config.vocabulary} ids")
+    if len(ids) > config.context:
+        raise FastprefillError(
+            f"the prompt '{path}' has {len(ids)} tokens; the model's context is {config.context}"
+        )
+    return np.array(ids, dtype=np.int64)
+
+
+def _bytes(config: ModelConfig, model_folder: Path, path: Path, content: bytes) -> list[int]:
+    found = [name for name in _TOKENISERS if (model_folder / name).exists()]
+    if found:
+        raise FastprefillError(
+            f"the model in '{model_folder}' has a tokeniser ({found[0]}), which cannot be run here; "
+            f"give token ids as a JSON list with --prompt ids.json instead of '{path}'"
+        )
+    start = [] if config.bos_token is None else [config.bos_token]
+    return start + list(content)
+
+
+def _listed(path: Path, content: bytes) -> list[int]:
+    try:
+        ids = json.loads(content)
+    except ValueError:
+        raise FastprefillError(f"the prompt '{path}' is not JSON; a list of token ids is needed") from None
+    if not isinstance(ids, list) or not all(isinstance(n, int) and not isinstance(n, bool) for n in ids):
+        raise FastprefillError(f"the prompt '{path}' must be a JSON list of token ids")
+    return ids
