@@ -1,0 +1,61 @@
+# Everything runs in .venv, which the first target that needs it sets up. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+JOBS ?= 2
+BOARD ?= kv260
+MODEL ?= examples/tiny-llama
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+QUICK := not long and not mutants and not formal
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test test-long check bench snapshots mutants formal docs bitstream clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## generate a matrix unit from a real checkpoint (MODEL, BOARD) and verify it at every level
+	$(BIN)/fastprefill generate --model $(MODEL) --board $(BOARD) --out build/tiny
+	$(BIN)/fastprefill verify build/tiny
+
+test: check ## linter, types and quick tests (JOBS=2 processes); ends with the tiers that ran
+	$(PYTEST) -n $(JOBS) -m "$(QUICK)"
+
+test-long: $(STAMP) ## full-size RTL, mutants and proofs; writes results/test-long.json
+	$(PYTEST) -n $(JOBS) -m "long or mutants or formal" --write-results results/test-long.json
+
+check: $(STAMP) ## linter and strict types only
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP) ## generation time and memory, interpreter and simulation speed, as JSON
+	$(BIN)/python -m benchmarks
+
+snapshots: $(STAMP) ## rewrite the expected texts in tests/snapshots (look at the diff before you commit it)
+	$(PYTEST) -n $(JOBS) -m "$(QUICK)" -k snapshot --update-snapshots
+
+mutants: $(STAMP) ## break the generated hardware on purpose; every break must be caught
+	$(PYTEST) -n $(JOBS) -m mutants
+
+formal: $(STAMP) ## prove the FIFO, credit and relay parts by induction
+	$(PYTEST) -n $(JOBS) -m formal
+
+docs: $(STAMP) ## check the links in the documentation and the commands it shows
+	$(BIN)/python docs/check.py README.md CHANGELOG.md THIRD_PARTY.md docs
+
+bitstream: $(STAMP) ## build the bitstream of BOARD where the vendor tools are installed
+	@if [ -f bitstreams/$(BOARD)/Makefile ]; then $(MAKE) -C bitstreams/$(BOARD); else \
+	  echo "bitstream: NOT built: bitstreams/$(BOARD) has no build yet; see bitstreams/README.md" >&2; exit 1; fi
+
+clean: ## remove build outputs and caches (keeps .venv)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt .ci/venv
+	.ci/venv $(PYTHON) $(VENV)
+	touch $@

@@ -1,0 +1,116 @@
+"""What all tests share: snapshots, the tier line at the end, and the record of long runs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastprefill.tools import TOOLS, tiers
+
+ROOT = Path(__file__).resolve().parent.parent
+LONG_RESULTS = ROOT / "results" / "test-long.json"
+
+_reports: dict[str, dict[str, Any]] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-snapshots", action="store_true", help="rewrite tests/snapshots")
+    parser.addoption("--write-results", metavar="FILE", help="write outcomes and the commit as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _is_worker(config):
+        return
+    handle, log = tempfile.mkstemp(prefix="fastprefill-tiers-")
+    os.close(handle)
+    os.environ["FASTPREFILL_TIERS"] = log
+    config.add_cleanup(lambda: Path(log).unlink(missing_ok=True))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    record = _reports.setdefault(report.nodeid, {"outcome": "passed", "seconds": 0.0})
+    record["seconds"] = round(record["seconds"] + report.duration, 2)
+    if report.outcome != "passed":
+        record["outcome"] = report.outcome
+        if report.skipped and isinstance(report.longrepr, tuple):
+            record["reason"] = report.longrepr[2]
+    if report.when == "call" and report.user_properties:
+        record["measured"] = dict(report.user_properties)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if _is_worker(config):
+        return
+    if target := config.getoption("--write-results"):
+        _write_results(Path(target))
+    if any(record["outcome"] == "passed" for record in _reports.values()):
+        tiers.note("python")
+    terminalreporter.write_line("")
+    terminalreporter.write_line(tiers.long_line(LONG_RESULTS))
+    terminalreporter.write_line(tiers.line(tiers.ran()))
+
+
+@pytest.fixture
+def snapshot(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """``snapshot(text, name)``: `text` must equal ``tests/snapshots/<name>``; ``make snapshots`` rewrites it."""
+
+    def check(text: str, name: str) -> None:
+        file = ROOT / "tests" / "snapshots" / name
+        if request.config.getoption("--update-snapshots"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            return
+        assert file.is_file(), f"no snapshot {file}; run make snapshots and look at the new file"
+        expected = file.read_text()
+        if text != expected:
+            diff = difflib.unified_diff(expected.splitlines(), text.splitlines(), name, "now", lineterm="")
+            pytest.fail("differs from the snapshot (make snapshots rewrites it):\n" + "\n".join(diff))
+
+    return check
+
+
+@pytest.fixture
+def tool(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """``tool("verilator")``: path of a tool; skips the test, loudly, where it is missing."""
+
+    def need(name: str) -> Path:
+        found = TOOLS[name].find()
+        if found is None:
+            pytest.skip(f"{name} is not installed: {TOOLS[name].install}")
+        return found
+
+    return need
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _write_results(target: Path) -> None:
+    """Outcomes, measurements and tool versions, with the commit that was tested."""
+    result = {
+        "commit": _git("rev-parse", "HEAD"),
+        "clean": not _git("status", "--porcelain", "--untracked-files=no"),
+        "python": platform.python_version(),
+        "tools": {name: found.version() for name, found in TOOLS.items() if found.find()},
+        "tiers": sorted(tiers.ran()),
+        "counts": dict(Counter(record["outcome"] for record in _reports.values())),
+        "tests": dict(sorted(_reports.items())),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
