@@ -15,12 +15,13 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 
 from fastprefill.ir.dialect import FP
+from fastprefill.ir.pipe import PIPE
 
 
 def context() -> Context:
     """An xDSL context with the dialects that modules of this project use."""
     ctx = Context()
-    for dialect in (Builtin, Func, Scf, Affine, MemRef, Arith, FP):
+    for dialect in (Builtin, Func, Scf, Affine, MemRef, Arith, FP, PIPE):
         ctx.load_dialect(dialect)
     return ctx
 

@@ -1,0 +1,138 @@
+"""The ``pipe`` dialect: a process after ``flatten``, as a tree of loops around straight-line pipeline bodies.
+
+Normative description: ``docs/ir.md``, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects.builtin import I1, IndexType, IntegerType, MemRefType, StringAttr, i1
+from xdsl.ir import Block, Dialect, Region, SSAValue
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    IRDLOperation,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
+from xdsl.traits import NoTerminator, Pure
+
+from fastprefill.ir.dialect import BlocksType
+
+
+@irdl_op_definition
+class BodyOp(IRDLOperation):
+    """Straight-line, predicated ops that issue together: one iteration of a pipeline."""
+
+    name = "pipe.body"
+    body_name = prop_def(StringAttr)
+    body = region_def("single_block")
+    traits = traits_def(NoTerminator())
+    assembly_format = "$body_name $body attr-dict"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(properties={"body_name": StringAttr(name)}, regions=[Region(Block())])
+
+
+@irdl_op_definition
+class RepeatOp(IRDLOperation):
+    """Bodies and loops repeated until ``pipe.exit_unless`` in the first body is false (a ``while``)."""
+
+    name = "pipe.repeat"
+    body = region_def("single_block")
+    traits = traits_def(NoTerminator())
+    assembly_format = "$body attr-dict"
+
+    def __init__(self) -> None:
+        super().__init__(regions=[Region(Block())])
+
+
+class _Position(IRDLOperation):
+    """A fact about the present iteration of the loop whose variable is the operand."""
+
+    loop = operand_def(IndexType)
+    result = result_def(I1)
+    traits = traits_def(Pure())
+    assembly_format = "$loop attr-dict"
+
+    def __init__(self, loop: SSAValue) -> None:
+        super().__init__(operands=[loop], result_types=[i1])
+
+
+@irdl_op_definition
+class FirstOp(_Position):
+    """The first iteration of the loop (also of a loop without iterations, which issues once, not live)."""
+
+    name = "pipe.first"
+
+
+@irdl_op_definition
+class LastOp(_Position):
+    """The last iteration of the loop."""
+
+    name = "pipe.last"
+
+
+@irdl_op_definition
+class LiveOp(_Position):
+    """The loop variable is inside the loop's bounds."""
+
+    name = "pipe.live"
+
+
+@irdl_op_definition
+class StoreOp(IRDLOperation):
+    """Store where the predicate is true."""
+
+    name = "pipe.store"
+    value = operand_def(IntegerType)
+    memref = operand_def(MemRefType)
+    indices = var_operand_def(IndexType)
+    predicate = opt_operand_def(I1)
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
+    assembly_format = (
+        "$value `,` $memref `[` $indices `]` (`if` $predicate^)? attr-dict `:` type($value) `,` type($memref)"
+    )
+
+    def __init__(
+        self, value: SSAValue, memref: SSAValue, indices: Sequence[SSAValue], predicate: SSAValue | None = None
+    ) -> None:
+        super().__init__(operands=[value, memref, list(indices), [predicate] if predicate else []])
+
+
+@irdl_op_definition
+class ExitUnlessOp(IRDLOperation):
+    """Leave the enclosing ``pipe.repeat`` when the condition is false."""
+
+    name = "pipe.exit_unless"
+    condition = operand_def(I1)
+    assembly_format = "$condition attr-dict"
+
+    def __init__(self, condition: SSAValue) -> None:
+        super().__init__(operands=[condition])
+
+
+@irdl_op_definition
+class WindowOp(IRDLOperation):
+    """The buffer of a block stream that this process holds at the moment; one per process, stream and mode."""
+
+    name = "pipe.window"
+    mode = prop_def(StringAttr)
+    stream = operand_def(BlocksType)
+    window = result_def(MemRefType)
+    assembly_format = "$mode $stream attr-dict `:` type($stream) `->` type($window)"
+
+    def __init__(self, stream: SSAValue, mode: str) -> None:
+        assert isinstance(stream.type, BlocksType)
+        super().__init__(
+            operands=[stream], result_types=[stream.type.block_type], properties={"mode": StringAttr(mode)}
+        )
+
+
+PIPE = Dialect("pipe", [WindowOp, BodyOp, RepeatOp, FirstOp, LastOp, LiveOp, StoreOp, ExitUnlessOp], [])

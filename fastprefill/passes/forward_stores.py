@@ -1,0 +1,162 @@
+"""forward-stores: inside a body a load sees the stores before it; what is left is one load and one store each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xdsl.context import Context
+from xdsl.dialects import arith, memref, scf
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from fastprefill.ir.pipe import BodyOp, StoreOp
+from fastprefill.ir.query import constant, is_scalar_argument, processes, strip_casts
+
+_Key = tuple[SSAValue, tuple[object, ...]]
+
+
+@dataclass(frozen=True)
+class ForwardStores(ModulePass):
+    """Forward stored values to later loads of the same element in the same body, and join stores."""
+
+    name = "forward-stores"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for func in processes(op):
+            for body in [inner for inner in func.walk() if isinstance(inner, BodyOp)]:
+                _forward(body.body.block, {})
+                _join(body.body.block)
+
+
+@dataclass
+class _Element:
+    """What is known of an element: its value, once somebody asks, and the stores since then."""
+
+    value: SSAValue | None = None
+    stores: list[StoreOp] = field(default_factory=list)
+
+
+def _element(array: SSAValue, indices: tuple[SSAValue, ...]) -> _Key:
+    parts = tuple(n if (n := constant(i)) is not None else strip_casts(i) for i in indices)
+    return array, parts
+
+
+def _distinct(one: _Key, other: _Key) -> bool:
+    """Provably different elements of one array."""
+    return any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(one[1], other[1], strict=True))
+
+
+def _forward(block: Block, known: dict[_Key, _Element]) -> None:
+    for op in list(block.ops):
+        if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref):
+            key = _element(op.memref, tuple(op.indices))
+            element = known.setdefault(key, _Element())
+            value = _value(element, op)
+            if value is not None and value is not op.res:
+                if value.name_hint is None:
+                    value.name_hint = op.res.name_hint
+                op.res.replace_all_uses_with(value)
+                op.detach()
+                op.erase()
+            else:
+                element.value, element.stores = op.res, []
+        elif isinstance(op, StoreOp):
+            key = _element(op.memref, tuple(op.indices))
+            for other in [k for k in known if k[0] is op.memref and k != key and not _distinct(k, key)]:
+                del known[other]
+            element = known.setdefault(key, _Element())
+            if op.predicate is None:
+                element.value, element.stores = op.value, []
+            else:
+                element.stores.append(op)
+        elif isinstance(op, scf.ForOp):
+            written = {inner.memref for inner in op.walk() if isinstance(inner, StoreOp)}
+            inside = {k: e for k, e in known.items() if k[0] not in written}
+            _materialise(inside, op)
+            _forward(op.body.block, inside)
+            for key in [k for k in known if k[0] in written]:
+                del known[key]
+
+
+def _materialise(known: dict[_Key, _Element], before: scf.ForOp) -> None:
+    """Values that a lane loop asks for are computed once, in front of it."""
+    asked = {
+        _element(op.memref, tuple(op.indices))
+        for op in before.walk()
+        if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref)
+    }
+    for key in [k for k in known if k not in asked]:
+        del known[key]
+    for key, element in known.items():
+        value = _value(element, before)
+        if value is not None:
+            element.value, element.stores = value, []
+        del key
+
+
+def _value(element: _Element, at: Operation) -> SSAValue | None:
+    """The element's value in front of `at`, or None when it must be loaded there."""
+    if not element.stores:
+        return element.value
+    block = at.parent_block()
+    assert block is not None
+    value = element.value
+    first = element.stores[0]
+    if value is None:  # what the element held before the first store of this body
+        load = memref.LoadOp.get(first.memref, list(first.indices))
+        load.attributes.update({k: v for k, v in first.attributes.items() if k == "src"})
+        home = first.parent_block()
+        assert home is not None
+        home.insert_op_before(load, first)
+        value = load.res
+    for store in element.stores:
+        assert store.predicate is not None
+        choice = arith.SelectOp(store.predicate, store.value, value)
+        choice.result.name_hint = store.value.name_hint
+        block.insert_op_before(choice, at)
+        value = choice.result
+    element.value, element.stores = value, []
+    return value
+
+
+def _join(block: Block) -> None:
+    """Stores to one element become one store, where nothing between them reads or may write the element."""
+    pending: dict[_Key, StoreOp] = {}
+    for op in list(block.ops):
+        if isinstance(op, scf.ForOp):
+            _join(op.body.block)
+        if isinstance(op, StoreOp):
+            key = _element(op.memref, tuple(op.indices))
+            for other in [k for k in pending if k[0] is op.memref and k != key and not _distinct(k, key)]:
+                del pending[other]
+            earlier = pending.get(key)
+            if earlier is not None:
+                op = _join_two(earlier, op, block)
+            pending[key] = op
+        else:
+            touched = {o.memref for o in op.walk() if isinstance(o, memref.LoadOp | StoreOp)}
+            for key in [k for k in pending if k[0] in touched]:
+                del pending[key]
+
+
+def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
+    value, predicate = later.value, later.predicate
+    if predicate is not None:
+        choice = arith.SelectOp(predicate, later.value, earlier.value)
+        choice.result.name_hint = later.value.name_hint
+        block.insert_op_before(choice, later)
+        value = choice.result
+        if earlier.predicate is None:
+            predicate = None
+        elif earlier.predicate is not predicate:
+            either = arith.OrIOp(earlier.predicate, predicate)
+            block.insert_op_before(either, later)
+            predicate = either.result
+    joined = StoreOp(value, later.memref, list(later.indices), predicate)
+    joined.attributes.update(later.attributes)
+    block.insert_op_before(joined, later)
+    for gone in (earlier, later):
+        gone.detach()
+        gone.erase()
+    return joined

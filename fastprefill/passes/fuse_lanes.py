@@ -1,0 +1,153 @@
+"""fuse-lanes: join unrolled loops over the same lanes in a body, so that a lane is one processing element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import memref, scf
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from fastprefill.ir.pipe import BodyOp, StoreOp
+from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, processes, strip_casts, text
+
+
+@dataclass(frozen=True)
+class FuseLanes(ModulePass):
+    """Make lane nests perfect, then move each into the next one over the same lanes where nothing forbids it."""
+
+    name = "fuse-lanes"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for func in processes(op):
+            for body in [inner for inner in func.walk() if isinstance(inner, BodyOp)]:
+                for loop in list(body.body.block.ops):
+                    if isinstance(loop, scf.ForOp):
+                        _make_perfect(loop)
+                _fuse(body.body.block)
+
+
+def nest(loop: scf.ForOp) -> list[scf.ForOp]:
+    """The loops of a perfect lane nest, outermost first."""
+    loops = [loop]
+    while True:
+        first = loops[-1].body.block.first_op
+        if not (isinstance(first, scf.ForOp) and is_lane_loop(first)):
+            return loops
+        loops.append(first)
+
+
+def _make_perfect(loop: scf.ForOp) -> None:
+    """Move pure ops beside an inner lane loop into it, when it is the only inner loop."""
+    block = loop.body.block
+    inner = [op for op in block.ops if isinstance(op, scf.ForOp)]
+    if len(inner) != 1:
+        return
+    target = inner[0]
+    for operand in target.operands:  # constants of the bounds move out
+        owner = operand.owner
+        if isinstance(owner, Operation) and owner.parent_block() is block:
+            owner.detach()
+            outer = loop.parent_block()
+            assert outer is not None
+            outer.insert_op_before(owner, loop)
+    others = [op for op in block.ops if op is not target and not isinstance(op, scf.YieldOp)]
+    before = list(block.ops)
+    position = before.index(target)
+    pure = (*PURE_ARITH, memref.LoadOp)
+    if all(isinstance(op, pure) and before.index(op) < position for op in others):
+        anchor = target.body.block.first_op
+        assert anchor is not None
+        for op in others:
+            op.detach()
+            target.body.block.insert_op_before(op, anchor)
+    _make_perfect(target)
+
+
+def _fuse(block: Block) -> None:
+    loops = [op for op in block.ops if isinstance(op, scf.ForOp)]
+    for first, second in zip(loops, loops[1:], strict=False):
+        if _bounds(first) == _bounds(second) and _may_sink(first, second, block) and _elementwise(first, second):
+            _merge(first, second)
+
+
+def _bounds(loop: scf.ForOp) -> list[tuple[int | None, ...]]:
+    return [tuple(constant(v) for v in level.operands) for level in nest(loop)]
+
+
+def _touched(op: Operation) -> tuple[set[SSAValue], set[SSAValue]]:
+    """Arrays read and written by an op and what is inside it."""
+    read = {o.memref for o in op.walk() if isinstance(o, memref.LoadOp)}
+    written = {o.memref for o in op.walk() if isinstance(o, StoreOp)}
+    return read, written
+
+
+def _may_sink(first: scf.ForOp, second: scf.ForOp, block: Block) -> bool:
+    """Whether `first` may run as late as `second`: nothing in between touches what it writes or writes what it reads."""
+    read, written = _touched(first)
+    between = False
+    for op in block.ops:
+        if op is first:
+            between = True
+        elif op is second:
+            return True
+        elif between:
+            op_read, op_written = _touched(op)
+            if (op_read | op_written) & written or op_written & read:
+                return False
+    return False
+
+
+def _elementwise(first: scf.ForOp, second: scf.ForOp) -> bool:
+    """Whether every array that both touch, and one writes, is used by each lane at the lane's own element."""
+    first_loops, second_loops = nest(first), nest(second)
+    variables = {
+        loop.body.block.args[0]: number
+        for loops in (first_loops, second_loops)
+        for number, loop in enumerate(loops)
+    }
+    indices: dict[SSAValue, set[tuple[object, ...]]] = {}
+    owners: dict[SSAValue, set[int]] = {}
+    written: set[SSAValue] = set()
+    for which, loop in enumerate((first, second)):
+        for op in loop.walk():
+            if isinstance(op, memref.LoadOp | StoreOp):
+                key = tuple(variables.get(strip_casts(i), constant(i) if constant(i) is not None else i) for i in op.indices)
+                tagged = tuple(
+                    ("lane", variables[strip_casts(i)]) if strip_casts(i) in variables else part
+                    for i, part in zip(op.indices, key, strict=True)
+                )
+                indices.setdefault(op.memref, set()).add(tagged)
+                owners.setdefault(op.memref, set()).add(which)
+                if isinstance(op, StoreOp):
+                    written.add(op.memref)
+    depth = len(first_loops)
+    for array in written:
+        if owners[array] != {0, 1}:
+            continue
+        if len(indices[array]) != 1:
+            return False
+        (only,) = indices[array]
+        if not all(("lane", number) in only for number in range(depth)):
+            return False
+    return True
+
+
+def _merge(first: scf.ForOp, second: scf.ForOp) -> None:
+    """Put the ops of `first` in front of those of `second`."""
+    mine, theirs = nest(first), nest(second)
+    for old, new in zip(mine, theirs, strict=True):
+        old.body.block.args[0].replace_all_uses_with(new.body.block.args[0])
+    source, target = mine[-1].body.block, theirs[-1].body.block
+    anchor = target.first_op
+    assert anchor is not None
+    for op in list(source.ops):
+        if not isinstance(op, scf.YieldOp):
+            op.detach()
+            target.insert_op_before(op, anchor)
+    if not text(second, "src") and "src" in first.attributes:
+        second.attributes["src"] = first.attributes["src"]
+    first.detach()
+    first.erase()

@@ -1,0 +1,190 @@
+"""simplify: fold constants, share equal expressions, drop what nobody uses, inside pipeline bodies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import arith, memref
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from fastprefill.ir.pipe import FirstOp, LastOp, LiveOp, StoreOp
+from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, is_scalar_argument, processes, width
+
+_SHARED = (*PURE_ARITH, FirstOp, LastOp, LiveOp)
+
+
+@dataclass(frozen=True)
+class Simplify(ModulePass):
+    """Constant folding, common subexpressions and dead code; loads of run-time scalars are shared too."""
+
+    name = "simplify"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for func in processes(op):
+            _share(func.body.block, {})
+            drop_dead(func.body.block)
+            _drop_unread_arrays(func.body.block)
+            drop_dead(func.body.block)
+
+
+_Key = tuple[object, ...]
+
+
+def _share(block: Block, outer: dict[_Key, Operation]) -> None:
+    known = dict(outer)
+    for op in list(block.ops):
+        for region in op.regions:
+            for inner in region.blocks:
+                _share(inner, known)
+        if not isinstance(op, _SHARED) and not (isinstance(op, memref.LoadOp) and is_scalar_argument(op.memref)):
+            continue
+        folded = _fold(op)
+        if folded is not None:
+            if isinstance(folded, Operation):
+                block.insert_op_before(folded, op)
+                folded = _known_or_new(folded, known)
+            _keep_name(op.results[0], folded)
+            op.results[0].replace_all_uses_with(folded)
+            op.detach()
+            op.erase()
+            continue
+        key = _key(op)
+        if key in known:
+            _keep_name(op.results[0], known[key].results[0])
+            op.results[0].replace_all_uses_with(known[key].results[0])
+            op.detach()
+            op.erase()
+        else:
+            known[key] = op
+
+
+def _keep_name(old: SSAValue, new: SSAValue) -> None:
+    if new.name_hint is None:
+        new.name_hint = old.name_hint
+
+
+def _known_or_new(op: Operation, known: dict[_Key, Operation]) -> SSAValue:
+    key = _key(op)
+    if key in known:
+        op.detach()
+        op.erase()
+        return known[key].results[0]
+    known[key] = op
+    return op.results[0]
+
+
+def _key(op: Operation) -> _Key:
+    attributes = tuple(sorted((k, v) for k, v in op.attributes.items() if k != "src"))
+    return (
+        op.name,
+        tuple(op.operands),
+        tuple(sorted(op.properties.items(), key=lambda item: item[0])),
+        attributes,
+        tuple(r.type for r in op.results),
+    )
+
+
+def _fold(op: Operation) -> SSAValue | Operation | None:
+    """A simpler value for an op, or None. Only what unrolling and predication leave behind."""
+    if isinstance(op, arith.ConstantOp):
+        return None
+    if isinstance(op, arith.AndIOp):
+        for one, other in ((op.lhs, op.rhs), (op.rhs, op.lhs)):
+            bits = constant(one)
+            if one is other or bits == -1 or (width(one) == 1 and bits == 1):
+                return other
+            if bits == 0:
+                return one
+    if isinstance(op, arith.OrIOp):
+        for one, other in ((op.lhs, op.rhs), (op.rhs, op.lhs)):
+            if one is other or constant(one) == 0:
+                return other
+            if width(one) == 1 and constant(one) in (1, -1):
+                return one
+    if isinstance(op, arith.SelectOp):
+        if op.lhs is op.rhs:
+            return op.lhs
+        condition = constant(op.cond)
+        if condition is not None:
+            return op.lhs if condition else op.rhs
+    if isinstance(op, arith.IndexCastOp) and isinstance(inner := op.input.owner, arith.IndexCastOp):
+        if width(inner.input) == width(op.input) == width(op.result) and inner.input.type == op.result.type:
+            return inner.input
+    numbers = [constant(operand) for operand in op.operands] if len(op.operands) <= 2 else [None]
+    if not op.operands or any(n is None for n in numbers):
+        return None
+    value = _evaluate(op, [n for n in numbers if n is not None])
+    if value is None:
+        return None
+    kind = op.results[0].type
+    bits = width(kind)
+    value &= (1 << bits) - 1
+    if bits > 1 and value >> (bits - 1):
+        value -= 1 << bits
+    return arith.ConstantOp(IntegerAttr(value, kind))  # type: ignore[arg-type]
+
+
+def _evaluate(op: Operation, numbers: list[int]) -> int | None:
+    match op:
+        case arith.AddiOp():
+            return numbers[0] + numbers[1]
+        case arith.SubiOp():
+            return numbers[0] - numbers[1]
+        case arith.MuliOp():
+            return numbers[0] * numbers[1]
+        case arith.AndIOp():
+            return numbers[0] & numbers[1]
+        case arith.OrIOp():
+            return numbers[0] | numbers[1]
+        case arith.XOrIOp():
+            return numbers[0] ^ numbers[1]
+        case arith.IndexCastOp() | arith.ExtSIOp() | arith.TruncIOp():
+            return numbers[0]
+        case arith.ExtUIOp():
+            return numbers[0] & ((1 << width(op.input)) - 1)
+        case arith.CmpiOp():
+            return _compare(op, numbers)
+    return None
+
+
+def _compare(op: arith.CmpiOp, numbers: list[int]) -> int:
+    bits = width(op.lhs)
+    mask = (1 << bits) - 1
+    a, b = (n & mask for n in numbers)
+    predicate = op.predicate.value.data
+    if 2 <= predicate <= 5:  # signed orders
+        half = 1 << (bits - 1)
+        a, b = a ^ half, b ^ half
+        predicate += 4
+    return int([a == b, a != b, None, None, None, None, a < b, a <= b, a > b, a >= b][predicate] or False)
+
+
+def drop_dead(block: Block) -> None:
+    """Remove pure ops, loads and empty lane loops whose results nobody uses."""
+    for op in reversed(list(block.ops)):
+        for region in op.regions:
+            for inner in region.blocks:
+                drop_dead(inner)
+        dead = isinstance(op, (*_SHARED, memref.LoadOp)) and not any(r.uses for r in op.results)
+        empty = is_lane_loop(op) and len(op.regions[0].block.ops) == 1
+        if dead or empty:
+            op.detach()
+            op.erase()
+
+
+def _drop_unread_arrays(block: Block) -> None:
+    """Remove local arrays and variables that are only written."""
+    for op in list(block.ops):
+        if isinstance(op, memref.AllocOp) and all(
+            isinstance(use.operation, StoreOp) and use.operation.memref is op.memref for use in op.memref.uses
+        ):
+            for use in list(op.memref.uses):
+                use.operation.detach()
+                use.operation.erase()
+            op.detach()
+            op.erase()
+
+
