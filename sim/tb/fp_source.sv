@@ -1,0 +1,68 @@
+// Plays the tokens of `<cases>/<index>/<NAME>.hex` (one hexadecimal token a line) into a stream, with random gaps.
+//
+// `stall` is the chance of a gap, in 1/256, each time a token could be offered; when it is not zero there are also
+// bursts of up to 63 idle cycles. An offered token stays until it is taken. While nothing is offered the data are
+// the complement of the next token, so that a unit that looks at them gives wrong results.
+module fp_source #(
+    parameter int WIDTH = 8,
+    parameter int INDEX = 0,
+    parameter NAME = "x"
+) (
+    input  wire             clk,
+    input  wire             rst,
+    input  wire             load,
+    input  wire [31:0]      index,
+    input  wire [31:0]      seed,
+    input  wire [8:0]       stall,
+    output logic            valid,
+    output logic [WIDTH-1:0] data,
+    input  wire             ready,
+    output logic [31:0]     taken,
+    output logic            missing
+);
+  string folder;
+  integer file = 0;
+  logic more = 0;
+  logic [WIDTH-1:0] token;
+  logic [31:0] random = INDEX + 1;
+  logic [5:0] pause = 0;
+
+  wire gap = pause != 0 || {1'b0, random[7:0]} < stall;
+  wire [31:0] shifted = random ^ (random << 13);
+  wire [31:0] mixed = shifted ^ (shifted >> 17);
+
+  initial begin
+    missing = 0;
+    if (!$value$plusargs("cases=%s", folder)) missing = 1;
+  end
+
+  always @(posedge clk) begin
+    random <= mixed ^ (mixed << 5);
+    if (pause != 0) pause <= pause - 1'b1;
+    else if (stall != 0 && random[31:24] == 0) pause <= random[13:8];
+
+    if (rst) begin
+      valid <= 0;
+      more = 0;
+      taken <= 0;
+    end else begin
+      if (load) begin
+        if (file != 0) $fclose(file);
+        file = $fopen($sformatf("%s/%0d/%s.hex", folder, index, NAME), "r");
+        if (file == 0) missing <= 1;
+        more = file != 0 && $fscanf(file, "%h", token) == 1;
+        taken <= 0;
+        valid <= 0;
+        pause <= 0;
+        random <= (seed ^ (32'h9e3779b9 * (INDEX + 1))) | 32'h1;
+      end else begin
+        if (valid && ready) taken <= taken + 1;
+        if (!valid || ready) begin
+          valid <= more && !gap;
+          data <= more && !gap ? token : ~token;
+          if (more && !gap) more = $fscanf(file, "%h", token) == 1;
+        end
+      end
+    end
+  end
+endmodule
