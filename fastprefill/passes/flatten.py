@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from xdsl.context import Context
 from xdsl.dialects import arith, memref, scf
-from xdsl.dialects.builtin import DenseArrayBase, IndexType, IntegerType, MemRefType, ModuleOp, StringAttr, i32
+from xdsl.dialects.builtin import DenseArrayBase, IndexType, IntegerType, MemRefType, ModuleOp, StringAttr, UnitAttr, i32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -52,7 +52,10 @@ class Flatten(ModulePass):
 
 @dataclass(eq=False)
 class _Leaf:
+    """Ops that become one body; `scope` is the loop (or None) whose iteration they belong to."""
+
     ops: list[Operation] = field(default_factory=list)
+    scope: Operation | None = None
 
 
 @dataclass(eq=False)
@@ -79,6 +82,8 @@ class _Process:
         self.merge = merge
         self.values: dict[SSAValue, SSAValue] = {}
         self.declarations: list[Operation] = []
+        self.scope: Operation | None = None
+        self.declared_in: dict[SSAValue, Operation | None] = {}
 
     def run(self) -> None:
         old = self.func.body.block
@@ -87,6 +92,7 @@ class _Process:
         _split_stream_ops(nodes)
         self.cross_bodies(nodes)
         _drop_empty(nodes)
+        self.mark_fresh(nodes)
         self.guard(nodes, [])
         if self.merge:
             self.merge_around_loops(nodes)
@@ -119,7 +125,7 @@ class _Process:
 
     def leaf(self, nodes: list[_Node]) -> _Leaf:
         if not nodes or not isinstance(nodes[-1], _Leaf):
-            nodes.append(_Leaf())
+            nodes.append(_Leaf(scope=self.scope))
         last = nodes[-1]
         assert isinstance(last, _Leaf)
         return last
@@ -128,6 +134,21 @@ class _Process:
         copy = op.clone(self.values)
         self.map_results(op, copy)
         self.declarations.append(copy)
+        self.declared_in[copy.results[0]] = self.scope
+
+    def mark_fresh(self, nodes: list[_Node]) -> None:
+        """Arrays declared and used in one iteration of one body hold nothing at its start."""
+        users: dict[SSAValue, set[_Leaf]] = {}
+        for leaf in _leaves(nodes):
+            for outer in leaf.ops:
+                for op in outer.walk():
+                    if isinstance(op, memref.LoadOp | StoreOp):
+                        users.setdefault(op.memref, set()).add(leaf)
+        for array, leaves in users.items():
+            if len(leaves) == 1 and isinstance(array.owner, memref.AllocOp) and array in self.declared_in:
+                (leaf,) = leaves
+                if leaf.scope is self.declared_in[array]:
+                    array.owner.attributes["fresh"] = UnitAttr()
 
     def map_results(self, old: Operation, new: Operation) -> None:
         for before, after in zip(old.results, new.results, strict=True):
@@ -201,12 +222,15 @@ class _Process:
         new.attributes.update(op.attributes)
         node = _Loop(op, new)
         nodes.append(node)
+        outer, self.scope = self.scope, op
         self.convert(op.body.block, None, node.children)
+        self.scope = outer
 
     def convert_while(self, op: scf.WhileOp, pred: SSAValue | None, nodes: list[_Node]) -> None:
         new = RepeatOp()
         new.attributes.update(op.attributes)
         node = _Repeat(new)
+        outer, self.scope = self.scope, op
         self.convert(op.before_region.block, None, node.children)
         head = self.leaf(node.children)
         if len(node.children) != 1 or any(_streams(o) for o in head.ops):
@@ -229,6 +253,7 @@ class _Process:
             rest = rest[1:]
         node.children += rest
         nodes.append(node)
+        self.scope = outer
 
     def convert_if(self, op: scf.IfOp, pred: SSAValue | None, nodes: list[_Node]) -> None:
         condition = self.get(op.cond)
@@ -398,12 +423,12 @@ class _Process:
     def build(self, nodes: list[_Node], block: Block) -> None:
         for node in nodes:
             if isinstance(node, _Leaf):
-                if not any(_has_effect(op) for op in node.ops):
-                    continue
                 body = BodyOp(f"b{self.number}")
                 self.number += 1
                 body.body.block.add_ops(node.ops)
                 block.add_op(body)
+            elif not _leaves([node]):
+                continue
             elif isinstance(node, _Loop):
                 for op in self.bounds.get(node.new, []):
                     block.add_op(op)
@@ -586,7 +611,7 @@ def _split_stream_ops(nodes: list[_Node]) -> None:
             if not isinstance(op, GetOp | AcquireOp):
                 continue
             if (op.stream, op.name) in seen:
-                nodes.insert(position, _Leaf(node.ops[at:]))
+                nodes.insert(position, _Leaf(node.ops[at:], node.scope))
                 del node.ops[at:]
                 break
             seen.add((op.stream, op.name))

@@ -47,6 +47,11 @@ def _distinct(one: _Key, other: _Key) -> bool:
     return any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(one[1], other[1], strict=True))
 
 
+def _is_fresh(array: SSAValue) -> bool:
+    """Whether elements hold nothing before the first store: reading them there is an error of the program."""
+    return isinstance(array.owner, memref.AllocOp) and "fresh" in array.owner.attributes
+
+
 def _forward(block: Block, known: dict[_Key, _Element]) -> None:
     for op in list(block.ops):
         if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref):
@@ -66,7 +71,7 @@ def _forward(block: Block, known: dict[_Key, _Element]) -> None:
             for other in [k for k in known if k[0] is op.memref and k != key and not _distinct(k, key)]:
                 del known[other]
             element = known.setdefault(key, _Element())
-            if op.predicate is None:
+            if op.predicate is None or (element.value is None and not element.stores and _is_fresh(op.memref)):
                 element.value, element.stores = op.value, []
             else:
                 element.stores.append(op)

@@ -107,6 +107,9 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
     if isinstance(op, arith.SelectOp):
         if op.lhs is op.rhs:
             return op.lhs
+        inner = op.rhs.owner
+        if isinstance(inner, arith.SelectOp) and inner.cond is op.cond:
+            return arith.SelectOp(op.cond, op.lhs, inner.rhs)
         condition = constant(op.cond)
         if condition is not None:
             return op.lhs if condition else op.rhs

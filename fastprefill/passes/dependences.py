@@ -1,0 +1,184 @@
+"""What must happen before what: constraints between the stages of a process's ops.
+
+A constraint says ``stage(later) >= stage(earlier) + offset``, less the distance in cycles between the issues of
+the two bodies when it crosses iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xdsl.dialects import memref
+from xdsl.ir import Operation, SSAValue
+
+from fastprefill.ir.dialect import PutOp, ReleaseOp
+from fastprefill.ir.pipe import StoreOp, WindowOp
+from fastprefill.ir.query import array_name, constant, is_scalar_argument, strip_casts, text
+from fastprefill.passes.storage import Storage, storage_of
+from fastprefill.passes.tree import Body, Loop, Tree, bound_loads
+
+
+@dataclass(eq=False)
+class Access:
+    """A use of an array at a body's pipeline; `fixed` accesses are the sequencer's, at that stage."""
+
+    body: Body
+    op: Operation
+    array: SSAValue
+    is_store: bool
+    fixed: int | None = None
+
+
+@dataclass(eq=False)
+class Constraint:
+    """``stage(later) >= stage(earlier) + offset - distance``; `distance` counts only across iterations.
+
+    Attributes:
+        across: whether `later` belongs to a later issue than `earlier`.
+        why: for the report, such as ``recurrence through 'h'``.
+    """
+
+    earlier: Access
+    later: Access
+    offset: int
+    across: bool
+    why: str
+
+
+def forwarded(load: memref.LoadOp, tree: Tree) -> bool:
+    """Loads of block memories that are also stored to in a loop see a store of the same cycle."""
+    return storage_of(load.memref).read_latency > 0 and any(
+        isinstance(op, StoreOp) and op.memref is load.memref for body in tree.bodies for op in body.ops
+    )
+
+
+def constraints(tree: Tree) -> list[Constraint]:
+    """All constraints of a process between memory, port, put and release ops."""
+    result: list[Constraint] = []
+    by_array: dict[SSAValue, list[Access]] = {}
+    by_port: dict[tuple[SSAValue, str], list[Access]] = {}
+    for body in tree.bodies:
+        for op in body.ops:
+            if isinstance(op, memref.LoadOp | StoreOp):
+                if is_scalar_argument(op.memref):
+                    continue
+                access = Access(body, op, op.memref, isinstance(op, StoreOp))
+                by_array.setdefault(op.memref, []).append(access)
+            elif isinstance(op, PutOp | ReleaseOp):
+                by_port.setdefault((op.stream, op.name), []).append(Access(body, op, op.stream, True))
+    for access in _sequencer_loads(tree):
+        by_array.setdefault(access.array, []).append(access)
+    for array, accesses in by_array.items():
+        result += _dependences(array, accesses)
+        storage = storage_of(array)
+        if storage.memory != "register":
+            readers = [a for a in accesses if not a.is_store and a.fixed is None]
+            writers = [a for a in accesses if a.is_store]
+            kind = {"block": "BRAM", "ultra": "URAM", "distributed": "LUTRAM"}[storage.memory]
+            if not _many_readers(array):
+                result += _port(readers, f"{kind} '{array_name(array)}' has one read port, {{count}} reads", storage)
+            result += _port(writers, f"{kind} '{array_name(array)}' has one write port, {{count}} writes", storage)
+    for (stream, name), accesses in by_port.items():
+        verb = "puts" if name == "fp.put" else "releases"
+        result += _port(accesses, f"stream '{array_name(stream)}' takes one token per cycle, {{count}} {verb}", None)
+    result += _release_after_access(tree)
+    return result
+
+
+def _sequencer_loads(tree: Tree) -> Iterator[Access]:
+    for body in tree.bodies:
+        for loop in body.loops:
+            if isinstance(loop, Loop):
+                for load, low in bound_loads(loop):
+                    yield Access(body, load, load.memref, False, fixed=-1 if low else 0)
+
+
+def _many_readers(array: SSAValue) -> bool:
+    op = array.owner
+    return isinstance(op, Operation) and text(op, "storage_type") == "RAM_1WNR"
+
+
+def _element(access: Access) -> tuple[object, ...]:
+    assert isinstance(access.op, memref.LoadOp | StoreOp)
+    return tuple(n if (n := constant(i)) is not None else strip_casts(i) for i in access.op.indices)
+
+
+def _distinct(one: Access, other: Access) -> bool:
+    pairs = zip(_element(one), _element(other), strict=True)
+    return any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs)
+
+
+def _dependences(array: SSAValue, accesses: list[Access]) -> Iterator[Constraint]:
+    name = array_name(array)
+    block_memory = storage_of(array).read_latency > 0
+    for i, one in enumerate(accesses):
+        for j, other in enumerate(accesses):
+            if not (one.is_store or other.is_store) or _distinct(one, other):
+                continue
+            if one.is_store:
+                offset, why = 1, f"recurrence through '{name}'"
+            else:
+                offset, why = (1 if block_memory else 0), f"'{name}' is read before it is written again"
+            if one.fixed is not None or other.fixed is not None:
+                why = f"loop bound '{name}' is computed in the pipeline"
+            src = text(one.op, "src") or text(other.op, "src")
+            why += f" at {src}" if src else ""
+            if one.body is other.body and i < j and one.fixed is None and other.fixed is None:
+                yield Constraint(one, other, offset, False, why)
+            yield Constraint(one, other, offset, True, why)
+
+
+def _bank(access: Access, storage: Storage | None) -> tuple[object, ...] | None:
+    """The bank of an access when it is known, else None."""
+    if storage is None or storage.banks == 1:
+        return None
+    bank: list[object] = []
+    for index, kind, factor, extent in zip(
+        _element(access), storage.kinds, storage.factors, storage.depths, strict=True
+    ):
+        if kind == "none":
+            continue
+        if not isinstance(index, int):
+            return None
+        bank.append(index // extent if kind == "block" else index % factor)
+    return tuple(bank)
+
+
+def _port(accesses: list[Access], why: str, storage: Storage | None) -> Iterator[Constraint]:
+    for i, one in enumerate(accesses):
+        for j, other in enumerate(accesses):
+            if one is other:
+                continue
+            banks = _bank(one, storage), _bank(other, storage)
+            if banks[0] is not None and banks[1] is not None and banks[0] != banks[1]:
+                continue
+            src = text(other.op, "src")
+            count = sum(a.body is other.body for a in accesses)
+            reason = why.format(count=count) + (f" at {src}" if src else "")
+            if one.body is other.body and i < j:
+                yield Constraint(one, other, 1, False, reason)
+            yield Constraint(one, other, 1, True, reason)
+
+
+def _release_after_access(tree: Tree) -> Iterator[Constraint]:
+    """A buffer is handed on no earlier than the last access to it."""
+    accesses: list[tuple[Access, SSAValue, str]] = []
+    for body in tree.bodies:
+        for op in body.ops:
+            if isinstance(op, memref.LoadOp | StoreOp) and isinstance(window := op.memref.owner, WindowOp):
+                accesses.append(
+                    (Access(body, op, op.memref, isinstance(op, StoreOp)), window.stream, window.mode.data)
+                )
+    for body in tree.bodies:
+        for op in body.ops:
+            if isinstance(op, ReleaseOp):
+                release = Access(body, op, op.stream, True)
+                for access, stream, _ in accesses:
+                    if stream is op.stream:
+                        why = f"buffer of '{array_name(op.stream)}' is handed on after its last access"
+                        if access.body is body and body.ops.index(access.op) < body.ops.index(op):
+                            yield Constraint(access, release, 0, False, why)
+                        yield Constraint(access, release, 0, True, why)
+
+
