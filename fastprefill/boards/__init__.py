@@ -25,7 +25,9 @@ class Resources:
     uram: int = 0
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(*(a + b for a, b in zip(self.as_dict().values(), other.as_dict().values(), strict=True)))
+        return Resources(
+            *(a + b for a, b in zip(self.as_dict().values(), other.as_dict().values(), strict=True))
+        )
 
     def as_dict(self) -> dict[str, int]:
         """By name, in the order lut, ff, dsp, bram36, uram."""

@@ -45,7 +45,9 @@ def rows(values: NDArray[np.float32]) -> Quantised:
     """
     if not np.isfinite(values).all():
         row, column = (int(n) for n in np.argwhere(~np.isfinite(values))[0])
-        raise FastprefillError(f"cannot quantise {values[row, column]} at [{row}, {column}]; values must be finite")
+        raise FastprefillError(
+            f"cannot quantise {values[row, column]} at [{row}, {column}]; values must be finite"
+        )
     largest = np.abs(values).max(axis=1)
     scales = (largest / np.float32(LIMIT)).astype(np.float32)
     # a row of zeros, or of values so small that the scale underflows, is a row of zero codes

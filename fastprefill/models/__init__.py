@@ -11,7 +11,16 @@ from fastprefill.models.prompt import read_prompt
 from fastprefill.models.safetensors import Safetensors
 from fastprefill.models.weights import Weights
 
-__all__ = ["MODEL_TYPES", "Model", "ModelConfig", "Safetensors", "Weights", "load", "read_config", "read_prompt"]
+__all__ = [
+    "MODEL_TYPES",
+    "Model",
+    "ModelConfig",
+    "Safetensors",
+    "Weights",
+    "load",
+    "read_config",
+    "read_prompt",
+]
 
 
 @dataclass(frozen=True)
@@ -43,5 +52,7 @@ def load(folder: str | Path) -> Model:
                 f"the checkpoint in '{path}' is split over several files (model.safetensors.index.json); "
                 "only a single model.safetensors can be read: save it again with one shard"
             )
-        raise FastprefillError(f"'{path}' has no model.safetensors; its weights are needed for the test vectors")
+        raise FastprefillError(
+            f"'{path}' has no model.safetensors; its weights are needed for the test vectors"
+        )
     return Model(path, config, Weights(config, Safetensors.open(file)))

@@ -172,7 +172,9 @@ class _Fields:
             return None
         value = self.values[name]
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < vocabulary:
-            self.refuse(f"{name} is {json.dumps(value)}; it must be a token id below vocab_size = {vocabulary}")
+            self.refuse(
+                f"{name} is {json.dumps(value)}; it must be a token id below vocab_size = {vocabulary}"
+            )
         return int(value)
 
     def rope_theta(self) -> float:

@@ -41,7 +41,9 @@ def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = N
         raise FastprefillError(f"the prompt '{path}' is empty")
     if not all(0 <= token < config.vocabulary for token in ids):
         bad = next(token for token in ids if not 0 <= token < config.vocabulary)
-        raise FastprefillError(f"the prompt '{path}' holds token {bad}; the vocabulary has {config.vocabulary} ids")
+        raise FastprefillError(
+            f"the prompt '{path}' holds token {bad}; the vocabulary has {config.vocabulary} ids"
+        )
     if len(ids) > config.context:
         raise FastprefillError(
             f"the prompt '{path}' has {len(ids)} tokens; the model's context is {config.context}"

@@ -52,12 +52,18 @@ class Safetensors:
         except OSError as error:
             raise FastprefillError(f"{path} cannot be read: {error.strerror}") from None
         if size < 8:
-            raise FastprefillError(f"{path} is truncated: it has {size} bytes, fewer than the 8 of its header length")
+            raise FastprefillError(
+                f"{path} is truncated: it has {size} bytes, fewer than the 8 of its header length"
+            )
         length = int.from_bytes(content[:8].tobytes(), "little")
         if length > _HEADER_LIMIT:
-            raise FastprefillError(f"{path} is not a safetensors file: its header would be {length} bytes long")
+            raise FastprefillError(
+                f"{path} is not a safetensors file: its header would be {length} bytes long"
+            )
         if 8 + length > size:
-            raise FastprefillError(f"{path} is truncated: its header needs {8 + length} bytes, the file has {size}")
+            raise FastprefillError(
+                f"{path} is truncated: its header needs {8 + length} bytes, the file has {size}"
+            )
         try:
             header = json.loads(content[8 : 8 + length].tobytes())
             tensors = {
@@ -71,7 +77,9 @@ class Safetensors:
                 if name != "__metadata__"
             }
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            raise FastprefillError(f"{path} is not a safetensors file: its header cannot be understood") from None
+            raise FastprefillError(
+                f"{path} is not a safetensors file: its header cannot be understood"
+            ) from None
         needed = 8 + length + max((tensor.end for tensor in tensors.values()), default=0)
         if needed > size:
             raise FastprefillError(

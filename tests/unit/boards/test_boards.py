@@ -33,7 +33,9 @@ def test_one_operator_fits_the_clock(name: str) -> None:
 def test_unknown_board() -> None:
     with pytest.raises(FastprefillError) as caught:
         boards.load("zcu102")
-    assert str(caught.value) == "unknown board 'zcu102'; known boards: kv260, u280, or the path of a .toml file"
+    assert (
+        str(caught.value) == "unknown board 'zcu102'; known boards: kv260, u280, or the path of a .toml file"
+    )
 
 
 def test_own_board(tmp_path: Path) -> None:
@@ -47,8 +49,16 @@ def test_own_board(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ('part = "', 'prt = "', "the board file '{}' has no 'part'; compare with kv260.toml"),
-        ("dsp = 1248", "dsp = -1", "the board file '{}' is wrong: dsp is -1; it must be a whole number of at least 0"),
-        ("clock_mhz = 200.0", "clock_mhz = 0", "the board file '{}' is wrong: clock_mhz is 0; it must be a number above 0"),
+        (
+            "dsp = 1248",
+            "dsp = -1",
+            "the board file '{}' is wrong: dsp is -1; it must be a whole number of at least 0",
+        ),
+        (
+            "clock_mhz = 200.0",
+            "clock_mhz = 0",
+            "the board file '{}' is wrong: clock_mhz is 0; it must be a number above 0",
+        ),
     ],
 )
 def test_bad_board_file(tmp_path: Path, old: str, new: str, message: str) -> None:

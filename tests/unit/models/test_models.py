@@ -84,7 +84,9 @@ def test_untied_output_projection(tmp_path: Path) -> None:
     config = json.loads((TINY / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
     (tmp_path / "model.safetensors").write_bytes((TINY / "model.safetensors").read_bytes())
-    with pytest.raises(FastprefillError, match="has no tensor 'lm_head.weight', which config.json calls for$"):
+    with pytest.raises(
+        FastprefillError, match=r"has no tensor 'lm_head.weight', which config.json calls for$"
+    ):
         models.load(tmp_path)
 
 
@@ -167,7 +169,10 @@ def test_contradictory_weights(tmp_path: Path) -> None:
     [
         (0, "{} is truncated: it has 0 bytes, fewer than the 8 of its header length"),
         (100, "{} is truncated: its header needs 3968 bytes, the file has 100"),
-        (-1, "{} is truncated: its tensors need 1648768 bytes, the file has 1648767; copy or download it again"),
+        (
+            -1,
+            "{} is truncated: its tensors need 1648768 bytes, the file has 1648767; copy or download it again",
+        ),
     ],
 )
 def test_truncated_safetensors(tmp_path: Path, keep: int, message: str) -> None:
@@ -181,17 +186,23 @@ def test_truncated_safetensors(tmp_path: Path, keep: int, message: str) -> None:
 def test_not_safetensors(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"PK\x03\x04 this is some archive")
-    with pytest.raises(FastprefillError, match="is not a safetensors file: its header would be .* bytes long$"):
+    with pytest.raises(
+        FastprefillError, match=r"is not a safetensors file: its header would be .* bytes long$"
+    ):
         Safetensors.open(file)
     file.write_bytes((2).to_bytes(8, "little") + b"[]")
-    with pytest.raises(FastprefillError, match="is not a safetensors file: its header cannot be understood$"):
+    with pytest.raises(
+        FastprefillError, match=r"is not a safetensors file: its header cannot be understood$"
+    ):
         Safetensors.open(file)
 
 
 def test_sharded_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text((TINY / "config.json").read_text())
     (tmp_path / "model.safetensors.index.json").write_text("{}")
-    with pytest.raises(FastprefillError, match="only a single model.safetensors can be read: save it again with one"):
+    with pytest.raises(
+        FastprefillError, match=r"only a single model.safetensors can be read: save it again with one"
+    ):
         models.load(tmp_path)
 
 
@@ -216,5 +227,7 @@ def test_bad_prompt(tmp_path: Path, name: str, content: str, message: str) -> No
 def test_text_needs_a_byte_vocabulary(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     (tmp_path / "prompt.txt").write_text("hello")
-    with pytest.raises(FastprefillError, match=r"has a tokeniser \(tokenizer.json\), which cannot be run here"):
+    with pytest.raises(
+        FastprefillError, match=r"has a tokeniser \(tokenizer.json\), which cannot be run here"
+    ):
         models.read_prompt(models.load(TINY).config, tmp_path)

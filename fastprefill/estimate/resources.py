@@ -1,0 +1,48 @@
+"""Resources before synthesis: modelled, to refuse early what cannot fit."""
+
+from __future__ import annotations
+
+from fastprefill.boards import Board, Resources
+from fastprefill.errors import FastprefillError
+
+LABELS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
+
+
+def matrix_unit(rows: int, cols: int) -> Resources:
+    """Modelled resources of the output-stationary matrix unit, plain DSP columns.
+
+    Per output: one DSP48E2 for the product; 32 LUT of accumulator, 32 of the finished tile's write select
+    and about `rows` / 4 x 32 / `rows` of the drain's row select; 16 FF of product, 32 of accumulator, 32 of
+    finished tile. A fixed part holds the FIFOs and the control.
+    """
+    outputs = rows * cols
+    return Resources(
+        lut=outputs * 72 + 12 * (rows + cols) + 500,
+        ff=outputs * 80 + 40 * (rows + cols) + 500,
+        dsp=outputs,
+    )
+
+
+def excess(needed: Resources, available: Resources) -> dict[str, tuple[int, int]]:
+    """What does not fit: resource -> (needed, available)."""
+    have = available.as_dict()
+    return {name: (count, have[name]) for name, count in needed.as_dict().items() if count > have[name]}
+
+
+def check_fits(what: str, needed: Resources, board: Board, slr: int = 0) -> None:
+    """Refuse a design larger than the region it is placed in.
+
+    Raises:
+        FastprefillError: says for each resource how many are missing.
+    """
+    over = excess(needed, board.slrs[slr])
+    if not over:
+        return
+    where = f"board '{board.name}'" if len(board.slrs) == 1 else f"SLR {slr} of board '{board.name}'"
+    parts = [
+        f"{count:,} {LABELS[name]} where there are {have:,} ({count - have:,} too many)"
+        for name, (count, have) in over.items()
+    ]
+    raise FastprefillError(
+        f"{what} does not fit {where}: it needs {', '.join(parts)} (modelled); choose a smaller size or a larger board"
+    )
