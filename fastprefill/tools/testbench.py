@@ -5,27 +5,30 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
-from fastprefill import resources
+from fastprefill import resources, tools
 from fastprefill.errors import FastprefillError
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports
+from fastprefill.tools import tiers
 
 PATIENCE = 100_000
 """Cycles without a token after which a run counts as hung."""
 
 IDLE_BOUND = 64
 """Cycles after reset within which a unit has to be idle with nothing on offer."""
+
+_ASSERTION = re.compile(r"Assertion failed|^ERROR: ")
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ def run(
     stall: Sequence[int] = (0, 96),
     resets: int = 1,
     folder: Path | None = None,
+    waveform: bool = True,
     patience: int = PATIENCE,
     timeout_s: float = 1800,
 ) -> SimulationResult:
@@ -188,6 +192,7 @@ def run(
         stall: chances of a gap in 1/256; 0 runs at full speed.
         resets: how many resets under traffic, each followed by a complete run.
         folder: for the tokens, the log and the waveform of a failure; a temporary one when None.
+        waveform: run what fails a second time with tracing.
         patience: cycles without a token after which a run counts as hung.
         timeout_s: wall time for the whole simulation.
 
@@ -198,15 +203,23 @@ def run(
     work = folder if folder is not None else Path(tempfile.mkdtemp(prefix="fastprefill-sim-"))
     work.mkdir(parents=True, exist_ok=True)
     for index, case in enumerate(cases):
-        case.save(work / "cases" / str(index), build.ports.widths)
+        _save(case, work / "cases" / str(index), build.ports.widths)
     plan = steps(build, cases, seed=seed, stall=stall, resets=resets)
     result = _execute(build, cases, plan, work, seed, patience, timeout_s)
-    waveform = None
-    if not result.ok:
-        waveform = _waveform(build, cases, plan[: len(result.steps)], work, seed, patience, timeout_s)
+    traced = None
+    if not result.ok and waveform:
+        traced = _waveform(build, cases, plan[: len(result.steps)], work, seed, patience, timeout_s)
     elif not keep:
         shutil.rmtree(work, ignore_errors=True)
-    return SimulationResult(result.steps, result.total_cycles, result.cycles_per_second, waveform)
+    return SimulationResult(result.steps, result.total_cycles, result.cycles_per_second, traced)
+
+
+def _save(case: Case, folder: Path, widths: Mapping[str, int]) -> None:
+    """One file per stream, tokens of whole bytes, most significant first: text would take most of the run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, tokens in {**case.inputs, **case.outputs}.items():
+        size, mask = (widths[name] + 7) // 8, (1 << widths[name]) - 1
+        (folder / f"{name}.bin").write_bytes(b"".join((token & mask).to_bytes(size, "big") for token in tokens))
 
 
 def _waveform(
@@ -259,24 +272,25 @@ def _execute(
     if waveform is not None:
         plusargs += ["--trace", "--trace-file", str(waveform)]
     log = work / "simulation.log"
-    began = time.monotonic()
-    with log.open("w") as out:
-        try:
-            done = subprocess.run(
-                [*build.command, *plusargs], cwd=work, env=_environment(work), stdout=out,
-                stderr=subprocess.STDOUT, timeout=timeout_s, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise FastprefillError(
-                f"the simulation of {build.ports.name!r} was stopped after {timeout_s:.0f} s; its log is {log}"
-            ) from None
-    if not answer.exists():
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    done = tools.run(
+        [*build.command, *plusargs], timeout_s=timeout_s, cwd=work, env=_environment(work), check=False
+    )
+    log.write_text(done.output)
+    tiers.note(build.simulator)
+    found: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {"complete": False}
+    failed = [line for line in done.output.splitlines() if _ASSERTION.search(line)]
+    if failed and answer.exists():
+        # Icarus goes on after a failed assertion: blame the last step when it ran to the end.
+        if found["complete"]:
+            found["steps"][-1]["problems"].append(failed[0].strip())
+        else:
+            found["steps"].append({"cycles": 0, "difference": None, "problems": [failed[0].strip()]})
+    elif not found["complete"]:
+        tail = "\n".join(done.output.splitlines()[-15:])
         raise FastprefillError(
-            f"the simulation of {build.ports.name!r} ended without a result (exit status {done.returncode}, "
-            f"{time.monotonic() - began:.1f} s); the end of {log}:\n{tail}"
+            f"the simulation of {build.ports.name!r} ended without a result (exit status {done.status}, "
+            f"{done.seconds:.1f} s); the end of {log}:\n{tail}"
         )
-    found = json.loads(answer.read_text())
     results = tuple(
         StepResult(
             case=cases[int(str(step["case"]))].name,
@@ -299,9 +313,10 @@ def _environment(work: Path) -> dict[str, str]:
 
     libpython = find_libpython.find_libpython()
     if libpython is None:
-        raise FastprefillError("cocotb needs Python as a shared library (libpython) and found none; install python3-dev")
+        raise FastprefillError(
+            "cocotb needs Python as a shared library (libpython) and found none; install python3-dev"
+        )
     return {
-        **os.environ,
         "PYTHONPATH": os.pathsep.join([str(resources.path("sim")), *(p for p in sys.path if p)]),
         "PYGPI_PYTHON_BIN": sys.executable,
         "GPI_USERS": f"{libpython};{cocotb_config.pygpi_entry_point()}",

@@ -1,4 +1,5 @@
-// Compares a stream with `<cases>/<index>/<NAME>.hex` (one hexadecimal token a line), with random back-pressure.
+// Compares a stream with `<cases>/<index>/<NAME>.bin`, with random back-pressure. A token is as many whole bytes as its
+// width needs, most significant first.
 //
 // `stall` is the chance of not being ready in a cycle, in 1/256, with bursts of up to 63 cycles when it is not zero.
 // `ready` does not depend on `valid`. `unstable` is set when an offered token is withdrawn or changed before it was
@@ -27,11 +28,14 @@ module fp_sink #(
     output logic            unknown,
     output logic            missing
 );
+  localparam int BYTES = (WIDTH + 7) / 8;
+
   string folder;
   integer file = 0;
   logic more = 0;
   logic waiting = 0;
-  logic [WIDTH-1:0] token;
+  logic [8*BYTES-1:0] bytes;
+  wire [WIDTH-1:0] token = bytes[WIDTH-1:0];
   logic [WIDTH-1:0] last;
   logic [31:0] random = INDEX + 1;
   logic [5:0] pause = 0;
@@ -61,9 +65,9 @@ module fp_sink #(
       unknown <= 0;
     end else if (load) begin
       if (file != 0) $fclose(file);
-      file = $fopen($sformatf("%s/%0d/%s.hex", folder, index, NAME), "r");
+      file = $fopen($sformatf("%s/%0d/%s.bin", folder, index, NAME), "rb");
       if (file == 0) missing <= 1;
-      more = file != 0 && $fscanf(file, "%h", token) == 1;
+      more = file != 0 && $fread(bytes, file) != 0;
       wanted <= more ? 1 : 0;
       seen <= 0;
       mismatches <= 0;
@@ -89,7 +93,7 @@ module fp_sink #(
           end
         end
         if (more) begin
-          more = $fscanf(file, "%h", token) == 1;
+          more = $fread(bytes, file) != 0;
           if (more) wanted <= wanted + 1;
         end
       end

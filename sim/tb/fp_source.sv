@@ -1,4 +1,5 @@
-// Plays the tokens of `<cases>/<index>/<NAME>.hex` (one hexadecimal token a line) into a stream, with random gaps.
+// Plays the tokens of `<cases>/<index>/<NAME>.bin` into a stream, with random gaps. A token is as many whole bytes as
+// its width needs, most significant first.
 //
 // `stall` is the chance of a gap, in 1/256, each time a token could be offered; when it is not zero there are also
 // bursts of up to 63 idle cycles. An offered token stays until it is taken. While nothing is offered the data are
@@ -20,10 +21,13 @@ module fp_source #(
     output logic [31:0]     taken,
     output logic            missing
 );
+  localparam int BYTES = (WIDTH + 7) / 8;
+
   string folder;
   integer file = 0;
   logic more = 0;
-  logic [WIDTH-1:0] token;
+  logic [8*BYTES-1:0] bytes;
+  wire [WIDTH-1:0] token = bytes[WIDTH-1:0];
   logic [31:0] random = INDEX + 1;
   logic [5:0] pause = 0;
 
@@ -48,9 +52,9 @@ module fp_source #(
     end else begin
       if (load) begin
         if (file != 0) $fclose(file);
-        file = $fopen($sformatf("%s/%0d/%s.hex", folder, index, NAME), "r");
+        file = $fopen($sformatf("%s/%0d/%s.bin", folder, index, NAME), "rb");
         if (file == 0) missing <= 1;
-        more = file != 0 && $fscanf(file, "%h", token) == 1;
+        more = file != 0 && $fread(bytes, file) != 0;
         taken <= 0;
         valid <= 0;
         pause <= 0;
@@ -60,7 +64,7 @@ module fp_source #(
         if (!valid || ready) begin
           valid <= more && !gap;
           data <= more && !gap ? token : ~token;
-          if (more && !gap) more = $fscanf(file, "%h", token) == 1;
+          if (more && !gap) more = $fread(bytes, file) != 0;
         end
       end
     end
