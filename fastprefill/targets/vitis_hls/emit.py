@@ -1,0 +1,216 @@
+"""A module as a Vitis HLS project: C++ kernel, header, self-checking testbench and Tcl."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import jinja2
+from xdsl.dialects import memref
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerType, MemRefType, ModuleOp, StringAttr
+
+from fastprefill import resources
+from fastprefill.targets.vitis_hls import expressions as cxx
+from fastprefill.targets.vitis_hls.channels import Module, analyse, is_region
+from fastprefill.targets.vitis_hls.names import Names
+from fastprefill.targets.vitis_hls.operations import source
+from fastprefill.targets.vitis_hls.pragmas import check_line
+from fastprefill.targets.vitis_hls.process import Place, ProcessWriter
+from fastprefill.targets.vitis_hls.region import calls_in_order, ports, region_body
+from fastprefill.targets.vitis_hls.validate import validate
+
+_WIDTH = 110
+
+
+class BoardLike(Protocol):
+    """What of a board goes into the Tcl."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def part(self) -> str: ...
+    @property
+    def clock_mhz(self) -> float: ...
+    @property
+    def tool_versions(self) -> Mapping[str, str]: ...
+
+
+def emit(module: ModuleOp, *, board: BoardLike) -> dict[str, str]:
+    """The HLS project of a module.
+
+    Args:
+        module: structured IR (``docs/ir.md``, sections 1 to 3).
+        board: gives the part, the clock and the version of the vendor's tool.
+
+    Returns:
+        Text by path: ``<top>.cpp``, ``<top>.h``, ``<top>_tb.cpp``, ``run.tcl``. The same input gives the same
+        bytes.
+
+    Raises:
+        FastprefillError: what ``validate`` refuses.
+    """
+    validate(module)
+    found = analyse(module)
+    top = found.top.sym_name.data
+    scalars, inputs, outputs = ports(found)
+    cyclic = any(
+        calls_in_order(found, function)[1] for function in found.functions.values() if is_region(function)
+    )
+    version = tool_version(board)
+    context: dict[str, object] = {
+        "top": top,
+        "blocks": [block.declaration() for block in found.blocks],
+        "locks": any(not block.registers for block in found.blocks),
+        "signature": signature(found, top),
+        "max_width": _max_width(module),
+        "scalars": scalars,
+        "inputs": inputs,
+        "outputs": outputs,
+        "arguments": found.arguments[top],
+        "cyclic": cyclic,
+        "board": board.name,
+        "part": board.part,
+        "period": f"{1000 / board.clock_mhz:.3f}",
+        "version": version,
+        "command": tool_command(version),
+    }
+    kernel = [*_constants(module, found), *_functions(module, found)]
+    files = {
+        f"{top}.cpp": "\n".join([f'#include "{top}.h"', *kernel]) + "\n",
+        f"{top}.h": _render("kernel.h.j2", context),
+        f"{top}_tb.cpp": _render("testbench.cpp.j2", context),
+        "run.tcl": _render("run.tcl.j2", context),
+    }
+    for line in files[f"{top}.cpp"].splitlines():
+        if line.lstrip().startswith("#pragma"):
+            check_line(line)
+    return files
+
+
+def tool_version(board: BoardLike) -> str:
+    """The version of Vitis that the board's project is for."""
+    return board.tool_versions.get("vitis_hls") or board.tool_versions.get("vitis") or "2024.2"
+
+
+def tool_command(version: str) -> str:
+    """How that version runs a Tcl file: ``vitis-run`` replaced ``vitis_hls`` in 2024.1 (UG1399)."""
+    year, _, minor = version.partition(".")
+    if (int(year), int(minor or 0)) >= (2024, 1):
+        return "vitis-run --mode hls --tcl run.tcl"
+    return "vitis_hls -f run.tcl"
+
+
+def signature(module: Module, name: str) -> str:
+    """``void name(parameters)``, broken over lines when it is long."""
+    parameters = [argument.parameter() for argument in module.arguments[name]]
+    line = f"void {name}({', '.join(parameters)})"
+    if len(line) <= _WIDTH - 8:
+        return line
+    return f"void {name}(\n    " + ",\n    ".join(parameters) + ")"
+
+
+def _functions(module: ModuleOp, found: Module) -> list[str]:
+    places = {
+        op.sym_name.data: _constant_place(op, name)
+        for op, name in _constant_names(module, found)
+    }
+    lines = []
+    for name, function in found.functions.items():
+        src = source(function) or next((s for op in function.walk() if (s := source(op))), None)
+        lines.append("")
+        if src is not None and not is_region(function):
+            lines.append(f"// {src.rsplit(':', 1)[0] if src.count(':') > 1 else src}")
+        prefix = "" if function is found.top else "static "
+        lines.append(f"{prefix}{signature(found, name)} {{")
+        if is_region(function):
+            lines += region_body(found, function)
+        else:
+            lines += ProcessWriter(function, found.arguments[name], places).write()
+        lines.append("}")
+    return lines
+
+
+def _constant_names(module: ModuleOp, found: Module) -> list[tuple[memref.GlobalOp, str]]:
+    taken = {a.name for arguments in found.arguments.values() for a in arguments}
+    names = Names(taken | set(found.functions) | {block.name for block in found.blocks})
+    return [(op, names.new(op.sym_name.data)) for op in module.body.ops if isinstance(op, memref.GlobalOp)]
+
+
+def _constant_place(op: memref.GlobalOp, name: str) -> Place:
+    kind = op.type
+    assert isinstance(kind, MemRefType) and isinstance(kind.element_type, IntegerType)
+    element = cxx.ap("unsigned" not in op.attributes, kind.element_type.width.data)
+    return Place(name, element, kind.get_shape(), name)
+
+
+def _constants(module: ModuleOp, found: Module) -> list[str]:
+    """Constant arrays at file scope."""
+    lines = []
+    for op, name in _constant_names(module, found):
+        place = _constant_place(op, name)
+        assert isinstance(op.initial_value, DenseIntOrFPElementsAttr)
+        values = [
+            cxx.literal(cxx.wrap(int(v), place.element.signed, place.element.width)).text
+            for v in op.initial_value.get_values()
+        ]
+        if len(values) == 1:
+            count = 1
+            for size in place.shape:
+                count *= size
+            values *= count
+        dimensions = "".join(f"[{size}]" for size in place.shape)
+        lines += ["", f"static const {place.element.text} {name}{dimensions} = {{"]
+        lines += _wrapped(_nested(values, place.shape))
+        lines.append("};")
+    return lines
+
+
+def _nested(values: list[str], shape: tuple[int, ...]) -> list[str]:
+    """The initialisers with braces around each row of the inner dimensions."""
+    if len(shape) <= 1:
+        return values
+    rows: list[str] = []
+    length = len(values) // shape[0]
+    for i in range(shape[0]):
+        inner = _nested(values[i * length : (i + 1) * length], shape[1:])
+        inner[0], inner[-1] = "{" + inner[0], inner[-1] + "}"
+        rows += inner
+    return rows
+
+
+def _wrapped(items: list[str]) -> list[str]:
+    lines, line = [], "   "
+    for item in items:
+        if len(line) + len(item) + 2 > _WIDTH:
+            lines.append(line)
+            line = "   "
+        line += f" {item},"
+    return [*lines, line]
+
+
+def _max_width(module: ModuleOp) -> int | None:
+    """AP_INT_MAX_W when intermediate results may pass the default of 1024 bits (UG1399)."""
+    widest = 0
+    for op in module.walk():
+        for value in (*op.operands, *op.results):
+            if isinstance(value.type, IntegerType):
+                widest = max(widest, value.type.width.data)
+    return cxx.MAX_WIDTH if widest > 512 else None
+
+
+def _render(name: str, context: Mapping[str, object]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resources.path("hls_templates") / "vitis_hls"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    return environment.get_template(name).render(**context)
+
+
+def unit_name(module: ModuleOp) -> str:
+    """The name of the unit that a module was built from."""
+    attribute = module.attributes.get("fp.unit")
+    return attribute.data if isinstance(attribute, StringAttr) else "unit"

@@ -1,0 +1,121 @@
+"""Regions as dataflow functions: streams, then one call per process."""
+
+from __future__ import annotations
+
+from xdsl.dialects import func
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import Block as IRBlock
+from xdsl.ir import Operation, SSAValue
+
+from fastprefill.ir.dialect import AcquireOp, CreateOp, GetOp, PutOp, ReleaseOp
+from fastprefill.targets.vitis_hls.channels import Argument, Module, is_region
+from fastprefill.targets.vitis_hls.names import clean
+from fastprefill.targets.vitis_hls.pragmas import pragma
+from fastprefill.targets.vitis_hls.storage import storage_pragmas
+
+
+def writes(functions: dict[str, func.FuncOp], name: str, position: int) -> bool | None:
+    """Whether argument `position` of function `name` is written (True), read (False) or not used (None)."""
+    function = functions[name]
+    for use in function.body.block.args[position].uses:
+        match use.operation:
+            case PutOp():
+                return True
+            case GetOp():
+                return False
+            case AcquireOp():
+                return use.operation.mode.data == "write"
+            case ReleaseOp():
+                continue
+            case func.CallOp():
+                inner = writes(functions, use.operation.callee.string_value(), use.index)
+                if inner is not None:
+                    return inner
+    return None
+
+
+def ports(module: Module) -> tuple[list[Argument], list[Argument], list[Argument]]:
+    """Scalars, input streams and output streams of the top, in its order."""
+    scalars, inputs, outputs = [], [], []
+    for position, argument in enumerate(module.arguments[module.top.sym_name.data]):
+        if argument.scalar is not None:
+            scalars.append(argument)
+        elif writes(module.functions, module.top.sym_name.data, position):
+            outputs.append(argument)
+        else:
+            inputs.append(argument)
+    return scalars, inputs, outputs
+
+
+def calls_in_order(module: Module, region: func.FuncOp) -> tuple[list[func.CallOp], bool]:
+    """The calls with producers before consumers, and whether a cycle of streams made that impossible.
+
+    A sequential C simulation (the vendor's) runs the calls in this order; otherwise the order of the region
+    is kept.
+    """
+    calls = [op for op in region.body.block.ops if isinstance(op, func.CallOp)]
+    producers: dict[SSAValue, func.CallOp] = {}
+    consumed: dict[func.CallOp, list[SSAValue]] = {call: [] for call in calls}
+    for call in calls:
+        for position, operand in enumerate(call.arguments):
+            direction = writes(module.functions, call.callee.string_value(), position)
+            if direction is True:
+                producers[operand] = call
+            elif direction is False:
+                consumed[call].append(operand)
+    waiting, done, ordered = list(calls), set[Operation](), list[func.CallOp]()
+    cyclic = False
+    while waiting:
+        ready = next(
+            (call for call in waiting if all(producers.get(s, call) in {call, *done} for s in consumed[call])), None
+        )
+        if ready is None:
+            cyclic, ready = True, waiting[0]
+        waiting.remove(ready)
+        done.add(ready)
+        ordered.append(ready)
+    return ordered, cyclic
+
+
+def region_body(module: Module, region: func.FuncOp) -> list[str]:
+    """The lines of a region's function."""
+    arguments = module.arguments[region.sym_name.data]
+    calls, cyclic = calls_in_order(module, region)
+    lines = []
+    if region is module.top:
+        for argument in arguments:
+            mode = "s_axilite" if argument.scalar is not None else "axis"
+            lines.append(pragma("INTERFACE", mode=mode, port=argument.name))
+        lines.append(pragma("INTERFACE", mode="s_axilite", port="return"))
+    # In a cycle no process may wait for another's start token.
+    lines.append(pragma("DATAFLOW", disable_start_propagation=True) if cyclic else pragma("DATAFLOW"))
+    channels: dict[SSAValue, Argument] = dict(zip(region.body.block.args, arguments, strict=True))
+    block = region.body.block
+    lines += _streams(module, block, channels)
+    if len(lines) and any(isinstance(op, CreateOp) for op in block.ops):
+        lines.append("")
+    for call in calls:
+        instance = call.attributes.get("instance")
+        callee = call.callee.string_value()
+        name = clean(instance.data) if isinstance(instance, StringAttr) else callee
+        operands = ", ".join(channels[operand].name for operand in call.arguments)
+        lines.append(f"    DATAFLOW_PROCESS({name}, {callee}({operands}));")
+    return lines
+
+
+def _streams(module: Module, block: IRBlock, channels: dict[SSAValue, Argument]) -> list[str]:
+    lines = []
+    for op in block.ops:
+        if not isinstance(op, CreateOp):
+            continue
+        channel = channels[op.stream] = module.created[op.stream]
+        name, depth = channel.name, channel.depth
+        if channel.block is not None and not channel.block.registers:
+            lines.append(f"    hls::stream_of_blocks<{channel.block.name}, {depth}> {name};")
+            lines.append(f"    DATAFLOW_NAME({name});")
+            lines += storage_pragmas(name, op, rom=False)
+            continue
+        token = channel.block.name if channel.block is not None else (channel.stream.text if channel.stream else "")
+        lines.append(f'    hls::stream<{token}, {depth}> {name}("{name}");')
+    return lines
+

@@ -1,0 +1,126 @@
+"""C simulation with g++: builds a generated HLS folder against the open ap_int headers and our stream shim."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from fastprefill import resources
+from fastprefill.errors import FastprefillError
+
+# da4ml's wheel carries Xilinx' HLS_arbitrary_Precision_Types (Apache-2.0); the package itself is not imported.
+_HEADER_PACKAGE = "da4ml"
+_HEADER_FOLDER = Path("codegen/hls/source/ap_types/include")
+
+_MISMATCH, _DEADLOCK = 1, 3
+
+
+def compiler() -> str | None:
+    """The path of g++, or None."""
+    return shutil.which("g++")
+
+
+def version() -> str | None:
+    """The version of g++, ``"12.2.0"``, or None where it is not installed."""
+    gxx = compiler()
+    if gxx is None:
+        return None
+    answer = subprocess.run([gxx, "-dumpfullversion"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+def headers() -> Path:
+    """The folder of ``ap_int.h``.
+
+    Raises:
+        FastprefillError: the package that carries the headers is not installed.
+    """
+    spec = importlib.util.find_spec(_HEADER_PACKAGE)
+    for location in (spec.submodule_search_locations or []) if spec is not None else []:
+        folder = Path(location) / _HEADER_FOLDER
+        if (folder / "ap_int.h").is_file():
+            return folder
+    raise FastprefillError(
+        "C simulation needs the ap_int headers that the da4ml wheel carries, and they are not installed: "
+        "run `pip install 'fastprefill[sim]'` or `pip install --no-deps da4ml`"
+    )
+
+
+def missing() -> str | None:
+    """Why the C simulation cannot run here, or None when it can."""
+    if compiler() is None:
+        return "g++ is not installed"
+    try:
+        headers()
+    except FastprefillError:
+        return "the ap_int headers of da4ml are not installed"
+    return None
+
+
+def build(folder: Path) -> Path:
+    """Compile the kernel and testbench of a generated HLS folder.
+
+    Args:
+        folder: what ``targets.vitis_hls.emit`` made.
+
+    Returns:
+        The program, ``<folder>/build/csim``.
+
+    Raises:
+        FastprefillError: no g++, no headers, no C++ files, or the first error of the compiler.
+    """
+    gxx = compiler()
+    if gxx is None:
+        raise FastprefillError("C simulation needs g++, which is not on PATH: install it (Debian: apt install g++)")
+    sources = sorted(folder.glob("*.cpp"))
+    if not sources:
+        raise FastprefillError(f"{folder} holds no C++ files: generate the unit first")
+    program = folder / "build" / "csim"
+    program.parent.mkdir(exist_ok=True)
+    shim = resources.path("sim") / "csim" / "include"
+    command = [gxx, "-std=c++17", "-O1", "-w", f"-I{shim}", "-isystem", str(headers()), f"-I{folder}"]
+    command += [*map(str, sources), "-o", str(program)]
+    answer = subprocess.run(_niced(command), capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        first = next((line for line in answer.stderr.splitlines() if re.search(r"\berror\b", line)), "no message")
+        raise FastprefillError(f"g++ does not compile {folder}: {first.strip()}")
+    return program
+
+
+def run(program: Path, case_folder: Path) -> dict[str, list[int]]:
+    """Run one case.
+
+    Args:
+        program: from ``build``.
+        case_folder: what ``Case.save`` wrote.
+
+    Returns:
+        The tokens of each output stream as unsigned patterns, as they came, whether expected or not.
+
+    Raises:
+        FastprefillError: a deadlock (who waits for what), or a case that the testbench cannot read.
+    """
+    with tempfile.TemporaryDirectory() as output:
+        answer = subprocess.run(
+            [str(program), str(case_folder), output], capture_output=True, text=True, check=False
+        )
+        message = answer.stderr.strip()
+        if answer.returncode == _DEADLOCK:
+            raise FastprefillError(f"C simulation of {case_folder.name}: {message.splitlines()[-1]}")
+        if answer.returncode not in (0, _MISMATCH):
+            raise FastprefillError(
+                f"C simulation of {case_folder.name} ended with exit code {answer.returncode}: {message or 'no message'}"
+            )
+        return {
+            path.stem: [int(line, 16) for line in path.read_text().split()]
+            for path in sorted(Path(output).glob("*.hex"))
+        }
+
+
+def _niced(command: list[str]) -> list[str]:
+    nice = shutil.which("nice")
+    return [nice, *command] if nice else command

@@ -1,0 +1,99 @@
+// Block streams for the concurrent C simulation: a ring of `depth` arrays with in-place access at both ends.
+#ifndef FASTPREFILL_CSIM_HLS_STREAMOFBLOCKS_H
+#define FASTPREFILL_CSIM_HLS_STREAMOFBLOCKS_H
+
+#include <cstddef>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "csim_fibre.h"
+
+namespace hls {
+
+template <typename T, int depth = 2>
+class stream_of_blocks {
+  public:
+    stream_of_blocks() : blocks_(new Block[depth]) {}
+    stream_of_blocks(const stream_of_blocks &) = delete;
+    stream_of_blocks &operator=(const stream_of_blocks &) = delete;
+    ~stream_of_blocks() {
+        if (written_ != read_) {
+            std::fprintf(stderr, "csim: block stream %s still holds %zu blocks\n", name_.c_str(), written_ - read_);
+        }
+    }
+
+    void set_name(const char *name) { name_ = name; }
+
+    T &acquire_write() {
+        while (written_ - read_ >= std::size_t(depth)) {
+            csim::Scheduler::instance().wait(
+                writer_, "waits for a free block of " + name_ + " (full, depth " + std::to_string(depth) + ")");
+        }
+        return blocks_[written_ % depth].elements;
+    }
+    void release_write() {
+        ++written_;
+        csim::Scheduler::instance().wake(reader_);
+    }
+    T &acquire_read() {
+        while (written_ == read_) {
+            csim::Scheduler::instance().wait(reader_, "waits for a block of " + name_ + " (empty)");
+        }
+        return blocks_[read_ % depth].elements;
+    }
+    void release_read() {
+        ++read_;
+        csim::Scheduler::instance().wake(writer_);
+    }
+
+  private:
+    struct Block {
+        T elements;
+    };
+    std::string name_ = "(unnamed)";
+    std::unique_ptr<Block[]> blocks_;
+    std::size_t written_ = 0;
+    std::size_t read_ = 0;  // a block counts as read when it is released: until then it is not free
+    csim::Fibre *reader_ = nullptr;
+    csim::Fibre *writer_ = nullptr;
+};
+
+// The block that is being written, from its declaration to the end of the scope.
+template <typename T>
+class write_lock {
+  public:
+    template <int depth>
+    explicit write_lock(stream_of_blocks<T, depth> &stream)
+        : elements_(stream.acquire_write()), release_([&stream] { stream.release_write(); }) {}
+    write_lock(const write_lock &) = delete;
+    write_lock &operator=(const write_lock &) = delete;
+    ~write_lock() { release_(); }
+    auto &operator[](std::size_t index) { return elements_[index]; }
+
+  private:
+    T &elements_;
+    std::function<void()> release_;
+};
+
+// The oldest full block, from its declaration to the end of the scope.
+template <typename T>
+class read_lock {
+  public:
+    template <int depth>
+    explicit read_lock(stream_of_blocks<T, depth> &stream)
+        : elements_(stream.acquire_read()), release_([&stream] { stream.release_read(); }) {}
+    read_lock(const read_lock &) = delete;
+    read_lock &operator=(const read_lock &) = delete;
+    ~read_lock() { release_(); }
+    auto &operator[](std::size_t index) { return elements_[index]; }
+
+  private:
+    T &elements_;
+    std::function<void()> release_;
+};
+
+}  // namespace hls
+
+#endif
