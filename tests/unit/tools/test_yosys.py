@@ -1,0 +1,153 @@
+"""Resource counts: what Yosys infers from the forms that the generator writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fastprefill import resources
+from fastprefill.errors import FastprefillError
+from fastprefill.tools import yosys
+from fastprefill.tools.yosys import Cells
+
+# One module per form, so that one synthesis counts them all.
+FORMS = """
+module mul_dsp(input clk, input [7:0] a, input [7:0] b, output reg [15:0] p);
+  always_ff @(posedge clk) p <= {{8{a[7]}}, a} * {{8{b[7]}}, b};
+endmodule
+module mul_wire(input clk, input [7:0] a, input [7:0] b, output reg [15:0] p);
+  (* use_dsp = "no" *) wire [15:0] product = {{8{a[7]}}, a} * {{8{b[7]}}, b};
+  always_ff @(posedge clk) p <= product;
+endmodule
+module mul_reg(input clk, input [7:0] a, input [7:0] b, output [15:0] p);
+  (* use_dsp = "no" *) reg [15:0] product;
+  always_ff @(posedge clk) product <= {{8{a[7]}}, a} * {{8{b[7]}}, b};
+  assign p = product;
+endmodule
+module rom_block(input clk, input [8:0] at, output reg [15:0] q);
+  (* rom_style = "block" *) reg [15:0] words[0:511];
+  integer i;
+  initial for (i = 0; i < 512; i = i + 1) words[i] = i * i;
+  always_ff @(posedge clk) q <= words[at];
+endmodule
+module top(input clk, input we, input [11:0] wa, input [11:0] ra, input [71:0] d,
+           output [15:0] p0, output [15:0] p1, output [15:0] p2, output [15:0] p3, output [15:0] q,
+           output [35:0] block, output [71:0] ultra, output [31:0] distributed);
+  mul_dsp m0(clk, d[7:0], d[15:8], p0);
+  mul_dsp m1(clk, d[15:8], d[23:16], p1);
+  mul_wire m2(clk, d[7:0], d[15:8], p2);
+  mul_reg m3(clk, d[7:0], d[15:8], p3);
+  rom_block rom(clk, ra[8:0], q);
+  fp_ram #(.WIDTH(36), .DEPTH(1024), .STYLE("block")) r0(clk, we, wa[9:0], d[35:0], ra[9:0], block);
+  fp_ram #(.WIDTH(72), .DEPTH(4096), .STYLE("ultra")) r1(clk, we, wa, d, ra, ultra);
+  fp_ram #(.WIDTH(32), .DEPTH(16), .STYLE("distributed")) r2(clk, we, wa[3:0], d[31:0], ra[3:0], distributed);
+endmodule
+"""
+
+
+@pytest.fixture(scope="module")
+def forms(tmp_path_factory: pytest.TempPathFactory) -> yosys.Resources:
+    pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'fastprefill[sim]'")
+    file = tmp_path_factory.mktemp("forms") / "forms.sv"
+    file.write_text(FORMS)
+    return yosys.synthesise([file, resources.path("extern/sv") / "fp_ram.sv"], "top")
+
+
+def own(design: yosys.Resources, name: str) -> Cells:
+    (found,) = (module.own for module in design.modules if module.name == name)
+    return found
+
+
+def test_multiplication_takes_one_dsp(forms: yosys.Resources) -> None:
+    assert own(forms, "mul_dsp") == Cells(ff=16, dsp=1)
+
+
+@pytest.mark.parametrize("name", ["mul_wire", "mul_reg"])
+def test_use_dsp_no_keeps_a_multiplication_in_fabric(forms: yosys.Resources, name: str) -> None:
+    cells = own(forms, name)
+    assert (cells.dsp, cells.ff) == (0, 16)
+    assert 60 <= cells.lut <= 110
+
+
+def test_memories_are_inferred_as_asked(forms: yosys.Resources) -> None:
+    rams = [module.own for module in forms.modules if module.name.startswith("fp_ram")]
+    assert sorted(rams, key=str) == sorted(
+        [Cells(bram36=1.0), Cells(uram=1), Cells(lut=24, lutram=24)], key=str
+    )
+    assert own(forms, "rom_block") == Cells(bram36=0.5)
+
+
+def test_total_multiplies_modules_by_instances(forms: yosys.Resources) -> None:
+    counts = {module.name: module.instances for module in forms.modules}
+    assert counts["mul_dsp"] == 2
+    assert counts["top"] == 1
+    assert (forms.total.dsp, forms.total.ff, forms.total.bram36, forms.total.uram) == (2, 64, 1.5, 1)
+
+
+def test_paths_of_the_mapped_design(forms: yosys.Resources) -> None:
+    assert 3 <= forms.paths.levels <= 8  # the Booth multiplier in fabric
+    assert forms.paths.start.startswith("d[")
+    assert forms.paths.end.startswith(("p2[", "p3["))
+    nets, loads = zip(*forms.paths.fan_out, strict=True)
+    assert "clk" not in nets
+    assert loads[0] > 20
+
+
+def test_report_as_json_and_table(forms: yosys.Resources) -> None:
+    data = json.loads(json.dumps(forms.to_json()))
+    assert data["source"].startswith("synthesised by Yosys 0.")
+    assert data["total"]["dsp"] == 2
+    rows = forms.table().splitlines()
+    assert rows[0].split()[:4] == ["module", "count", "lut", "lutram"]
+    assert rows[-1].startswith("top (total)")
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_fabric_multiplier_is_right(tmp_path: Path, tool: Callable[[str], Path]) -> None:
+    """The Booth multiplier that replaces a marked multiplication equals it for all operands."""
+    tool("yosys")
+    file = tmp_path / "mul.sv"
+    file.write_text(
+        'module mul(input signed [4:0] a, input signed [4:0] b, output signed [9:0] p);\n'
+        '  (* use_dsp = "no" *) wire signed [9:0] product = a * b;\n  assign p = product;\nendmodule\n'
+    )
+    script = [
+        *yosys.read_commands([file], "mul"),
+        "proc", "copy mul gold", *yosys.MARK_FABRIC, "booth mul/t:$mul", "rename mul gate",
+        "select -assert-none gate/t:$mul", "select -assert-count 1 gold/t:$mul",
+        "miter -equiv -flatten gold gate miter", "sat -verify -prove trigger 0 miter",
+    ]  # fmt: skip
+    yosys.run_script(script, tmp_path, timeout_s=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("module top(input a; endmodule", r"bad\.sv:1: syntax error"),
+        ("module top(input a); missing m(a); endmodule", r"Module `\\missing' .* is not part of the design"),
+        (
+            'module top(input c, input [9:0] a, input [31:0] d, output [31:0] q);\n'
+            '(* ram_style = "block" *) reg [31:0] m[0:1023];\n'
+            "always @(posedge c) m[a] <= d; assign q = m[a]; endmodule",
+            "no valid mapping found for memory top.m",
+        ),
+    ],
+)
+def test_bad_designs_are_errors(
+    tmp_path: Path, tool: Callable[[str], Path], text: str, message: str
+) -> None:
+    tool("yosys")
+    file = tmp_path / "bad.sv"
+    file.write_text(text)
+    with pytest.raises(FastprefillError, match=message):
+        yosys.synthesise([file], "top")
+
+
+def test_missing_file_and_strange_top(tmp_path: Path) -> None:
+    with pytest.raises(FastprefillError, match=r"there is no SystemVerilog file .*/none\.sv"):
+        yosys.read_commands([tmp_path / "none.sv"], "top")
+    with pytest.raises(FastprefillError, match=r"top module 'a; shell rm' is not an identifier"):
+        yosys.read_commands([], "a; shell rm")
