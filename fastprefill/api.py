@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
 
 if TYPE_CHECKING:
-    from xdsl.dialects.builtin import ModuleOp
-
     from fastprefill.reports.levels import LevelResult
     from fastprefill.reports.project import Project, Vectors
     from fastprefill.reports.use import ResourceUse
     from fastprefill.reports.verify import Verification
+    from fastprefill.system.unit import Unit
 
 Show = Callable[[str], None]
 EMITS = ("mlir", "hls", "rtl")
@@ -116,26 +116,34 @@ def compile_kernel(
         FastprefillError: an unknown name, or a kernel outside the language.
     """
     from fastprefill import boards as data
-    from fastprefill.build.kernel import load_unit
-    from fastprefill.ir.text import to_text
-    from fastprefill.system.build import build_unit
-    from fastprefill.targets import rtl, vitis_hls
+    from fastprefill.build.kernel import load_units
 
     if after is not None and emit != "mlir":
         raise FastprefillError(
             f"--after {after} shows the IR; it goes with --emit mlir, not with --emit {emit}"
         )
     target = data.load(board)
-    unit = load_unit(kernel, parameters or {})
-    module = build_unit(unit, frontend=frontend)
+    texts: dict[str, str] = {}
+    for unit in load_units(kernel, parameters or {}):
+        texts |= _compiled(unit, emit, after, frontend, target)
+    return texts
+
+
+def _compiled(unit: Unit, emit: str, after: str | None, frontend: str, board: Board) -> dict[str, str]:
+    from fastprefill import passes
+    from fastprefill.ir.text import to_text
+    from fastprefill.system.build import build_unit
+    from fastprefill.targets import rtl, vitis_hls
+
+    module = build_unit(unit)
     if emit == "hls":
         vitis_hls.validate(module)
-        return dict(vitis_hls.emit(module, board=target))
+        return vitis_hls.emit(module, board=board)
     if emit == "rtl":
-        rtl.validate(module, target)
-        return dict(rtl.emit(module, target))
+        rtl.validate(module, board)
+        return rtl.emit(module, board)
     if after is not None:
-        _apply_until(module, after, target)
+        passes.run(module, board.name, after)
     return {f"{unit.name}.mlir": to_text(module)}
 
 
@@ -253,26 +261,15 @@ def _attempt(level: str, run: Callable[[], LevelResult]) -> LevelResult:
         return levels.LevelResult(level, levels.FAILED, str(error))
 
 
-def _apply_until(module: ModuleOp, last: str, board: Board) -> None:
-    """Run the RTL pipeline's passes on `module`, up to and including the one named `last`."""
-    from fastprefill.ir.text import context
-    from fastprefill.passes import pipeline
-
-    passes = pipeline(board)
-    names = [one.name for one in passes]
-    if last not in names:
-        raise FastprefillError(f"there is no pass '{last}'; the passes in order: {', '.join(names)}")
-    for one in passes[: names.index(last) + 1]:
-        one.apply(context(), module)
-
-
 def _synthesised(project: Project) -> ResourceUse:
     """Yosys' counts against the region of the board that the unit is placed in."""
     from fastprefill.reports.use import ResourceUse
-    from fastprefill.tools import tiers, yosys
+    from fastprefill.tools import yosys
 
-    counts = yosys.resources(project.folder / "rtl", project.unit["rtl_top"])
-    tiers.note("yosys")
+    files = sorted((project.folder / "rtl").glob("*.sv"))
     regions, slr = project.manifest["board"]["resources"], project.unit["slr"]
+    found = yosys.synthesise(files, project.unit["rtl_top"], use_uram=regions[slr]["uram"] > 0)
+    cells = found.total
+    used = Resources(cells.lut, cells.ff, cells.dsp, math.ceil(cells.bram36), cells.uram)
     where = project.manifest["board"]["name"] + (f" SLR {slr}" if len(regions) > 1 else "")
-    return ResourceUse(counts, Resources(**regions[slr]), where, "synthesised by Yosys")
+    return ResourceUse(used, Resources(**regions[slr]), where, f"synthesised by Yosys {found.version}")

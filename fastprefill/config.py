@@ -65,7 +65,11 @@ def resolve(
     """
     size = _DEFAULT_SIZE.get(board.name, 16)
     parameters = Parameters(
-        model, board, size if rows is None else rows, size if cols is None else cols, context or model.context
+        model,
+        board,
+        size if rows is None else rows,
+        size if cols is None else cols,
+        model.context if context is None else context,
     )
     check_size(parameters.rows, parameters.cols)
     if model.hidden > LONGEST_K:

@@ -102,19 +102,37 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
 
 
-@cache
 def load(name: str) -> Board:
     """The board `name`; a name that ends in ``.toml`` is the path of a file of your own.
+
+    A board of your own is known by the name inside its file from then on.
 
     Raises:
         FastprefillError: unknown board, or a file that does not describe one.
     """
     if name.endswith(".toml"):
-        return _read(Path(name))
+        board = _read(Path(name))
+        if board.name in names():
+            raise FastprefillError(
+                f"the board file '{name}' calls its board '{board.name}', which comes with the package; "
+                "give it another name"
+            )
+        _own[board.name] = board
+        return board
+    if name in _own:
+        return _own[name]
     if name not in names():
         raise FastprefillError(
             f"unknown board '{name}'; known boards: {', '.join(names())}, or the path of a .toml file"
         )
+    return _shipped(name)
+
+
+_own: dict[str, Board] = {}
+
+
+@cache
+def _shipped(name: str) -> Board:
     return _read(_FOLDER / f"{name}.toml")
 
 

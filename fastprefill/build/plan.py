@@ -16,7 +16,8 @@ from fastprefill.errors import FastprefillError
 GENERATOR = "fastprefill"
 MANIFEST = "manifest.json"
 # written beside the plan by later steps; never counted as the user's work
-OWN_RESULTS = ("steps.json", "verify.json", "build")
+OWN_RESULTS = ("steps.json", "verify.json")
+OWN_FOLDER = "build"
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def changed_files(folder: Path, manifest: Mapping[str, object]) -> list[str]:
     changed = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         path = file.relative_to(folder).as_posix()
-        if path == MANIFEST or path.split("/")[0] in OWN_RESULTS:
+        if path == MANIFEST or path in OWN_RESULTS or OWN_FOLDER in path.split("/")[:-1]:
             continue
         if hashlib.sha256(file.read_bytes()).hexdigest() != digests.get(path):
             changed.append(path)

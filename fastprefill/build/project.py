@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 
-from fastprefill.build.kernel import load_unit
+from fastprefill.build.kernel import load_units
 from fastprefill.build.manifest import UnitEntry, manifest
 from fastprefill.build.plan import MANIFEST, BuildPlan
 from fastprefill.build.steps import Steps
@@ -39,7 +39,7 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
 
     files: dict[str, bytes] = {}
     with steps.step("kernel to IR"):
-        unit = load_unit("mpu", {"rows": parameters.rows, "cols": parameters.cols})
+        (unit,) = load_units("mpu", {"rows": parameters.rows, "cols": parameters.cols})
         module = build_unit(unit)
         entry = UnitEntry(unit, ports(module))
     files |= unit_files(unit.name, module, parameters, steps)

@@ -61,7 +61,9 @@ class Verification:
 
     def table(self) -> str:
         """Everything as text, for a terminal."""
-        rows = [("level", "result", "tokens compared", "cycles", "utilisation", "cycles/s", "seconds", "")]
+        rows: list[tuple[str, ...]] = [
+            ("level", "result", "tokens compared", "cycles", "utilisation", "cycles/s", "seconds", "")
+        ]
         rows += [_row(level) for level in self.levels]
         text = [self.title, "", *aligned(rows, left=(0, 1, 7)), ""]
         for error in self.errors:

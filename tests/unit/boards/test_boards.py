@@ -43,6 +43,17 @@ def test_own_board(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text.replace('"kv260"', '"mine"').replace("lut = 117120", "lut = 5000"))
     assert boards.load(str(file)).resources.lut == 5000
+    assert boards.load("mine").resources.lut == 5000
+    assert "mine" not in boards.names()
+
+
+def test_own_board_needs_a_name_of_its_own() -> None:
+    file = Path(boards.__file__).parent / "kv260.toml"
+    with pytest.raises(FastprefillError) as caught:
+        boards.load(str(file))
+    assert str(caught.value) == (
+        f"the board file '{file}' calls its board 'kv260', which comes with the package; give it another name"
+    )
 
 
 @pytest.mark.parametrize(

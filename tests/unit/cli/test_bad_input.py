@@ -1,0 +1,296 @@
+"""Bad input on the command line: one clear sentence, exit status 1, no traceback, nothing written."""
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fastprefill import boards
+from fastprefill.build.plan import BuildPlan
+from fastprefill.cli import main
+
+TINY = Path(__file__).parents[3] / "examples" / "tiny-llama"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(result: Result, sentence: str) -> None:
+    """The last line on stderr is the sentence and nothing but progress is before it."""
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    *progress, last = result.stderr.splitlines()
+    assert last == f"fastprefill: {sentence}"
+    assert all(line.endswith("...") or line.endswith(" s") for line in progress)
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A copy of the example that a test may spoil."""
+    folder = tmp_path / "model"
+    shutil.copytree(TINY, folder)
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def edit(checkpoint: Path, **changes: object) -> Path:
+    """Change fields of config.json; None removes one."""
+    file = checkpoint / "config.json"
+    config = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+    return file
+
+
+def generate(model: Path, out: Path, *more: str) -> Result:
+    options = ("--rows", "4", "--cols", "4") if "--rows" not in more else ()
+    return run("generate", "--model", model, "--board", "kv260", "--out", out, *options, *more)
+
+
+def test_unknown_board(out: Path) -> None:
+    result = run("generate", "--model", TINY, "--board", "zcu102", "--out", out)
+    refused(result, "unknown board 'zcu102'; known boards: kv260, u280, or the path of a .toml file")
+    assert not out.exists()
+
+
+def test_no_such_model(tmp_path: Path, out: Path) -> None:
+    refused(
+        generate(tmp_path / "nowhere", out),
+        f"there is no model folder '{tmp_path}/nowhere'; give a folder with config.json and model.safetensors",
+    )
+
+
+def test_no_config(tmp_path: Path, out: Path) -> None:
+    refused(generate(tmp_path, out), f"'{tmp_path}' has no config.json")
+
+
+def test_unknown_model_type(checkpoint: Path, out: Path) -> None:
+    file = edit(checkpoint, model_type="mamba")
+    refused(generate(checkpoint, out), f"{file}: model_type is 'mamba'; supported: llama")
+    assert not out.exists()
+
+
+def test_missing_field(checkpoint: Path, out: Path) -> None:
+    file = edit(checkpoint, num_attention_heads=None)
+    refused(generate(checkpoint, out), f"{file}: the field num_attention_heads is missing")
+
+
+def test_contradictory_fields(checkpoint: Path, out: Path) -> None:
+    file = edit(checkpoint, num_key_value_heads=4)
+    refused(
+        generate(checkpoint, out),
+        f"{file}: num_key_value_heads is 4, which does not divide num_attention_heads = 2",
+    )
+    assert not out.exists()
+
+
+def test_config_against_weights(checkpoint: Path, out: Path) -> None:
+    edit(checkpoint, num_hidden_layers=5)
+    refused(
+        generate(checkpoint, out),
+        f"{checkpoint}/model.safetensors has no tensor 'model.layers.4.input_layernorm.weight', "
+        "which config.json calls for",
+    )
+
+
+def test_truncated_safetensors(checkpoint: Path, out: Path) -> None:
+    file = checkpoint / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1_000_000])
+    refused(
+        generate(checkpoint, out),
+        f"{file} is truncated: its tensors need 1648768 bytes, the file has 1000000; copy or download it again",
+    )
+    assert not out.exists()
+
+
+def test_no_weights(checkpoint: Path, out: Path) -> None:
+    (checkpoint / "model.safetensors").unlink()
+    refused(
+        generate(checkpoint, out),
+        f"'{checkpoint}' has no model.safetensors; its weights are needed for the test vectors",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--rows", "3"), "rows is 3; a matrix unit has 4 to 32 rows and 4 to 32 cols"),
+        (("--rows", "8", "--cols", "33"), "cols is 33; a matrix unit has 4 to 32 rows and 4 to 32 cols"),
+        (("--context", "5000"), "the context is 5000 tokens; this model allows 1 to 4096"),
+        (("--context", "0"), "the context is 0 tokens; this model allows 1 to 4096"),
+        (("--context", "512"), "the prompt has 1024 tokens; the context is 512"),
+    ],
+)
+def test_sizes_that_cannot_be_served(out: Path, options: tuple[str, ...], sentence: str) -> None:
+    refused(generate(TINY, out, *options), sentence)
+    assert not out.exists()
+
+
+def test_products_that_overflow_the_accumulators(checkpoint: Path, out: Path) -> None:
+    """131,072 products of -128 x -128 are 2^31: one more than int32 holds."""
+    from fastprefill import config, models
+
+    edit(checkpoint, hidden_size=131072)
+    shape = models.read_config(checkpoint / "config.json")
+    with pytest.raises(Exception) as caught:
+        config.resolve(shape, boards.load("kv260"))
+    assert str(caught.value) == (
+        "hidden_size is 131072; the matrix unit's int32 accumulators hold at most 131071 products of int8"
+    )
+
+
+def test_larger_than_the_board(tmp_path: Path, out: Path) -> None:
+    text = (Path(boards.__file__).parent / "kv260.toml").read_text()
+    small = tmp_path / "small.toml"
+    small.write_text(
+        text.replace('"kv260"', '"small"')
+        .replace("dsp = 1248", "dsp = 200")
+        .replace("ff = 234240", "ff = 10000")
+    )
+    result = run("generate", "--model", TINY, "--board", small, "--out", out, "--rows", "16", "--cols", "16")
+    needed = estimate(16, 16)
+    refused(
+        result,
+        "a matrix unit of 16 x 16 does not fit board 'small': it needs "
+        f"{needed.ff:,} FF where there are 10,000 ({needed.ff - 10_000:,} too many), "
+        "256 DSP where there are 200 (56 too many) (modelled); choose a smaller size or a larger board",
+    )
+    assert not out.exists()
+
+
+def estimate(rows: int, cols: int) -> boards.Resources:
+    from fastprefill.estimate.resources import matrix_unit
+
+    return matrix_unit(rows, cols)
+
+
+def test_output_folder_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    refused(
+        generate(TINY, tmp_path, "--force"),
+        f"'{tmp_path}' exists and was not made by fastprefill (it has no manifest.json of ours); "
+        "choose another --out or remove it",
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, "the disk is full; make room or choose another --out"),
+        (errno.EROFS, "the disk is read-only; choose another --out"),
+        (errno.EACCES, "permission denied; choose another --out"),
+    ],
+)
+def test_a_disk_that_refuses(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str
+) -> None:
+    real = Path.write_bytes
+
+    def write_bytes(self: Path, data: bytes) -> int:
+        if ".new" in str(self):
+            raise OSError(number, os.strerror(number))
+        return real(self, data)
+
+    (checkpoint / "prompt.txt").write_text("short")
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    refused(generate(checkpoint, tmp_path / "a" / "out"), f"cannot write '{tmp_path}/a/out': {reason}")
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(tmp_path: Path, checkpoint: Path) -> None:
+    (checkpoint / "prompt.txt").write_text("short")
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    refused(
+        generate(checkpoint, locked / "out"),
+        f"cannot write '{locked}/out': permission denied; choose another --out",
+    )
+
+
+def test_ctrl_c(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkpoint / "prompt.txt").write_text("short")
+
+    def digest(self: BuildPlan) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BuildPlan, "digest", digest)
+    result = generate(checkpoint, tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "fastprefill: interrupted; nothing was left half-written"
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("verb", ["csim", "cosim", "synth", "verify"])
+def test_not_a_project(tmp_path: Path, verb: str) -> None:
+    refused(
+        run(verb, tmp_path),
+        f"'{tmp_path}' is not a fastprefill project (it has no manifest.json of ours); "
+        "make one with 'fastprefill generate'",
+    )
+    refused(
+        run(verb, tmp_path / "x"),
+        f"there is no project folder '{tmp_path}/x'; make one with 'fastprefill generate'",
+    )
+
+
+def test_missing_tools(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkpoint / "prompt.txt").write_text("short")
+    project = tmp_path / "project"
+    assert generate(checkpoint, project).exit_code == 0
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    refused(
+        run("csim", project),
+        "g++ is not installed; it is needed for C-sim of the generated C++: apt-get install g++",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("compile", "gpu"), "unknown kernel 'gpu'; built-in kernels: mpu, or the path of a .py file"),
+        (("compile", "x/y.py"), "kernel file 'x/y.py' does not exist; give the path of a Python file"),
+        (
+            ("compile", "mpu", "--emit", "rtl", "--after", "flatten"),
+            "--after flatten shows the IR; it goes with --emit mlir, not with --emit rtl",
+        ),
+    ],
+)
+def test_compile(arguments: tuple[str, ...], sentence: str) -> None:
+    refused(run(*arguments), sentence)
+
+
+def test_parameters_of_a_kernel() -> None:
+    result = run("compile", "mpu", "--param", "rows=4")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("fastprefill: parameters of unit() in ")
+    assert result.stderr.endswith("missing a required argument: 'cols'; it takes: rows: int, cols: int\n")
+
+
+def test_a_kernel_file_that_fails(tmp_path: Path) -> None:
+    file = tmp_path / "kernel.py"
+    file.write_text("x = 1\nimport nothing_of_that_name\n")
+    refused(
+        run("compile", file),
+        f"{file}:2: ModuleNotFoundError in the kernel file: No module named 'nothing_of_that_name'",
+    )
+
+
+def test_usage_errors_have_status_2() -> None:
+    result = run("compile", "mpu", "--param", "rows")
+    assert result.exit_code == 2
+    assert "'rows' is not NAME=VALUE with a whole number" in result.stderr
+    assert run("generate").exit_code == 2
+    assert run("frobnicate").exit_code == 2
