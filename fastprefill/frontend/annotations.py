@@ -49,23 +49,25 @@ def evaluate(node: ast.expr, names: dict[str, Any], source: Source) -> Any:
         code = compile(ast.Expression(node), source.path, "eval")
         return eval(code, {"__builtins__": __builtins__, **names})  # the user's own kernel file
     except NameError as error:
-        source.refuse(
+        raise source.error(
             node,
             f"'{ast.unparse(node)}' must be known at compile time, but {error.name!r} is not: use constants and "
             f"names of the enclosing function that are assigned before the region (and do not put "
             f"'from __future__ import annotations' into a kernel file: it hides them)",
-        )
+        ) from None
     except FastprefillError as error:
-        source.refuse(node, str(error))
+        raise source.error(node, str(error)) from None
     except Exception as error:  # any failure of the user's own expression
-        source.refuse(node, f"Python cannot evaluate '{ast.unparse(node)}': {error}; write a constant")
+        raise source.error(
+            node, f"Python cannot evaluate '{ast.unparse(node)}': {error}; write a constant"
+        ) from None
 
 
 def integer(node: ast.expr, names: dict[str, Any], source: Source, what: str, least: int = 1) -> int:
     """A compile-time integer of at least `least`."""
     value = evaluate(node, names, source)
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        source.refuse(node, f"{what} is {value!r}; write an integer of at least {least}")
+        raise source.error(node, f"{what} is {value!r}; write an integer of at least {least}")
     return int(value)
 
 
@@ -84,7 +86,9 @@ def read(node: ast.expr, names: dict[str, Any], source: Source) -> Annotated:
             try:
                 inner = ast.parse(text, mode="eval").body
             except SyntaxError:
-                source.refuse(node, f"annotation '{text}' is not an expression; write a type such as int32[4]")
+                raise source.error(
+                    node, f"annotation '{text}' is not an expression; write a type such as int32[4]"
+                ) from None
             return read(ast.copy_location(inner, node), names, source)
         case ast.BinOp(left=left, op=ast.MatMult(), right=spec):
             return _place(read(left, names, source), spec, names, source)
@@ -100,11 +104,11 @@ def read(node: ast.expr, names: dict[str, Any], source: Source) -> Annotated:
                 return replace(inner_type, shape=shape)
             if isinstance(inner_type, Scalar):
                 return Array(inner_type, shape)
-            source.refuse(node, f"type '{ast.unparse(node)}'; write T[N, M] or Stream[T, depth][P, Q]")
+            raise source.error(node, f"type '{ast.unparse(node)}'; write T[N, M] or Stream[T, depth][P, Q]")
     value = evaluate(node, names, source)
     type_ = scalar(value)
     if type_ is None:
-        source.refuse(
+        raise source.error(
             node,
             f"type '{ast.unparse(node)}'; only integers are built: write Int(n), UInt(n) or int8, uint32, ..., "
             f"with fixed point done by shifts",
@@ -121,16 +125,18 @@ def _is(node: ast.expr, name: str) -> bool:
 def _const_expr(node: ast.expr, sizes: list[ast.expr], names: dict[str, Any], source: Source) -> ConstExpr:
     inner = read(sizes[0], names, source)
     if len(sizes) != 1 or not isinstance(inner, Scalar):
-        source.refuse(node, f"'{ast.unparse(node)}'; write ConstExpr[int32] with one integer type")
+        raise source.error(node, f"'{ast.unparse(node)}'; write ConstExpr[int32] with one integer type")
     return ConstExpr(inner)
 
 
 def _stream(node: ast.expr, sizes: list[ast.expr], names: dict[str, Any], source: Source) -> Stream:
     if len(sizes) != 2:
-        source.refuse(node, f"'{ast.unparse(node)}'; write Stream[T, depth] with an explicit depth")
+        raise source.error(node, f"'{ast.unparse(node)}'; write Stream[T, depth] with an explicit depth")
     token = read(sizes[0], names, source)
     if not isinstance(token, Scalar | Array):
-        source.refuse(node, f"stream of '{ast.unparse(sizes[0])}'; its tokens are integers or arrays of them")
+        raise source.error(
+            node, f"stream of '{ast.unparse(sizes[0])}'; its tokens are integers or arrays of them"
+        )
     return Stream(token, integer(sizes[1], names, source, "the depth of a stream"))
 
 
@@ -138,16 +144,16 @@ def _place(type_: Annotated, spec: ast.expr, names: dict[str, Any], source: Sour
     """``T[N] @ Memory(resource=..., storage_type=...)``."""
     value = evaluate(spec, names, source)
     if type(value).__name__ != "Memory":
-        source.refuse(
+        raise source.error(
             spec, f"'@ {ast.unparse(spec)}'; only @ Memory(...) is built: keep state in a loop of the kernel"
         )
     resource, storage_type = value.resource, value.storage_type
     if resource not in RESOURCES:
-        source.refuse(spec, f"memory resource {resource!r}; write one of {', '.join(RESOURCES)}")
+        raise source.error(spec, f"memory resource {resource!r}; write one of {', '.join(RESOURCES)}")
     if storage_type is not None and storage_type not in STORAGE_TYPES:
-        source.refuse(spec, f"storage type {storage_type!r}; write one of {', '.join(STORAGE_TYPES)}")
+        raise source.error(spec, f"storage type {storage_type!r}; write one of {', '.join(STORAGE_TYPES)}")
     if isinstance(type_, Stream) and isinstance(type_.token, Array):
         return replace(type_, token=replace(type_.token, storage=resource, storage_type=storage_type))
     if not isinstance(type_, Array):
-        source.refuse(spec, "@ Memory(...) belongs to an array: write T[N] @ Memory(...)")
+        raise source.error(spec, "@ Memory(...) belongs to an array: write T[N] @ Memory(...)")
     return replace(type_, storage=resource, storage_type=storage_type)

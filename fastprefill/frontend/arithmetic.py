@@ -94,7 +94,9 @@ def _divide(name: str, left: Value, right: Value, src: str | None) -> Value:
             f"declare it unsigned (UInt(n)) or, for powers of two, write x >> n or x & (2**n - 1)"
         )
     type_ = result(name, left.type, right.type)
-    low, high = (left.low // divisor, left.high // divisor) if name == "//" else (0, min(left.high, divisor - 1))
+    low, high = (
+        (left.low // divisor, left.high // divisor) if name == "//" else (0, min(left.high, divisor - 1))
+    )
     if left.constant is not None:
         return Value.of(left.constant // divisor if name == "//" else left.constant % divisor, type_)
     if name == "//" and divisor == 1:

@@ -23,13 +23,15 @@ NewValue = Callable[[Value | None], Value]
 def assign(ctx: Context, node: ast.Assign) -> tuple[str, ArrayName] | None:
     """``target = expression``; the first assignment to a name declares it with the value's type."""
     if len(node.targets) != 1:
-        ctx.refuse(node, f"chained assignment '{ast.unparse(node)}'; write one assignment for each target")
+        raise ctx.error(
+            node, f"chained assignment '{ast.unparse(node)}'; write one assignment for each target"
+        )
     target = node.targets[0]
     if _is_get_pid(node.value):
         _position(ctx, target, node)
         return None
     if isinstance(target, ast.Tuple | ast.List):
-        ctx.refuse(node, f"'{ast.unparse(node)}' assigns several targets; write one assignment for each")
+        raise ctx.error(node, f"'{ast.unparse(node)}' assigns several targets; write one assignment for each")
     if isinstance(target, ast.Name) and ctx.scope.find(target.id) is None:
         return _first(ctx, target, node)
     inner = with_binding(ctx, target)
@@ -53,7 +55,7 @@ def augmented(ctx: Context, node: ast.AugAssign) -> None:
     """``target op= expression``."""
     operator = expressions.OPERATORS.get(type(node.op))
     if operator is None:
-        ctx.refuse(node, f"'{ast.unparse(node)}'; write + - * // % << >> & | ^ before the '='")
+        raise ctx.error(node, f"'{ast.unparse(node)}'; write + - * // % << >> & | ^ before the '='")
     inner = with_binding(ctx, node.target)
     number = expressions.value(inner, node.value)
 
@@ -64,7 +66,7 @@ def augmented(ctx: Context, node: ast.AugAssign) -> None:
     try:
         write(ctx, node.target, update, node, reads=True)
     except Refused as refused:
-        ctx.refuse(node, str(refused))
+        raise ctx.error(node, str(refused)) from None
 
 
 def with_binding(ctx: Context, target: ast.expr) -> Context:
@@ -81,11 +83,13 @@ def write(ctx: Context, target: ast.expr, new: NewValue, node: ast.stmt, *, read
     """Store ``new(old)`` into a target; the old value is loaded only where it is needed."""
     base, parts = subscripts.chain(target)
     if not isinstance(base, ast.Name):
-        ctx.refuse(target, f"assignment to '{ast.unparse(target)}'; write to a variable, an element or its bits")
+        raise ctx.error(
+            target, f"assignment to '{ast.unparse(target)}'; write to a variable, an element or its bits"
+        )
     symbol = ctx.scope.find(base.id)
     ref, type_, indices, parts = _target(ctx, base, symbol, parts, target)
     if len(parts) > 1:
-        ctx.refuse(target, f"'{ast.unparse(target)}' selects bits of bits; write one slice x[lo:hi]")
+        raise ctx.error(target, f"'{ast.unparse(target)}' selects bits of bits; write one slice x[lo:hi]")
 
     def load() -> Value:
         return Value.loaded(ctx.emit.add(memref.LoadOp.get(ref, indices), ctx.line(node)).results[0], type_)
@@ -98,7 +102,10 @@ def write(ctx: Context, target: ast.expr, new: NewValue, node: ast.stmt, *, read
     low, width = subscripts.bits(ctx, type_, parts[0])
     part = new(expressions.get_bits(ctx, old, parts[0]) if reads else None)
     piece = ctx.emit.at_width(part, width)
-    ctx.emit.add(memref.StoreOp.get(ctx.emit.add(SetSliceOp(word, low, piece)).results[0], ref, indices), ctx.line(node))
+    ctx.emit.add(
+        memref.StoreOp.get(ctx.emit.add(SetSliceOp(word, low, piece)).results[0], ref, indices),
+        ctx.line(node),
+    )
 
 
 def _target(
@@ -109,20 +116,26 @@ def _target(
             return symbol.ref, symbol.type, [], parts
         case ArrayName():
             if symbol.refusal:
-                ctx.refuse(target, f"assignment to '{ast.unparse(target)}': '{base.id}' {symbol.refusal}")
+                raise ctx.error(
+                    target, f"assignment to '{ast.unparse(target)}': '{base.id}' {symbol.refusal}"
+                )
             indices, rest = subscripts.element(ctx, symbol, base.id, parts, target)
             return symbol.ref, symbol.type.element, indices, rest
         case Fixed():
-            ctx.refuse(target, f"assignment to '{base.id}', which is {symbol.what}; use a variable of another name")
+            raise ctx.error(
+                target, f"assignment to '{base.id}', which is {symbol.what}; use a variable of another name"
+            )
     if base.id in ctx.streams:
-        ctx.refuse(target, f"assignment to stream '{base.id}'; write {ast.unparse(target)}.put(value)")
+        raise ctx.error(target, f"assignment to stream '{base.id}'; write {ast.unparse(target)}.put(value)")
     if base.id in ctx.scope.ended:
-        ctx.refuse(
+        raise ctx.error(
             target,
             f"'{base.id}' does not exist here: it was declared in a block that has ended, at line "
             f"{ctx.scope.ended[base.id]}; declare it before that block",
         )
-    ctx.refuse(target, f"'{base.id}' is not declared; write {base.id}: UInt(32) = 0 (with its type) first")
+    raise ctx.error(
+        target, f"'{base.id}' is not declared; write {base.id}: UInt(32) = 0 (with its type) first"
+    )
 
 
 def _store(
@@ -142,14 +155,14 @@ def _position(ctx: Context, target: ast.expr, node: ast.Assign) -> None:
     """``i, j = df.get_pid()``: compile-time integers."""
     names = target.elts if isinstance(target, ast.Tuple) else [target]
     if len(names) != len(ctx.pid):
-        ctx.refuse(
+        raise ctx.error(
             node, f"df.get_pid() into {len(names)} names; the kernel's mapping has {len(ctx.pid)} dimensions"
         )
     for name, number in zip(names, ctx.pid, strict=True):
         if not isinstance(name, ast.Name):
-            ctx.refuse(name, f"df.get_pid() into '{ast.unparse(name)}'; write names: i, j = df.get_pid()")
+            raise ctx.error(
+                name, f"df.get_pid() into '{ast.unparse(name)}'; write names: i, j = df.get_pid()"
+            )
         declarations.check_name(ctx, name.id, node)
         fixed = Fixed(Value.of(number), "the position of the instance")
         ctx.scope.declare_constant(name.id, number, fixed, node.lineno)
-
-

@@ -20,14 +20,17 @@ def inline(ctx: Context, node: ast.Call, helper: Function, wants_value: bool) ->
     """Lower the body of a helper function in place of its call."""
     name = helper.node.name
     if name in ctx.calls:
-        ctx.refuse(node, f"recursive call of '{name}'; write a loop")
+        raise ctx.error(node, f"recursive call of '{name}'; write a loop")
     parameters = helper.node.args
     if parameters.defaults or parameters.kwonlyargs or parameters.vararg or parameters.kwarg:
-        helper.source.refuse(helper.node, f"parameters of helper function '{name}'; write plain ones: x: int32")
+        raise helper.source.error(
+            helper.node, f"parameters of helper function '{name}'; write plain ones: x: int32"
+        )
     if node.keywords or len(node.args) != len(parameters.args):
-        ctx.refuse(
-            node, f"'{name}' takes {len(parameters.args)} arguments by position; the call has {len(node.args)}"
-            f"{' and keywords' if node.keywords else ''}"
+        raise ctx.error(
+            node,
+            f"'{name}' takes {len(parameters.args)} arguments by position; the call has {len(node.args)}"
+            f"{' and keywords' if node.keywords else ''}",
         )
     if ctx.strict:
         ctx.strict.append(f"{ctx.strict[-1]}, and '{name}' is called there")
@@ -49,7 +52,9 @@ def inline(ctx: Context, node: ast.Call, helper: Function, wants_value: bool) ->
     if wants_value and result is not None and helper.node.returns is not None:
         type_ = read(helper.node.returns, helper.names, helper.source)
         if not isinstance(type_, Scalar):
-            helper.source.refuse(helper.node.returns, "a helper function returns one integer; pass arrays as arguments")
+            raise helper.source.error(
+                helper.node.returns, "a helper function returns one integer; pass arrays as arguments"
+            )
         result = arithmetic.cast(result, type_)
     return result
 
@@ -74,20 +79,25 @@ def _assigned(node: ast.FunctionDef) -> set[str]:
 def _bind(ctx: Context, inner: Context, parameter: ast.arg, argument: ast.expr, assigned: set[str]) -> None:
     name = parameter.arg
     if parameter.annotation is None:
-        inner.refuse(parameter, f"parameter '{name}' has no type; write {name}: int32")
+        raise inner.error(parameter, f"parameter '{name}' has no type; write {name}: int32")
     type_ = read(parameter.annotation, inner.scope.names, inner.source)
     if isinstance(type_, Array):
         symbol = ctx.scope.find(argument.id) if isinstance(argument, ast.Name) else None
         if not isinstance(symbol, ArrayName):
-            ctx.refuse(argument, f"argument '{ast.unparse(argument)}' for '{name}: {type_}'; pass an array by its name")
+            raise ctx.error(
+                argument,
+                f"argument '{ast.unparse(argument)}' for '{name}: {type_}'; pass an array by its name",
+            )
         if symbol.gone:
-            ctx.refuse(argument, f"'{ast.unparse(argument)}' {symbol.gone}")
+            raise ctx.error(argument, f"'{ast.unparse(argument)}' {symbol.gone}")
         if (symbol.type.element, symbol.type.shape) != (type_.element, type_.shape):
-            ctx.refuse(argument, f"argument '{ast.unparse(argument)}' is {symbol.type}; '{name}' is {type_}")
+            raise ctx.error(
+                argument, f"argument '{ast.unparse(argument)}' is {symbol.type}; '{name}' is {type_}"
+            )
         inner.scope.declare(name, symbol, parameter.lineno)
         return
     if not isinstance(type_, Scalar):
-        inner.refuse(parameter, f"parameter '{name}'; helper functions take integers and arrays")
+        raise inner.error(parameter, f"parameter '{name}'; helper functions take integers and arrays")
     value = arithmetic.cast(expressions.value(ctx, argument), type_)
     if name in assigned:
         variable = declarations.scalar(inner, name, type_, parameter)

@@ -20,5 +20,3 @@ def remove_dead(block: Block) -> None:
         if pure and op.results and not any(result.uses.get_length() for result in op.results):
             op.detach()
             op.erase()
-
-

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any
 
+from fastprefill.errors import KernelError
 from fastprefill.frontend.annotations import evaluate
 from fastprefill.frontend.dtypes import Stream
 from fastprefill.frontend.emit import Emitter
@@ -47,8 +48,9 @@ class Context:
     bind: str | None = None
     strict: list[str] = field(default_factory=list)
 
-    def refuse(self, node: ast.AST, message: str) -> NoReturn:
-        self.source.refuse(node, message)
+    def error(self, node: ast.AST, message: str) -> KernelError:
+        """The error that points at `node`."""
+        return self.source.error(node, message)
 
     def line(self, node: ast.AST) -> str:
         return self.source.line(node)

@@ -13,7 +13,7 @@ from fastprefill.frontend import assignments, expressions, subscripts, tables
 from fastprefill.frontend.annotations import ConstExpr, read
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array, Scalar, Stream
-from fastprefill.frontend.names import check as check_identifier
+from fastprefill.frontend.names import problem
 from fastprefill.frontend.process import Local
 from fastprefill.frontend.scope import ArrayName, Fixed, Variable
 from fastprefill.frontend.values import Value
@@ -25,7 +25,9 @@ End = tuple[str, str, Stream]
 def annotated(ctx: Context, node: ast.AnnAssign, rest: Sequence[ast.stmt]) -> tuple[str, ArrayName] | None:
     """``name: type`` with or without ``= expression``."""
     if not isinstance(node.target, ast.Name):
-        ctx.refuse(node, f"annotation of '{ast.unparse(node.target)}'; only names are declared: write x: int32 = 0")
+        raise ctx.error(
+            node, f"annotation of '{ast.unparse(node.target)}'; only names are declared: write x: int32 = 0"
+        )
     name = node.target.id
     check_name(ctx, name, node)
     type_ = read(node.annotation, ctx.scope.names, ctx.source)
@@ -33,7 +35,9 @@ def annotated(ctx: Context, node: ast.AnnAssign, rest: Sequence[ast.stmt]) -> tu
         case ConstExpr(type=inner):
             _const_expr(ctx, name, inner, node)
         case Stream():
-            ctx.refuse(node, f"stream '{name}' declared in a kernel; declare it in the region, beside the kernels")
+            raise ctx.error(
+                node, f"stream '{name}' declared in a kernel; declare it in the region, beside the kernels"
+            )
         case Array():
             return _array(ctx, name, type_, node, rest)
         case Scalar():
@@ -50,11 +54,14 @@ def annotated(ctx: Context, node: ast.AnnAssign, rest: Sequence[ast.stmt]) -> tu
 
 def check_name(ctx: Context, name: str, node: ast.AST) -> None:
     """Refuse a name that is a keyword of the generated languages or that hides something."""
-    check_identifier(name, "variable", lambda message: ctx.refuse(node, message))
+    if unusable := problem(name, "variable"):
+        raise ctx.error(node, unusable)
     if ctx.scope.find(name) is not None:
-        ctx.refuse(node, f"'{name}' is already declared at line {ctx.scope.line(name)}; use another name")
+        raise ctx.error(
+            node, f"'{name}' is already declared at line {ctx.scope.line(name)}; use another name"
+        )
     if name in ctx.streams:
-        ctx.refuse(node, f"'{name}' is the name of a stream; use another name")
+        raise ctx.error(node, f"'{name}' is the name of a stream; use another name")
 
 
 def scalar(ctx: Context, name: str, type_: Scalar, node: ast.AST) -> Variable:
@@ -83,13 +90,14 @@ def _initial(ctx: Context, node: ast.expr, type_: Scalar) -> Value:
 
 def _const_expr(ctx: Context, name: str, type_: Scalar, node: ast.AnnAssign) -> None:
     if node.value is None:
-        ctx.refuse(node, f"ConstExpr '{name}' has no value; write {name}: ConstExpr[int32] = expression")
+        raise ctx.error(node, f"ConstExpr '{name}' has no value; write {name}: ConstExpr[int32] = expression")
     number = ctx.evaluate(node.value)
     if isinstance(number, bool | np.bool_):
         number = int(number)
     if not isinstance(number, int | np.integer) or not type_.holds(int(number)):
-        ctx.refuse(
-            node.value, f"ConstExpr '{name}' is {number!r}; write an integer from {type_.low} to {type_.high} ({type_})"
+        raise ctx.error(
+            node.value,
+            f"ConstExpr '{name}' is {number!r}; write an integer from {type_.low} to {type_.high} ({type_})",
         )
     fixed = Fixed(Value.of(int(number), type_), "a ConstExpr")
     ctx.scope.declare_constant(name, int(number), fixed, node.lineno)
@@ -173,13 +181,18 @@ def acquire(
     base, actual, stream = end
     token = stream.token
     if not isinstance(token, Array):
-        ctx.refuse(node, f"array '{name}' on stream '{actual}', whose tokens are {token}; put its elements one by one")
+        raise ctx.error(
+            node,
+            f"array '{name}' on stream '{actual}', whose tokens are {token}; put its elements one by one",
+        )
     if type_ is not None and (type_.element, type_.shape) != (token.element, token.shape):
-        ctx.refuse(node, f"'{name}' is {type_} and a block of '{actual}' is {token}; the types must be equal")
+        raise ctx.error(
+            node, f"'{name}' is {type_} and a block of '{actual}' is {token}; the types must be equal"
+        )
     direction = "o" if mode == "write" else "i"
     argument = ctx.process.stream(base, actual, stream, direction, ctx.source, node)
     if argument.name in ctx.process.held:
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"'{name}' takes a block of '{actual}' while '{ctx.process.held[argument.name]}' is still held; "
             f"put it or end its block of statements first",
@@ -189,12 +202,12 @@ def acquire(
     op.attributes["name"] = StringAttr(ctx.prefix + name)
     ctx.emit.add(op, ctx.line(node))
     ctx.process.locals.append(Local(ctx.prefix + name, ctx.place(node), token.shape, stream=actual))
-    refusal = f"is a block read from '{actual}'; copy the element to a local variable" if mode == "read" else None
+    refusal = (
+        f"is a block read from '{actual}'; copy the element to a local variable" if mode == "read" else None
+    )
     op.block.name_hint = name
     array = ArrayName(token, op.block, refusal=refusal)
     if type_ is not None and (type_.storage, type_.storage_type) != (None, None):
         ctx.process.placed.append((actual, type_, ctx.place(node)))
     ctx.scope.declare(name, array, node.lineno)
     return argument.name, array
-
-

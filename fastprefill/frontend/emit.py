@@ -13,7 +13,7 @@ from fastprefill.frontend.dtypes import Scalar
 from fastprefill.frontend.values import NARROWING, Value
 
 INDEX = IndexType()
-_BINARY = {
+_BINARY: dict[str, Callable[[SSAValue, SSAValue], Operation]] = {
     "+": arith.AddiOp,
     "-": arith.SubiOp,
     "*": arith.MuliOp,
@@ -21,7 +21,11 @@ _BINARY = {
     "|": arith.OrIOp,
     "^": arith.XOrIOp,
 }
-_SHIFT = {"<<": arith.ShLIOp, ">>u": arith.ShRUIOp, ">>s": arith.ShRSIOp}
+_SHIFT: dict[str, Callable[[SSAValue, SSAValue], Operation]] = {
+    "<<": arith.ShLIOp,
+    ">>u": arith.ShRUIOp,
+    ">>s": arith.ShRSIOp,
+}
 
 
 class Emitter:

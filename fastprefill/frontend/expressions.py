@@ -58,14 +58,17 @@ def value(ctx: Context, node: ast.expr) -> Value:
     try:
         return _value(ctx, node)
     except Refused as refused:
-        ctx.refuse(node, str(refused))
+        raise ctx.error(node, str(refused)) from None
 
 
 def condition(ctx: Context, node: ast.expr) -> Value:
     """The value of an expression that must be a condition (one bit)."""
     result = value(ctx, node)
     if result.type.bits != 1:
-        ctx.refuse(node, f"condition '{ast.unparse(node)}' is a value of {result.type}; write {ast.unparse(node)} != 0")
+        raise ctx.error(
+            node,
+            f"condition '{ast.unparse(node)}' is a value of {result.type}; write {ast.unparse(node)} != 0",
+        )
     return result
 
 
@@ -94,12 +97,12 @@ def _value(ctx: Context, node: ast.expr) -> Value:
         case ast.Call():
             return _call(ctx, node)
         case ast.Attribute():
-            ctx.refuse(
+            raise ctx.error(
                 node,
-                f"attribute '{ast.unparse(node)}'; bind the number to a name before the region: n = {ast.unparse(node)}",
+                f"attribute '{ast.unparse(node)}'; bind it to a name before the region: n = {ast.unparse(node)}",
             )
     what = _INSTEAD.get(type(node), f"'{ast.unparse(node)}'; write integer arithmetic")
-    ctx.refuse(node, f"an expression of a kernel cannot be {what}")
+    raise ctx.error(node, f"an expression of a kernel cannot be {what}")
 
 
 def _literal(ctx: Context, node: ast.Constant) -> Value:
@@ -108,14 +111,14 @@ def _literal(ctx: Context, node: ast.Constant) -> Value:
     if isinstance(node.value, int):
         return _int32(ctx, node, node.value)
     if isinstance(node.value, float):
-        ctx.refuse(node, f"literal {node.value!r}; there is no floating point: scale to an integer")
-    ctx.refuse(node, f"literal {node.value!r}; kernels have integers only")
+        raise ctx.error(node, f"literal {node.value!r}; there is no floating point: scale to an integer")
+    raise ctx.error(node, f"literal {node.value!r}; kernels have integers only")
 
 
 def _int32(ctx: Context, node: ast.expr, number: int) -> Value:
     if not INT32.holds(number):
         bits = max(number.bit_length(), 1)
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"constant {number} is outside int32, the type of literals; assign it to a variable first: "
             f"c: {f'UInt({bits})' if number >= 0 else f'Int({bits + 1})'} = {number}",
@@ -131,29 +134,31 @@ def _name(ctx: Context, node: ast.Name) -> Value:
         op = memref.LoadOp.get(symbol.ref, [])
         return Value.loaded(ctx.emit.add(op, ctx.line(node)).results[0], symbol.type)
     if isinstance(symbol, ArrayName):
-        ctx.refuse(node, f"array '{name}' ({symbol.type}) in place of a number; write its subscripts")
+        raise ctx.error(node, f"array '{name}' ({symbol.type}) in place of a number; write its subscripts")
     if name in ctx.streams:
-        ctx.refuse(node, f"stream '{name}' in place of a number; write {name}.get()")
+        raise ctx.error(node, f"stream '{name}' in place of a number; write {name}.get()")
     if name in ctx.scope.ended:
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"'{name}' does not exist here: it was declared in a block that has ended, at line "
             f"{ctx.scope.ended[name]}; declare it before that block",
         )
     if name not in ctx.scope.names:
-        ctx.refuse(node, f"'{name}' is not declared; write {name}: int32 = 0 before its first use")
+        raise ctx.error(node, f"'{name}' is not declared; write {name}: int32 = 0 before its first use")
     known = ctx.scope.names[name]
     if isinstance(known, bool):
         return Value.of(int(known), UINT1)
     if isinstance(known, int | np.integer):
         return _int32(ctx, node, int(known))
     if isinstance(known, np.ndarray):
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"NumPy array '{name}' used directly; give it a type in the kernel: "
             f"t: int32[{', '.join(map(str, known.shape))}] = {name}",
         )
-    ctx.refuse(node, f"'{name}' is {type(known).__name__} at compile time; only integers can be used as values")
+    raise ctx.error(
+        node, f"'{name}' is {type(known).__name__} at compile time; only integers can be used as values"
+    )
 
 
 def _binary(ctx: Context, node: ast.BinOp) -> Value:
@@ -164,7 +169,7 @@ def _binary(ctx: Context, node: ast.BinOp) -> Value:
             ast.Pow: "'**'; write the product, or a table",
             ast.MatMult: "'@'; write loops",
         }
-        ctx.refuse(node, f"operator {instead.get(type(node.op), type(node.op).__name__)}")
+        raise ctx.error(node, f"operator {instead.get(type(node.op), type(node.op).__name__)}")
     left = value(ctx, node.left)
     right = value(ctx, node.right)
     return arithmetic.binary(operator, left, right, ctx.line(node), ctx.bind)
@@ -173,7 +178,7 @@ def _binary(ctx: Context, node: ast.BinOp) -> Value:
 def _unary(ctx: Context, node: ast.UnaryOp) -> Value:
     match node.op:
         case ast.Invert():
-            ctx.refuse(node, f"'~{ast.unparse(node.operand)}'; write {ast.unparse(node.operand)} ^ -1")
+            raise ctx.error(node, f"'~{ast.unparse(node.operand)}'; write {ast.unparse(node.operand)} ^ -1")
         case ast.USub():
             if isinstance(node.operand, ast.Constant) and isinstance(node.operand.value, int):
                 return _int32(ctx, node, -node.operand.value)
@@ -185,10 +190,10 @@ def _unary(ctx: Context, node: ast.UnaryOp) -> Value:
 
 def _compare(ctx: Context, node: ast.Compare) -> Value:
     if len(node.ops) != 1:
-        ctx.refuse(node, f"chained comparison '{ast.unparse(node)}'; write a < b and b < c")
+        raise ctx.error(node, f"chained comparison '{ast.unparse(node)}'; write a < b and b < c")
     operator = COMPARISONS.get(type(node.ops[0]))
     if operator is None:
-        ctx.refuse(node, f"comparison '{ast.unparse(node)}'; write one of == != < <= > >=")
+        raise ctx.error(node, f"comparison '{ast.unparse(node)}'; write one of == != < <= > >=")
     left = value(ctx, node.left)
     return arithmetic.compare(ctx.emit, operator, left, value(ctx, node.comparators[0]))
 
@@ -212,7 +217,9 @@ def _subscript(ctx: Context, node: ast.Subscript) -> Value:
         op = memref.LoadOp.get(symbol.ref, indices)
         result = Value.loaded(ctx.emit.add(op, ctx.line(node)).results[0], symbol.type.element)
     elif subscripts.stream_end(ctx, node):
-        ctx.refuse(node, f"stream '{ast.unparse(node)}' in place of a number; write {ast.unparse(node)}.get()")
+        raise ctx.error(
+            node, f"stream '{ast.unparse(node)}' in place of a number; write {ast.unparse(node)}.get()"
+        )
     else:
         result = value(ctx, base)
     for part in parts:
@@ -233,24 +240,26 @@ def _call(ctx: Context, node: ast.Call) -> Value:
         case ast.Attribute(value=stream, attr="get") if subscripts.stream_end(ctx, stream):
             return get(ctx, node, stream)
         case ast.Attribute(value=stream, attr=method) if subscripts.stream_end(ctx, stream):
-            ctx.refuse(node, stream_method(ast.unparse(stream), method))
+            raise ctx.error(node, stream_method(ast.unparse(stream), method))
         case ast.Name(id="min" | "max" as name) if ctx.scope.find(name) is None:
             if len(node.args) != 2 or node.keywords:
-                ctx.refuse(node, f"{name} of {len(node.args)} values; write {name}(a, b), nested for more")
+                raise ctx.error(
+                    node, f"{name} of {len(node.args)} values; write {name}(a, b), nested for more"
+                )
             left = value(ctx, node.args[0])
             return arithmetic.extreme(ctx.emit, name, left, value(ctx, node.args[1]))
         case ast.Name(id="int") if len(node.args) == 1:
             return arithmetic.cast(value(ctx, node.args[0]), INT32)
     helper = helper_of(ctx, node)
     if helper is None:
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"call of '{ast.unparse(node.func)}'; a kernel can call min, max, int and helper functions "
             f"(def with annotated parameters)",
         )
     result = ctx.inline(ctx, node, helper, True)
     if result is None:
-        ctx.refuse(node, f"'{ast.unparse(node.func)}' returns nothing; end it with 'return value'")
+        raise ctx.error(node, f"'{ast.unparse(node.func)}' returns nothing; end it with 'return value'")
     return result
 
 
@@ -270,15 +279,15 @@ def get(ctx: Context, node: ast.Call, stream: ast.expr) -> Value:
     assert end is not None
     base, actual, type_ = end
     if node.args or node.keywords:
-        ctx.refuse(node, f"'{ast.unparse(node)}'; get() has no arguments")
+        raise ctx.error(node, f"'{ast.unparse(node)}'; get() has no arguments")
     if isinstance(type_.token, Array):
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"get() of block stream '{actual}' inside an expression; name the block: "
             f"x: {type_.token} = {ast.unparse(stream)}.get()",
         )
     if ctx.strict:
-        ctx.refuse(node, f"'{ast.unparse(node)}' where {ctx.strict[-1]}; write it under 'if'")
+        raise ctx.error(node, f"'{ast.unparse(node)}' where {ctx.strict[-1]}; write it under 'if'")
     argument = ctx.process.stream(base, actual, type_, "i", ctx.source, node)
     op = ctx.emit.add(GetOp(argument.ssa), ctx.line(node))
     return Value.loaded(op.results[0], type_.token)

@@ -17,7 +17,7 @@ from fastprefill.frontend.cleanup import remove_dead
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array, Stream
 from fastprefill.frontend.emit import Emitter
-from fastprefill.frontend.names import check as check_identifier
+from fastprefill.frontend.names import problem
 from fastprefill.frontend.process import Process
 from fastprefill.frontend.scope import ArrayName, Scope
 from fastprefill.frontend.source import Function
@@ -65,7 +65,7 @@ def lower_process(
     with ctx.nested() as inner:
         statements.block(inner, node.body)
     for end, name in process.held.items():
-        source.refuse(node, f"block '{name}' of '{end}' is never handed on; end with {end}.put({name})")
+        raise source.error(node, f"block '{name}' of '{end}' is never handed on; end with {end}.put({name})")
     tables.settle(process, emit.constant)
     emit.add(func.ReturnOp())
     remove_dead(process.entry)
@@ -79,23 +79,27 @@ def _parameters(ctx: Context, kernel: Kernel, region_arguments: Mapping[str, Arr
     node, source = kernel.function.node, kernel.function.source
     parameters = node.args
     if parameters.defaults or parameters.kwonlyargs or parameters.vararg or parameters.kwarg:
-        source.refuse(node, f"parameters of kernel '{kernel.name}'; write plain ones: x: int32[1]")
+        raise source.error(node, f"parameters of kernel '{kernel.name}'; write plain ones: x: int32[1]")
     if len(parameters.args) != len(kernel.arguments):
-        source.refuse(
+        raise source.error(
             node,
             f"kernel '{kernel.name}' has {len(parameters.args)} parameters and args=[...] gives "
             f"{len(kernel.arguments)}; give one for each",
         )
     for parameter, actual in zip(parameters.args, kernel.arguments, strict=True):
-        check_identifier(parameter.arg, "parameter", lambda message, at=parameter: source.refuse(at, message))
+        if unusable := problem(parameter.arg, "parameter"):
+            raise source.error(parameter, unusable)
         if parameter.annotation is None:
-            source.refuse(parameter, f"parameter '{parameter.arg}' has no type; write {parameter.arg}: int32[1]")
+            raise source.error(
+                parameter, f"parameter '{parameter.arg}' has no type; write {parameter.arg}: int32[1]"
+            )
         type_ = read(parameter.annotation, kernel.function.names, source)
         given = region_arguments[actual]
         if type_ != given:
-            source.refuse(
-                parameter, f"parameter '{parameter.arg}' is {type_} and the region's '{actual}' is {given}; "
-                f"the types must be equal"
+            raise source.error(
+                parameter,
+                f"parameter '{parameter.arg}' is {type_} and the region's '{actual}' is {given}; "
+                f"the types must be equal",
             )
         argument = ctx.process.add_argument(parameter.arg, actual, given.element, given.ir)
         refusal = None
@@ -111,7 +115,7 @@ def _settle_direction(ctx: Context, node: ast.FunctionDef, name: str) -> None:
     writes = any(not isinstance(user, memref.LoadOp) for user in users)
     reads = any(isinstance(user, memref.LoadOp) for user in users)
     if reads and writes:
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"kernel '{ctx.process.kernel}' both reads and writes its argument '{name}'; "
             f"read into a local array first, or use two arguments",
@@ -130,5 +134,3 @@ def as_function(process: Process, symbol: str) -> func.FuncOp:
     for argument, ssa in zip(process.arguments, process.entry.args, strict=True):
         ssa.name_hint = argument.name
     return op
-
-

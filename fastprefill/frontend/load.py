@@ -38,9 +38,13 @@ def load_module(path: Path | str) -> ModuleType:
     except FastprefillError:
         raise
     except SyntaxError as error:
-        raise FastprefillError(f"{error.filename}:{error.lineno}: Python cannot read the file: {error.msg}") from error
+        raise FastprefillError(
+            f"{error.filename}:{error.lineno}: Python cannot read the file: {error.msg}"
+        ) from error
     except Exception as error:  # any failure of the user's own code
-        raise FastprefillError(f"{_place(error, path)}: {type(error).__name__} in the kernel file: {error}") from error
+        raise FastprefillError(
+            f"{_place(error, path)}: {type(error).__name__} in the kernel file: {error}"
+        ) from error
     finally:
         sys.modules.pop(name, None)
     return module
@@ -79,9 +83,13 @@ def load(path: Path | str, parameters: Mapping[str, int] | None = None) -> list[
         return units
     regions = {name: value for name, value in vars(module).items() if hasattr(value, standin.REGION_MARK)}
     if not regions:
-        raise FastprefillError(f"'{path}' has no function unit(...) and no @df.region(); write one that returns a Unit")
+        raise FastprefillError(
+            f"'{path}' has no function unit(...) and no @df.region(); write one that returns a Unit"
+        )
     if given:
-        raise FastprefillError(f"'{path}' has no function unit(...), so it takes no parameters {sorted(given)}")
+        raise FastprefillError(
+            f"'{path}' has no function unit(...), so it takes no parameters {sorted(given)}"
+        )
     return [Unit(name=name, region=region) for name, region in regions.items()]
 
 

@@ -24,18 +24,20 @@ _FORM = "write for i in range(...) or for i, j in allo.grid(...)"
 def for_loop(ctx: Context, node: ast.For) -> None:
     """One loop for ``range``, a nest for ``allo.grid``; the loop variable names the loop."""
     if node.orelse:
-        ctx.refuse(node, "'else' of a for loop; write its statements after the loop")
+        raise ctx.error(node, "'else' of a for loop; write its statements after the loop")
     if not isinstance(node.iter, ast.Call):
-        ctx.refuse(node.iter, f"a loop over '{ast.unparse(node.iter)}'; {_FORM}")
+        raise ctx.error(node.iter, f"a loop over '{ast.unparse(node.iter)}'; {_FORM}")
     kind = _kind(ctx, node.iter)
     names = _variables(ctx, node)
     if kind == "range":
         if len(names) != 1:
-            ctx.refuse(node, f"{len(names)} loop variables for one range; write one name")
+            raise ctx.error(node, f"{len(names)} loop variables for one range; write one name")
         bounds = [_range(ctx, node.iter)]
     else:
         if len(names) != len(node.iter.args):
-            ctx.refuse(node, f"{len(names)} loop variables for {len(node.iter.args)} extents of allo.grid")
+            raise ctx.error(
+                node, f"{len(names)} loop variables for {len(node.iter.args)} extents of allo.grid"
+            )
         zero = Index(ctx.emit.index(0), 0, 0)
         bounds = [(zero, subscripts.index(ctx, extent), 1) for extent in node.iter.args]
     marks = _marks(ctx, node.iter, len(names), nest=kind != "range")
@@ -60,7 +62,7 @@ def _kind(ctx: Context, call: ast.Call) -> str:
             return "range"
         case ast.Attribute(attr="grid" | "reduction") | ast.Name(id="grid" | "reduction"):
             return "grid"
-    ctx.refuse(call, f"a loop over '{ast.unparse(call)}'; {_FORM}")
+    raise ctx.error(call, f"a loop over '{ast.unparse(call)}'; {_FORM}")
 
 
 def _variables(ctx: Context, node: ast.For) -> list[str]:
@@ -68,23 +70,25 @@ def _variables(ctx: Context, node: ast.For) -> list[str]:
     names: list[str] = []
     for target in targets:
         if not isinstance(target, ast.Name):
-            ctx.refuse(target, f"loop variable '{ast.unparse(target)}'; write a name")
+            raise ctx.error(target, f"loop variable '{ast.unparse(target)}'; write a name")
         declarations.check_name(ctx, target.id, target)
         if target.id in names:
-            ctx.refuse(target, f"loop variable '{target.id}' twice in one nest; use another name")
+            raise ctx.error(target, f"loop variable '{target.id}' twice in one nest; use another name")
         names.append(target.id)
     return names
 
 
 def _range(ctx: Context, call: ast.Call) -> tuple[Index, Index, int]:
     if not 1 <= len(call.args) <= 3:
-        ctx.refuse(call, f"range with {len(call.args)} arguments; write range(stop), range(start, stop[, step])")
+        raise ctx.error(
+            call, f"range with {len(call.args)} arguments; write range(stop), range(start, stop[, step])"
+        )
     step = 1
     if len(call.args) == 3:
         form = subscripts.linear(ctx, call.args[2])
         if form.terms or form.constant < 1:
             shown = ast.unparse(call.args[2])
-            ctx.refuse(
+            raise ctx.error(
                 call.args[2],
                 f"a range with step '{shown}'; the step must be a positive constant: "
                 f"count up and compute the value from the loop variable",
@@ -103,11 +107,13 @@ def _marks(ctx: Context, call: ast.Call, count: int, *, nest: bool) -> list[dict
         if keyword.arg == "name":
             continue
         if keyword.arg not in ("pipeline", "unroll"):
-            ctx.refuse(call, f"keyword '{keyword.arg}' of a loop; write name=, pipeline= or unroll=")
+            raise ctx.error(call, f"keyword '{keyword.arg}' of a loop; write name=, pipeline= or unroll=")
         given = ctx.evaluate(keyword.value)
         if isinstance(given, list | tuple):
             if len(given) != count:
-                ctx.refuse(call, f"{keyword.arg}={given!r} for {count} loops; give one entry for each loop")
+                raise ctx.error(
+                    call, f"{keyword.arg}={given!r} for {count} loops; give one entry for each loop"
+                )
             each = list(given)
         elif keyword.arg == "pipeline":
             each = [False] * (count - 1) + [given]
@@ -117,7 +123,7 @@ def _marks(ctx: Context, call: ast.Call, count: int, *, nest: bool) -> list[dict
             if entry is False or entry is None:
                 continue
             if not isinstance(entry, bool | int | np.integer) or entry < 1:
-                ctx.refuse(call, f"{keyword.arg}={entry!r}; write True or a positive integer")
+                raise ctx.error(call, f"{keyword.arg}={entry!r}; write True or a positive integer")
             key = "pipeline_ii" if keyword.arg == "pipeline" else "unroll"
             mark[key] = (1 if key == "pipeline_ii" else 0) if entry is True else int(entry)
     return marks
@@ -128,7 +134,9 @@ def _loop(
 ) -> Block:
     static = low.low == low.high and high.low == high.high
     if mark.get("unroll") == 0 and not static:
-        ctx.refuse(node, f"unroll of loop '{name}', whose trip count is known only at run time; give a factor")
+        raise ctx.error(
+            node, f"unroll of loop '{name}', whose trip count is known only at run time; give a factor"
+        )
     body = Block(arg_types=[IndexType()])
     body.args[0].name_hint = name
     op = scf.ForOp(low.ssa, high.ssa, ctx.emit.index(step), [], Region(body))
@@ -143,7 +151,7 @@ def _loop(
 def while_loop(ctx: Context, node: ast.While) -> None:
     """``while condition``; a schedule names it ``while``, a second one in the kernel ``while_1``."""
     if node.orelse:
-        ctx.refuse(node, "'else' of a while loop; write its statements after the loop")
+        raise ctx.error(node, "'else' of a while loop; write its statements after the loop")
     before, after = Block(), Block()
     op = scf.WhileOp([], [], Region(before), Region(after))
     earlier = {loop.place for loop in ctx.process.loops if loop.name.split("_")[0] == "while"}
@@ -155,10 +163,10 @@ def while_loop(ctx: Context, node: ast.While) -> None:
     with ctx.emit.inside(before), ctx.nested() as inner:
         test = expressions.condition(inner, node.test)
         if test.constant == 1:
-            ctx.refuse(node, "a while loop whose condition is always true; a process must end: count in a for loop")
+            raise ctx.error(
+                node, "a while loop whose condition is always true; a process must end: count in a for loop"
+            )
         ctx.emit.add(scf.ConditionOp(ctx.emit.at_type(test)))
     with ctx.emit.inside(after), ctx.nested() as inner:
         statements.block(inner, node.body)
         ctx.emit.add(scf.YieldOp())
-
-

@@ -21,7 +21,7 @@ def lower(ctx: Context, body: Sequence[ast.stmt]) -> int:
         _unrolled(ctx, first, call, target)
         return 0
     if kind != "meta_if":
-        ctx.refuse(first, f"allo.{kind} without an allo.meta_if directly before it")
+        raise ctx.error(first, f"allo.{kind} without an allo.meta_if directly before it")
     taken = _branch(ctx, first, call, False)
     used = 0
     for statement in body[1:]:
@@ -41,10 +41,12 @@ def _item(ctx: Context, node: ast.stmt) -> tuple[str, ast.Call, ast.expr | None]
     if isinstance(node, ast.With) and len(node.items) == 1:
         match node.items[0]:
             case ast.withitem(context_expr=ast.Call() as call, optional_vars=target):
-                name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+                name = (
+                    call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+                )
                 if name in ("meta_if", "meta_elif", "meta_else", "meta_for"):
                     return name, call, target
-    ctx.refuse(node, "'with'; only allo.meta_if, meta_elif, meta_else and meta_for are known")
+    raise ctx.error(node, "'with'; only allo.meta_if, meta_elif, meta_else and meta_for are known")
 
 
 def _branch(ctx: Context, node: ast.stmt, call: ast.Call, taken: bool) -> bool:
@@ -60,12 +62,15 @@ def _branch(ctx: Context, node: ast.stmt, call: ast.Call, taken: bool) -> bool:
 def _unrolled(ctx: Context, node: ast.stmt, call: ast.Call, target: ast.expr | None) -> None:
     assert isinstance(node, ast.With)
     if not isinstance(target, ast.Name):
-        ctx.refuse(node, "allo.meta_for without a name; write with allo.meta_for(n) as i:")
+        raise ctx.error(node, "allo.meta_for without a name; write with allo.meta_for(n) as i:")
     bounds = [ctx.evaluate(argument) for argument in call.args]
     if not 1 <= len(bounds) <= 3 or not all(isinstance(b, int | np.integer) for b in bounds):
-        ctx.refuse(call, f"'{ast.unparse(call)}'; write allo.meta_for(n), (low, high) or (low, high, step), constants")
+        raise ctx.error(
+            call,
+            f"'{ast.unparse(call)}'; write allo.meta_for(n), (low, high) or (low, high, step), constants",
+        )
     if len(bounds) == 3 and bounds[2] == 0:
-        ctx.refuse(call, "allo.meta_for with step 0; write a step other than 0")
+        raise ctx.error(call, "allo.meta_for with step 0; write a step other than 0")
     declarations.check_name(ctx, target.id, node)
     for number in range(*map(int, bounds)):
         with ctx.nested() as inner:

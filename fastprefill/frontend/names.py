@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NoReturn
 
 _SYSTEMVERILOG = """
 accept_on alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins
@@ -41,21 +39,21 @@ PORTS = frozenset({"clk", "rst", "start", "idle", "done"})
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
-def check(name: str, what: str, refuse: Callable[[str], NoReturn], *, port: bool = False) -> None:
-    """Refuse a name that generated code could not use.
+def problem(name: str, what: str, *, port: bool = False) -> str | None:
+    """Why generated code could not use a name; None when it can.
 
     Args:
         name: the identifier.
         what: its kind, for the message.
-        refuse: raises with the message.
         port: the name becomes a port of a module.
     """
     if name in KEYWORDS:
-        refuse(f"{what} '{name}' is a keyword of SystemVerilog or C++; use another name, such as {name}_value")
+        return f"{what} '{name}' is a keyword of SystemVerilog or C++; use another name, such as {name}_value"
     if not _IDENTIFIER.match(name) or "__" in name:
-        refuse(
+        return (
             f"{what} '{name}' is not a name in SystemVerilog and C++; write a letter, then letters, digits "
             f"and single underscores"
         )
     if port and name in PORTS:
-        refuse(f"{what} '{name}' is a port that every unit has ({', '.join(sorted(PORTS))}); use another name")
+        return f"{what} '{name}' is a port that every unit has ({', '.join(sorted(PORTS))}); use another name"
+    return None

@@ -12,8 +12,6 @@ from fastprefill.frontend.globals import Globals
 from fastprefill.frontend.source import Source
 from fastprefill.ir.dialect import BlocksType, StreamType
 
-
-
 Place = tuple[str, int, int]
 """File, line and column."""
 
@@ -82,7 +80,9 @@ class Process:
         self.arguments.append(argument)
         return argument
 
-    def stream(self, base: str, actual: str, stream: Stream, direction: str, source: Source, node: ast.AST) -> Argument:
+    def stream(
+        self, base: str, actual: str, stream: Stream, direction: str, source: Source, node: ast.AST
+    ) -> Argument:
         """The argument for one end of a stream; made at its first use.
 
         Args:
@@ -95,11 +95,14 @@ class Process:
                 break
         else:
             argument = self.add_argument(
-                self._stream_name(base, actual, stream, direction), actual, stream.element, stream_type(stream)
+                self._stream_name(base, actual, stream, direction),
+                actual,
+                stream.element,
+                stream_type(stream),
             )
             argument.direction = direction
         if argument.direction != direction:
-            source.refuse(
+            raise source.error(
                 node,
                 f"kernel '{self.kernel}' both reads and writes stream '{actual}'; a stream connects two kernels: "
                 f"keep the value in a local variable or array",

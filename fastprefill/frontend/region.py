@@ -16,7 +16,7 @@ from fastprefill.frontend.annotations import integer, read
 from fastprefill.frontend.dtypes import Array, Stream
 from fastprefill.frontend.globals import Globals
 from fastprefill.frontend.kernel import Kernel, lower_process
-from fastprefill.frontend.names import check as check_identifier
+from fastprefill.frontend.names import problem
 from fastprefill.frontend.process import Process, stream_type
 from fastprefill.frontend.schedule import Schedule
 from fastprefill.frontend.sharing import share
@@ -73,7 +73,8 @@ def lower(
         KernelError: the program is outside the language; the text has file, line and column.
     """
     source = function(region, "the region")
-    check_identifier(name, "unit", _raise)
+    if unusable := problem(name, "unit"):
+        raise KernelError(unusable)
     parts = read_region(source)
     bindings = _operators(parts, operators or {})
     tables = Globals(name)
@@ -99,28 +100,29 @@ def lower(
     return module
 
 
-def _raise(message: str) -> Any:
-    raise KernelError(message)
-
-
 def read_region(source: Function) -> Parts:
     """The arguments, streams, kernels and helper functions of a region."""
     parts = Parts()
     node, where = source.node, source.source
     for argument in node.args.args:
-        check_identifier(
-            argument.arg, "argument", lambda message, at=argument: where.refuse(at, message), port=True
-        )
+        if unusable := problem(argument.arg, "argument", port=True):
+            raise where.error(argument, unusable)
         if argument.annotation is None:
-            where.refuse(argument, f"argument '{argument.arg}' has no type; write {argument.arg}: int32[1]")
+            raise where.error(
+                argument, f"argument '{argument.arg}' has no type; write {argument.arg}: int32[1]"
+            )
         type_ = read(argument.annotation, source.names, where)
         if not isinstance(type_, Array):
-            where.refuse(argument, f"argument '{argument.arg}' is {type_}; a run-time scalar is {type_}[1]")
+            raise where.error(
+                argument, f"argument '{argument.arg}' is {type_}; a run-time scalar is {type_}[1]"
+            )
         parts.arguments[argument.arg] = type_
     for statement in node.body:
         _statement(source, parts, statement)
     if not parts.kernels:
-        where.refuse(node, f"region '{node.name}' has no kernel; write @df.kernel(mapping=[1]) above a function")
+        raise where.error(
+            node, f"region '{node.name}' has no kernel; write @df.kernel(mapping=[1]) above a function"
+        )
     return parts
 
 
@@ -133,7 +135,7 @@ def _statement(source: Function, parts: Parts, node: ast.stmt) -> None:
             _unique(source, parts, name, node)
             type_ = read(node.annotation, source.names, where)
             if not isinstance(type_, Stream):
-                where.refuse(
+                raise where.error(
                     node,
                     f"'{name}' in the region's body; a region holds streams and kernels: declare arrays in a kernel",
                 )
@@ -147,7 +149,7 @@ def _statement(source: Function, parts: Parts, node: ast.stmt) -> None:
             else:
                 parts.kernels.append(_kernel(source, parts, node, decorator))
         case _:
-            where.refuse(
+            raise where.error(
                 node,
                 f"'{ast.unparse(node).splitlines()[0]}' in the body of region '{source.node.name}'; it holds stream "
                 f"declarations and kernels only: compute constants before the region, values in a kernel",
@@ -155,10 +157,13 @@ def _statement(source: Function, parts: Parts, node: ast.stmt) -> None:
 
 
 def _unique(source: Function, parts: Parts, name: str, node: ast.stmt) -> None:
-    check_identifier(name, "name", lambda message: source.source.refuse(node, message), port=True)
+    if unusable := problem(name, "name", port=True):
+        raise source.source.error(node, unusable)
     taken = {*parts.arguments, *parts.streams, *parts.helpers, *(kernel.name for kernel in parts.kernels)}
     if name in taken:
-        source.source.refuse(node, f"'{name}' is declared twice in region '{source.node.name}'; use another name")
+        raise source.source.error(
+            node, f"'{name}' is declared twice in region '{source.node.name}'; use another name"
+        )
 
 
 def _kernel_decorator(node: ast.FunctionDef) -> ast.Call | None:
@@ -182,18 +187,22 @@ def _kernel(source: Function, parts: Parts, node: ast.FunctionDef, decorator: as
             for element in keyword.value.elts:
                 if not isinstance(element, ast.Name) or element.id not in parts.arguments:
                     known = ", ".join(parts.arguments) or "none"
-                    where.refuse(
+                    raise where.error(
                         element,
                         f"'{ast.unparse(element)}' in args of kernel '{node.name}'; write names of the region's "
                         f"arguments ({known}); streams are used by name, without args",
                     )
                 arguments.append(element.id)
         else:
-            where.refuse(
-                decorator, f"'{keyword.arg}={ast.unparse(keyword.value)}' of @df.kernel; write mapping=[...], args=[...]"
+            raise where.error(
+                decorator,
+                f"'{keyword.arg}={ast.unparse(keyword.value)}' of @df.kernel; write mapping=[...], args=[...]",
             )
     if decorator.args or not 1 <= len(mapping) <= 3:
-        where.refuse(decorator, f"'{ast.unparse(decorator)}'; write @df.kernel(mapping=[P0, P1], args=[A]), 1 to 3 sizes")
+        raise where.error(
+            decorator,
+            f"'{ast.unparse(decorator)}'; write @df.kernel(mapping=[P0, P1], args=[A]), 1 to 3 sizes",
+        )
     return Kernel(Function(where, node, source.names), mapping, tuple(arguments))
 
 
@@ -204,7 +213,9 @@ def _operators(parts: Parts, operators: Mapping[str, str]) -> dict[str, dict[str
         kernel, _, variable = target.partition(":")
         if kernel not in kernels or not variable:
             known = ", ".join(sorted(kernels))
-            raise KernelError(f"operator binding '{target}'; write 'kernel:variable' with one of the kernels {known}")
+            raise KernelError(
+                f"operator binding '{target}'; write 'kernel:variable' with one of the kernels {known}"
+            )
         if where not in ("dsp", "fabric"):
             raise KernelError(f"operator binding of '{target}' to {where!r}; write 'dsp' or 'fabric'")
         result.setdefault(kernel, {})[variable] = where
@@ -245,7 +256,11 @@ def _ports(parts: Parts, names: Sequence[str], what: str) -> list[str]:
 
 
 def _check_connections(
-    source: Function, parts: Parts, processes: Sequence[Process], inputs: Sequence[str], outputs: Sequence[str]
+    source: Function,
+    parts: Parts,
+    processes: Sequence[Process],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
 ) -> None:
     """Every stream has exactly one writer and one reader among the processes and ports."""
     ends: dict[str, dict[str, list[str]]] = {name: {"o": [], "i": []} for name in parts.flat()}
@@ -257,7 +272,9 @@ def _check_connections(
         ends[name]["o"].append("the input port")
     for name in outputs:
         ends[name]["i"].append("the output port")
-    bases = {single: base for base in parts.streams for single in Parts(streams={base: parts.streams[base]}).flat()}
+    bases = {
+        single: base for base in parts.streams for single in Parts(streams={base: parts.streams[base]}).flat()
+    }
     for name, both in ends.items():
         for direction, verb, port in (("o", "writes", "inputs"), ("i", "reads", "outputs")):
             found = both[direction]
@@ -265,10 +282,11 @@ def _check_connections(
                 continue
             node = parts.nodes[bases[name]]
             if not found:
-                source.source.refuse(
-                    node, f"nothing {verb} stream '{name}'; use it in a kernel or name it in the unit's {port}"
+                raise source.source.error(
+                    node,
+                    f"nothing {verb} stream '{name}'; use it in a kernel or name it in the unit's {port}",
                 )
-            source.source.refuse(
+            raise source.source.error(
                 node,
                 f"stream '{name}' has {len(found)} ends where one {verb}: {', '.join(found)}; "
                 f"a stream connects one writer to one reader: declare a stream for each",

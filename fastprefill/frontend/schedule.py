@@ -67,7 +67,9 @@ class Schedule:
             )
         banks = _integer(factor, "partition", target, "factor", 0)
         if kind != "complete" and banks < 2:
-            raise KernelError(f"s.partition('{target}') {kind} with factor {factor}; give a factor of 2 or more")
+            raise KernelError(
+                f"s.partition('{target}') {kind} with factor {factor}; give a factor of 2 or more"
+            )
         word = kind if kind == "complete" else f"{kind} {banks}"
         for local in self._arrays(target):
             if not isinstance(dim, int) or not 0 <= dim <= len(local.shape):
@@ -117,7 +119,9 @@ class Schedule:
 
 def _integer(value: object, primitive: str, target: object, what: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise KernelError(f"s.{primitive}({target!r}) with {what} {value!r}; write an integer of at least {least}")
+        raise KernelError(
+            f"s.{primitive}({target!r}) with {what} {value!r}; write an integer of at least {least}"
+        )
     return int(value)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from fastprefill.errors import KernelError
 
@@ -33,17 +33,17 @@ class Source:
     @property
     def shown(self) -> str:
         """The path for messages: relative to the working folder where that is shorter."""
-        relative = os.path.relpath(self.path) if os.path.isabs(self.path) else self.path
+        relative = os.path.relpath(self.path) if Path(self.path).is_absolute() else self.path
         return self.path if relative.startswith("..") else relative
 
     def line(self, node: ast.AST) -> str:
         """``file:line`` of a node, for the ``src`` attribute."""
         return f"{self.short}:{getattr(node, 'lineno', 0)}"
 
-    def refuse(self, node: ast.AST, message: str) -> NoReturn:
-        """Raise a ``KernelError`` that points at `node`."""
+    def error(self, node: ast.AST, message: str) -> KernelError:
+        """The error that points at `node`."""
         column = getattr(node, "col_offset", 0) + 1
-        raise KernelError(message, f"{self.shown}:{getattr(node, 'lineno', 0)}:{column}")
+        return KernelError(message, f"{self.shown}:{getattr(node, 'lineno', 0)}:{column}")
 
 
 @dataclass(frozen=True)

@@ -189,8 +189,8 @@ def _modules() -> dict[str, ModuleType]:
     dataflow = modules["allo.dataflow"]
     dataflow.__dict__.update(region=region, kernel=kernel, get_pid=_only_inside("dataflow.get_pid"))
     dataflow.__dict__.update({name: _needs_allo(f"allo.dataflow.{name}") for name in ("customize", "build")})
-    setattr(modules["allo.memory"], "Memory", Memory)
-    setattr(modules["allo.customize"], "Partition", Partition)
+    modules["allo.memory"].__dict__["Memory"] = Memory
+    modules["allo.customize"].__dict__["Partition"] = Partition
     for name, module in modules.items():
         module.__path__ = []
         parent, _, child = name.rpartition(".")

@@ -78,14 +78,14 @@ def _statement(ctx: Context, node: ast.stmt, rest: Sequence[ast.stmt]) -> tuple[
         case ast.Pass():
             pass
         case ast.Return():
-            ctx.refuse(
+            raise ctx.error(
                 node,
                 "'return' here; a kernel returns nothing (write s.put(value)), and a helper function returns "
                 "one value in its last statement",
             )
         case _:
             what = _INSTEAD.get(type(node), f"'{type(node).__name__}'; it has no meaning in hardware")
-            ctx.refuse(node, f"a kernel cannot contain {what}")
+            raise ctx.error(node, f"a kernel cannot contain {what}")
     return None
 
 
@@ -109,21 +109,28 @@ def _expression(ctx: Context, node: ast.Expr) -> None:
     match node.value:
         case ast.Constant(value=str()):
             return  # a docstring
-        case ast.Call(func=ast.Attribute(value=stream, attr="put")) as call if subscripts.stream_end(ctx, stream):
+        case ast.Call(func=ast.Attribute(value=stream, attr="put")) as call if subscripts.stream_end(
+            ctx, stream
+        ):
             _put(ctx, call, stream)
-        case ast.Call(func=ast.Attribute(value=stream, attr="get")) as call if subscripts.stream_end(ctx, stream):
+        case ast.Call(func=ast.Attribute(value=stream, attr="get")) as call if subscripts.stream_end(
+            ctx, stream
+        ):
             expressions.get(ctx, call, stream)
         case ast.Call(func=ast.Attribute(value=stream, attr=method)) if subscripts.stream_end(ctx, stream):
-            ctx.refuse(node, expressions.stream_method(ast.unparse(stream), method))
+            raise ctx.error(node, expressions.stream_method(ast.unparse(stream), method))
         case ast.Call() as call:
             helper = expressions.helper_of(ctx, call)
             if helper is None:
-                ctx.refuse(
-                    node, f"call of '{ast.unparse(call.func)}'; a statement can be s.put(value) or a helper function"
+                raise ctx.error(
+                    node,
+                    f"call of '{ast.unparse(call.func)}'; a statement can be s.put(value) or a helper function",
                 )
             ctx.inline(ctx, call, helper, False)
         case _:
-            ctx.refuse(node, f"'{ast.unparse(node)}' computes a value and drops it; assign it or remove it")
+            raise ctx.error(
+                node, f"'{ast.unparse(node)}' computes a value and drops it; assign it or remove it"
+            )
 
 
 def _put(ctx: Context, node: ast.Call, stream: ast.expr) -> None:
@@ -131,13 +138,15 @@ def _put(ctx: Context, node: ast.Call, stream: ast.expr) -> None:
     assert end is not None
     base, actual, type_ = end
     if len(node.args) != 1 or node.keywords:
-        ctx.refuse(node, f"'{ast.unparse(node)}'; put takes one value")
+        raise ctx.error(node, f"'{ast.unparse(node)}'; put takes one value")
     token = node.args[0]
     if isinstance(type_.token, Array):
         argument = ctx.process.stream(base, actual, type_, "o", ctx.source, node)
         symbol = ctx.scope.find(token.id) if isinstance(token, ast.Name) else None
-        if not isinstance(symbol, ArrayName) or ctx.process.held.get(argument.name) != getattr(token, "id", None):
-            ctx.refuse(
+        if not isinstance(symbol, ArrayName) or ctx.process.held.get(argument.name) != getattr(
+            token, "id", None
+        ):
+            raise ctx.error(
                 node,
                 f"'{ast.unparse(token)}' put into block stream '{actual}'; declare the block x: {type_.token} in the "
                 f"same block of statements as {ast.unparse(stream)}.put(x), once for each put",
@@ -148,4 +157,3 @@ def _put(ctx: Context, node: ast.Call, stream: ast.expr) -> None:
     number = expressions.value(ctx, token)
     argument = ctx.process.stream(base, actual, type_, "o", ctx.source, node)
     ctx.emit.add(PutOp(argument.ssa, ctx.emit.at_width(number, type_.token.bits)), ctx.line(node))
-

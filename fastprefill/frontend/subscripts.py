@@ -16,7 +16,6 @@ from fastprefill.frontend import expressions
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Scalar, Stream
 from fastprefill.frontend.scope import ArrayName, Fixed
-from fastprefill.frontend.values import Value
 
 
 @dataclass(frozen=True)
@@ -110,16 +109,18 @@ def build(ctx: Context, form: Linear, node: ast.expr) -> Index:
     return Index(total, low, high)
 
 
-def element(ctx: Context, array: ArrayName, name: str, subscripts: list[ast.expr], node: ast.expr) -> tuple[list[SSAValue], list[ast.expr]]:
+def element(
+    ctx: Context, array: ArrayName, name: str, subscripts: list[ast.expr], node: ast.expr
+) -> tuple[list[SSAValue], list[ast.expr]]:
     """The indices of one element, and the subscripts that are left over for its bits."""
     if array.gone:
-        ctx.refuse(node, f"'{name}' {array.gone}")
+        raise ctx.error(node, f"'{name}' {array.gone}")
     indices: list[SSAValue] = []
     rest = list(subscripts)
     rank = len(array.type.shape)
     while len(indices) < rank:
         if not rest:
-            ctx.refuse(
+            raise ctx.error(
                 node,
                 f"'{ast.unparse(node)}' names a part of '{name}', which is {array.type}; "
                 f"write all {rank} subscripts, in a loop over the part",
@@ -127,19 +128,20 @@ def element(ctx: Context, array: ArrayName, name: str, subscripts: list[ast.expr
         subscript = rest.pop(0)
         parts = subscript.elts if isinstance(subscript, ast.Tuple) else [subscript]
         if len(indices) + len(parts) > rank:
-            ctx.refuse(
-                node, f"'{ast.unparse(node)}' has {len(indices) + len(parts)} subscripts; '{name}' is {array.type}"
+            raise ctx.error(
+                node,
+                f"'{ast.unparse(node)}' has {len(indices) + len(parts)} subscripts; '{name}' is {array.type}",
             )
         for part in parts:
             if isinstance(part, ast.Slice):
-                ctx.refuse(
+                raise ctx.error(
                     part,
                     f"'{ast.unparse(node)}' is a slice of array '{name}'; write a loop over its elements",
                 )
             at = index(ctx, part)
             size = array.type.shape[len(indices)]
             if at.high < 0 or at.low >= size:
-                ctx.refuse(
+                raise ctx.error(
                     part,
                     f"subscript {at.low if at.low == at.high else ast.unparse(part)} of '{name}' is outside "
                     f"dimension {len(indices) + 1}, which has {size} elements (0 to {size - 1})",
@@ -151,23 +153,23 @@ def element(ctx: Context, array: ArrayName, name: str, subscripts: list[ast.expr
 def bits(ctx: Context, type_: Scalar, node: ast.expr) -> tuple[SSAValue, int]:
     """The lowest bit and the width that a bit subscript ``x[i]`` or ``x[lo:hi]`` selects from a `type_`."""
     if isinstance(node, ast.Tuple):
-        ctx.refuse(node, f"{len(node.elts)} subscripts of a value of {type_}; bits are x[i] or x[lo:hi]")
+        raise ctx.error(node, f"{len(node.elts)} subscripts of a value of {type_}; bits are x[i] or x[lo:hi]")
     if not isinstance(node, ast.Slice):
         at = index(ctx, node)
         _within(ctx, node, at, 1, type_)
         return at.ssa, 1
     if node.lower is None or node.upper is None or node.step is not None:
-        ctx.refuse(node, "a bit slice needs both ends and no step: write x[lo:hi]")
+        raise ctx.error(node, "a bit slice needs both ends and no step: write x[lo:hi]")
     low = linear(ctx, node.lower)
     width = linear(ctx, node.upper).plus(low, -1)
     if width.terms:
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"the width of the bit slice [{ast.unparse(node)}] is not a constant; "
             f"write x[lo:lo + 8], with the same expression for lo in both places",
         )
     if width.constant < 1:
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"the bit slice [{ast.unparse(node)}] is {width.constant} bits wide; the upper end is exclusive "
             f"and must be above the lower",
@@ -179,7 +181,7 @@ def bits(ctx: Context, type_: Scalar, node: ast.expr) -> tuple[SSAValue, int]:
 
 def _within(ctx: Context, node: ast.expr, at: Index, width: int, type_: Scalar) -> None:
     if at.high < 0 or at.low + width > type_.bits:
-        ctx.refuse(
+        raise ctx.error(
             node,
             f"bits [{ast.unparse(node)}] of a value of {type_}; its bits are 0 to {type_.bits - 1}"
             f"{'' if width == 1 else f', the upper end of a slice is exclusive and at most {type_.bits}'}",
@@ -204,11 +206,13 @@ def stream_end(ctx: Context, node: ast.expr) -> tuple[str, str, Stream] | None:
     parts = [p for s in subscripts for p in (s.elts if isinstance(s, ast.Tuple) else [s])]
     if len(parts) != len(stream.shape):
         wanted = f"it is an array {list(stream.shape)}" if stream.shape else "it is one stream"
-        ctx.refuse(node, f"stream '{base.id}' with {len(parts)} subscripts; {wanted}")
+        raise ctx.error(node, f"stream '{base.id}' with {len(parts)} subscripts; {wanted}")
     position: list[int] = []
     for part, size in zip(parts, stream.shape, strict=True):
         number = ctx.evaluate(part)
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 0 <= number < size:
-            ctx.refuse(part, f"subscript {number!r} of stream '{base.id}'; write an integer from 0 to {size - 1}")
+            raise ctx.error(
+                part, f"subscript {number!r} of stream '{base.id}'; write an integer from 0 to {size - 1}"
+            )
         position.append(int(number))
     return base.id, "_".join([base.id, *map(str, position)]), stream

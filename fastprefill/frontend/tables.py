@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 from xdsl.dialects import memref, scf
-from xdsl.dialects.builtin import IndexType, StringAttr
+from xdsl.dialects.builtin import IndexType, IntegerType, StringAttr
 from xdsl.ir import Block, Operation, Region, SSAValue
 
 from fastprefill.frontend.context import Context
@@ -16,6 +16,8 @@ from fastprefill.frontend.globals import WIDEST, Globals
 from fastprefill.frontend.process import Process
 from fastprefill.frontend.scope import ArrayName
 from fastprefill.ir.dialect import FillOp
+
+Constant = Callable[[int, IntegerType | IndexType], SSAValue]
 
 UNROLLED = 16
 """Arrays of at most this many elements are initialised by one store each, larger ones by a copy loop."""
@@ -37,9 +39,13 @@ def values(ctx: Context, node: ast.expr, type_: Array) -> list[int] | None:
     else:
         return None
     if content.shape != type_.shape:
-        ctx.refuse(node, f"an initialiser of shape {list(content.shape)} for {type_}; the shapes must be equal")
+        raise ctx.error(
+            node, f"an initialiser of shape {list(content.shape)} for {type_}; the shapes must be equal"
+        )
     if content.dtype.kind not in "iubO":
-        ctx.refuse(node, f"an initialiser of {content.dtype}; only integers are built: scale and round it first")
+        raise ctx.error(
+            node, f"an initialiser of {content.dtype}; only integers are built: scale and round it first"
+        )
     return [type_.element.wrap(int(element)) for element in content.reshape(-1).tolist()]
 
 
@@ -47,9 +53,13 @@ def _listed(ctx: Context, node: ast.List) -> np.ndarray[tuple[int, ...], np.dtyp
     try:
         content = np.array(ctx.evaluate(node), dtype=object)
     except ValueError:
-        ctx.refuse(node, "a nested list whose rows differ in length; give every row the same number of elements")
+        raise ctx.error(
+            node, "a nested list whose rows differ in length; give every row the same number of elements"
+        ) from None
     if not all(isinstance(element, int | np.integer) for element in content.reshape(-1)):
-        ctx.refuse(node, f"'{ast.unparse(node)}' is not made of integers; write a nested list of integers")
+        raise ctx.error(
+            node, f"'{ast.unparse(node)}' is not made of integers; write a nested list of integers"
+        )
     return content
 
 
@@ -66,9 +76,7 @@ def store_all(ctx: Context, array: ArrayName, table: list[int], node: ast.AST) -
         ctx.emit.add(op)
 
 
-def _writes(
-    constant: Callable[[int, object], SSAValue], ref: SSAValue, type_: Array, table: list[int], src: str
-) -> list[Operation]:
+def _writes(constant: Constant, ref: SSAValue, type_: Array, table: list[int], src: str) -> list[Operation]:
     ops: list[Operation] = []
     if len(set(table)) == 1:
         ops.append(FillOp(ref, constant(table[0], type_.element.ir)))
@@ -81,7 +89,7 @@ def _writes(
     return ops
 
 
-def settle(process: Process, constant: Callable[[int, object], SSAValue]) -> None:
+def settle(process: Process, constant: Constant) -> None:
     """Turn arrays with contents that nothing writes into constant arrays; initialise the others in place."""
     for alloc, type_, table, name, src in process.tables:
         ref = alloc.results[0]
@@ -126,7 +134,12 @@ def _as_global(
 
 
 def _copy(
-    constant: Callable[[int, object], SSAValue], source: SSAValue, target: SSAValue, type_: Array, name: str, src: str
+    constant: Constant,
+    source: SSAValue,
+    target: SSAValue,
+    type_: Array,
+    name: str,
+    src: str,
 ) -> Operation:
     """A loop nest that copies `source` to `target`."""
     place = outer = Block(arg_types=[IndexType()])
@@ -144,7 +157,9 @@ def _copy(
         if op is not None:
             body.add_op(op)
         body.add_op(scf.YieldOp())
-        op = scf.ForOp(constant(0, IndexType()), constant(size, IndexType()), constant(1, IndexType()), [], Region(body))
+        op = scf.ForOp(
+            constant(0, IndexType()), constant(size, IndexType()), constant(1, IndexType()), [], Region(body)
+        )
         op.attributes["loop_name"] = StringAttr(f"{name}_initial_{depth}" if depth else f"{name}_initial")
     assert op is not None
     for inner_op in op.walk():

@@ -1,0 +1,224 @@
+"""A system: units and the streams between them, linked in the IR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ArrayAttr, FunctionType, IntegerAttr, ModuleOp, StringAttr, UnitAttr, i32
+from xdsl.ir import Block, Operation, Region, SSAValue
+
+from fastprefill.errors import FastprefillError
+from fastprefill.frontend.names import problem
+from fastprefill.ir.dialect import CreateOp, StreamType
+from fastprefill.system.build import build_unit
+from fastprefill.system.depths import equalise_depths
+from fastprefill.system.unit import Unit
+
+Connection = tuple[str, str, int]
+"""``("mpu.c", "requant.x", 4)``: output port, input port, least depth of the stream between."""
+
+
+@dataclass(frozen=True)
+class System:
+    """Units and their connections.
+
+    Attributes:
+        name: prefix of the top module; a C and SystemVerilog identifier.
+        units: instance name -> unit. One `Unit` object may be used for several instances.
+        connections: streams from an output port to an input port. Ports that are not connected become ports
+            of the system, named ``<instance>_<port>``, as do the scalars.
+    """
+
+    name: str
+    units: Mapping[str, Unit]
+    connections: tuple[Connection, ...] = ()
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Port:
+    """An argument of one instance's region."""
+
+    instance: str
+    name: str
+    type: object
+    letter: str
+    direction: str
+    ssa: SSAValue
+
+    @property
+    def flat(self) -> str:
+        return f"{self.instance}_{self.name}"
+
+
+def link(system: System) -> ModuleOp:
+    """One module with every unit's functions and a top region that calls the units' regions.
+
+    Raises:
+        FastprefillError: unknown or doubly used ports, unequal types, clashing names.
+    """
+    _check_name(system.name, "system")
+    if not system.units:
+        raise FastprefillError(f"system '{system.name}' has no units; give at least one")
+    modules, regions = _build(system)
+    ports = {
+        f"{instance}.{port.name}": port
+        for instance in system.units
+        for port in _ports(instance, regions[instance])
+    }
+    streams = _connections(system, ports)
+    top = _top(system, regions, ports, streams)
+    ops: list[Operation] = []
+    for module in modules:
+        for op in list(module.body.block.ops):
+            op.detach()
+            ops.append(op)
+    ops.sort(key=lambda op: op.name != "memref.global")
+    linked = ModuleOp([*ops, top])
+    linked.attributes["fp.unit"] = StringAttr(system.name)
+    equalise_depths(linked)
+    return linked
+
+
+def _check_name(name: str, what: str, *, port: bool = False) -> None:
+    if unusable := problem(name, what, port=port):
+        raise FastprefillError(unusable)
+
+
+def _build(system: System) -> tuple[list[ModuleOp], dict[str, func.FuncOp]]:
+    """The modules of the distinct units, and the region that each instance calls."""
+    modules: dict[int, ModuleOp] = {}
+    names: dict[str, Unit] = {}
+    regions: dict[str, func.FuncOp] = {}
+    for instance, unit in system.units.items():
+        _check_name(instance, "instance")
+        if unit.name == system.name:
+            raise FastprefillError(
+                f"system '{system.name}' has a unit of the same name; give the system another name"
+            )
+        if names.setdefault(unit.name, unit) is not unit:
+            raise FastprefillError(
+                f"system '{system.name}' has two different units named '{unit.name}'; give them different names, "
+                f"or use one Unit object for both instances"
+            )
+        if id(unit) not in modules:
+            modules[id(unit)] = build_unit(unit)
+        region = modules[id(unit)].body.block.last_op
+        assert isinstance(region, func.FuncOp)
+        regions[instance] = region
+    _check_symbols(list(modules.values()))
+    return list(modules.values()), regions
+
+
+def _check_symbols(modules: list[ModuleOp]) -> None:
+    seen: dict[str, str] = {}
+    for module in modules:
+        unit = module.attributes["fp.unit"]
+        assert isinstance(unit, StringAttr)
+        for op in module.body.block.ops:
+            symbol = op.properties["sym_name"]
+            assert isinstance(symbol, StringAttr)
+            if symbol.data in seen:
+                raise FastprefillError(
+                    f"units '{seen[symbol.data]}' and '{unit.data}' both make a module '{symbol.data}'; rename one"
+                )
+            seen[symbol.data] = unit.data
+
+
+def _ports(instance: str, region: func.FuncOp) -> list[_Port]:
+    names, letters, directions = (region.attributes[key] for key in ("arg_names", "itypes", "directions"))
+    assert (
+        isinstance(names, ArrayAttr)
+        and isinstance(letters, StringAttr)
+        and isinstance(directions, StringAttr)
+    )
+    return [
+        _Port(instance, name.data, ssa.type, letter, direction, ssa)
+        for name, letter, direction, ssa in zip(
+            names, letters.data, directions.data, region.body.block.args, strict=True
+        )
+    ]
+
+
+def _connections(system: System, ports: Mapping[str, _Port]) -> dict[str, tuple[str, StreamType, bool]]:
+    """Each connected port -> (name of its stream, type, unsigned)."""
+    result: dict[str, tuple[str, StreamType, bool]] = {}
+    for source, sink, depth in system.connections:
+        for name, direction, what in ((source, "o", "output"), (sink, "i", "input")):
+            port = ports.get(name)
+            if port is None or not isinstance(port.type, StreamType) or port.direction != direction:
+                known = ", ".join(
+                    n for n, p in ports.items() if p.direction == direction and isinstance(p.type, StreamType)
+                )
+                raise FastprefillError(
+                    f"connection {source} -> {sink}: '{name}' is not an {what} port; {what} ports: {known or 'none'}"
+                )
+            if name in result:
+                raise FastprefillError(
+                    f"connection {source} -> {sink}: port '{name}' is connected twice; use a stream for each"
+                )
+        writer, reader = ports[source], ports[sink]
+        assert isinstance(writer.type, StreamType) and isinstance(reader.type, StreamType)
+        if writer.type.element_type != reader.type.element_type:
+            raise FastprefillError(
+                f"connection {source} -> {sink}: {writer.type.element_type} into {reader.type.element_type}; "
+                f"the words must have the same width"
+            )
+        if depth < 1:
+            raise FastprefillError(f"connection {source} -> {sink} with depth {depth}; the least is 1")
+        deepest = max(depth, writer.type.depth.data, reader.type.depth.data)
+        type_ = StreamType(writer.type.element_type, deepest)
+        stream = (writer.flat, type_, writer.letter == "u")
+        result[source] = result[sink] = stream
+    return result
+
+
+def _order(port: _Port) -> int:
+    """Arrays and scalars first, then inputs, then outputs."""
+    return 1 + "io".index(port.direction) if isinstance(port.type, StreamType) else 0
+
+
+def _top(
+    system: System,
+    regions: Mapping[str, func.FuncOp],
+    ports: Mapping[str, _Port],
+    streams: Mapping[str, tuple[str, StreamType, bool]],
+) -> func.FuncOp:
+    outer = sorted((port for name, port in ports.items() if name not in streams), key=_order)
+    flat = [port.flat for port in outer]
+    for name in {*flat, *(stream for stream, _, _ in streams.values())}:
+        _check_name(name, "port", port=True)
+        if flat.count(name) > 1:
+            raise FastprefillError(
+                f"system '{system.name}' gets two ports named '{name}'; rename an instance"
+            )
+    entry = Block(arg_types=[port.ssa.type for port in outer])
+    known: dict[str, SSAValue] = {}
+    for port, ssa in zip(outer, entry.args, strict=True):
+        ssa.name_hint = port.flat
+        known[f"{port.instance}.{port.name}"] = ssa
+    created: dict[str, SSAValue] = {}
+    for name, (stream, type_, unsigned) in streams.items():
+        if stream not in created:
+            create = CreateOp(stream, type_, unsigned=unsigned)
+            create.stream.name_hint = stream
+            entry.add_op(create)
+            created[stream] = create.stream
+        known[name] = created[stream]
+    for instance, unit in system.units.items():
+        region = regions[instance]
+        values = [known[f"{instance}.{port.name}"] for port in _ports(instance, region)]
+        call = func.CallOp(region.sym_name.data, values, [])
+        call.attributes["instance"] = StringAttr(instance)
+        call.attributes["slr"] = IntegerAttr(unit.slr, i32)
+        call.attributes["domain"] = StringAttr(unit.domain)
+        entry.add_op(call)
+    entry.add_op(func.ReturnOp())
+    top = func.FuncOp(system.name, FunctionType.from_lists([p.ssa.type for p in outer], []), Region(entry))
+    top.attributes["fp.region"] = UnitAttr()
+    top.attributes["arg_names"] = ArrayAttr([StringAttr(name) for name in flat])
+    top.attributes["itypes"] = StringAttr("".join(port.letter for port in outer))
+    top.attributes["directions"] = StringAttr("".join(port.direction for port in outer))
+    return top
