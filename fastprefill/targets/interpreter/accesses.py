@@ -181,7 +181,7 @@ def _place(builder: ProcessBuilder, info: ArrayInfo, index: tuple[Value, ...], s
     bad = [
         f"not 0 <= {value.text} < {size}"
         for value, size in zip(index, info.shape, strict=True)
-        if not (0 <= value.low and value.high < size)
+        if not (value.low >= 0 and value.high < size)
     ]
     if bad:
         subscript = ", ".join(value.text for value in index)
@@ -264,7 +264,7 @@ def lane_subscript(
         raise NotVector(f"elements of '{info.label}' have more than 64 bits")
     builder.vector_arrays.add(array)
     ranges = [nest.as_range(value) for value in index]
-    inside = all(0 <= v.low and v.high < size for v, size in zip(index, info.shape, strict=True))
+    inside = all(v.low >= 0 and v.high < size for v, size in zip(index, info.shape, strict=True))
     axes = [r.axis for r in ranges if r is not None and r.axis is not None]
     if None not in ranges and axes == sorted(set(axes)):
         parts: list[str] = []

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastprefill.errors import FastprefillError
-from fastprefill.targets.interpreter.values import Draft, NotVector, Value, from_pattern, limits, signed, truth, unsigned
+from fastprefill.targets.interpreter.values import (
+    Draft,
+    NotVector,
+    Value,
+    from_pattern,
+    limits,
+    signed,
+    truth,
+    unsigned,
+)
 
 PREDICATES = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
 _COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -172,7 +181,7 @@ def set_slice(a: Value, lo: Value, part: Value, vector: bool) -> Draft:
     mask = (1 << part.width) - 1
     low, high = limits(a.width)
     if not vector:
-        if a.width > 1 and isinstance(lo.known, int) and 0 <= lo.known and lo.known + part.width < a.width:
+        if a.width > 1 and isinstance(lo.known, int) and lo.known >= 0 and lo.known + part.width < a.width:
             return Draft(f"({a.text} & {~(mask << lo.known)}) | ({bits.text} << {lo.known})", low, high)
         return Draft(f"set_slice({a.text}, {lo.text}, {bits.text}, {part.width}, {a.width})", low - 1, high + 1)
     if a.width > 64 or lo.low < 0 or lo.high > 63 or part.width > 62:

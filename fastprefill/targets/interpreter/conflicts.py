@@ -136,8 +136,8 @@ def _lanes(access: Access) -> NDArray[np.int64]:
 def _offsets(value: Value, access: Access, lanes: NDArray[np.int64]) -> tuple[str, NDArray[np.int64]] | None:
     """A subscript as the name of a Python int and an offset for each lane; None when it depends on data."""
     if not value.axes:
-        known = value.known
-        return ("", np.full(len(lanes), int(known))) if known is not None else (value.text, np.zeros(len(lanes), np.int64))
+        name, offset = (value.text, 0) if value.known is None else ("", int(value.known))
+        return name, np.full(len(lanes), offset, dtype=np.int64)
     start, offsets = value.base if value.base else ("", value.known)
     if not isinstance(offsets, np.ndarray):
         return None

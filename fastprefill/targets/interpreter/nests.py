@@ -124,7 +124,7 @@ class Nest:
             return None
         numbers = offsets.ravel()
         steps = np.diff(numbers)
-        if offsets.shape[value.axes[0]] != len(numbers) or len(steps) == 0 or steps[0] <= 0 or (steps != steps[0]).any():
+        if offsets.shape[value.axes[0]] != len(numbers) or steps[0] <= 0 or (steps != steps[0]).any():
             return None
         return LaneRange(value.axes[0], start, int(numbers[0]), len(numbers), int(steps[0]))
 
@@ -159,10 +159,10 @@ def emit_lane_loop(builder: ProcessBuilder, op: scf.ForOp) -> None:
     """A loop of the nest: its variable becomes a vector of known numbers."""
     nest = builder.nest
     assert nest is not None
-    lb, ub, step = (builder.value(operand).known for operand in (op.lb, op.ub, op.step))
-    if query.number(op, "unroll") != 0 or not all(isinstance(bound, int) for bound in (lb, ub, step)):
+    bounds = [builder.value(operand).known for operand in (op.lb, op.ub, op.step)]
+    if query.number(op, "unroll") != 0 or not all(isinstance(bound, int) for bound in bounds):
         raise NotVector("a loop inside that is not unrolled or has bounds that are not constant")
-    numbers = np.arange(lb, ub, step, dtype=np.int64)
+    numbers = np.array(range(*(int(bound) for bound in bounds if isinstance(bound, int))), dtype=np.int64)
     if len(numbers) == 0:
         return
     axis = len(nest.path)

@@ -72,7 +72,8 @@ def flatten(module: ModuleOp) -> Network:
         raise FastprefillError("the module has no fp.region and no fp.process, so there is nothing to run")
     top = tops[-1]
     arguments = tuple(_argument(argument) for argument in top.args)
-    processes = tuple(_processes(functions, top, dict(zip(top.args, arguments, strict=True)), ""))
+    bound: dict[SSAValue, StreamSpec | ArraySpec] = dict(zip(top.args, arguments, strict=True))
+    processes = tuple(_processes(functions, top, bound, ""))
     return Network(top.sym_name.data, processes, arguments)
 
 
@@ -109,14 +110,16 @@ def _processes(
         elif isinstance(op, func.CallOp):
             callee = functions.get(op.callee.string_value())
             if callee is None:
-                raise FastprefillError(f"region '{unit}' calls '{op.callee.string_value()}', which is not in the module")
+                raise FastprefillError(
+                    f"region '{unit}' calls '{op.callee.string_value()}', which is not in the module"
+                )
             instance = op.attributes.get("instance")
             label = instance.data if isinstance(instance, StringAttr) else op.callee.string_value()
             arguments = tuple(bound[argument] for argument in op.arguments)
             if "fp.process" in callee.attributes:
                 yield ProcessSpec(f"{unit}_{label}", callee.sym_name.data, arguments)
             else:
-                inner = dict(zip(callee.args, arguments, strict=True))
+                inner: dict[SSAValue, StreamSpec | ArraySpec] = dict(zip(callee.args, arguments, strict=True))
                 yield from _processes(functions, callee, inner, f"{prefix}.{label}" if prefix else label)
         elif op.name != "func.return":
             raise FastprefillError(f"region '{unit}' has the op '{op.name}'; a region has fp.create and func.call only")

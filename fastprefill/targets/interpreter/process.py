@@ -118,7 +118,7 @@ class ProcessBuilder(Builder):
         tail = ["        return", "        yield", "    finally:", f"        done(operations, ({tokens},))", ""]
         source = "\n".join([*head, *self.lines, *tail])
         name = self.func.sym_name.data
-        exec(compile(source, f"<interpreter:{name}>", "exec"), self.namespace)  # noqa: S102 - our own text
+        exec(compile(source, f"<interpreter:{name}>", "exec"), self.namespace)
         ends = {(wait.argument, wait.reads) for wait in self.waits}
         return CompiledProcess(
             name=name,

@@ -168,13 +168,14 @@ class Program:
                 for spec, log in logs.items():
                     trace[spec.name] = [int(token) & ((1 << spec.width) - 1) for token in log]
         self._check_empty(streams)
-        for spec, memory in memories.items():
-            if spec.name in given:
-                _write_back(spec, memory, given[spec.name])
-        return {
-            spec.name: [int(token) & ((1 << spec.width) - 1) for token in streams[spec].items]
-            for spec in self.outputs
-        }
+        for array, memory in memories.items():
+            if array.name in given:
+                _write_back(array, memory, given[array.name])
+        outputs: dict[str, list[int]] = {}
+        for spec in self.outputs:
+            tokens: deque[Any] = streams[spec].items
+            outputs[spec.name] = [int(token) & ((1 << spec.width) - 1) for token in tokens]
+        return outputs
 
     def _check_names(self, case: Case, arrays: Mapping[str, NDArray[Any]]) -> None:
         inputs = [spec.name for spec in self.inputs]

@@ -17,7 +17,16 @@ from fastprefill.ir import query
 from fastprefill.targets.interpreter import accesses
 from fastprefill.targets.interpreter.builder import ArrayInfo
 from fastprefill.targets.interpreter.nests import Nest
-from fastprefill.targets.interpreter.values import INT64_HIGH, INT64_LOW, Draft, NotVector, Value, limits, signed, unsigned
+from fastprefill.targets.interpreter.values import (
+    INT64_HIGH,
+    INT64_LOW,
+    Draft,
+    NotVector,
+    Value,
+    limits,
+    signed,
+    unsigned,
+)
 
 if TYPE_CHECKING:
     from fastprefill.targets.interpreter.process import ProcessBuilder
@@ -158,7 +167,7 @@ def _summed(builder: ProcessBuilder, nest: Nest, chain: Chain, old: Value, share
         draft = signed(term, True)
         text = draft.text if nest.mask is None else f"where({nest.mask.text}, {draft.text}, 0)"
         lows = (min(draft.low, 0) * count, max(draft.high, 0) * count)
-        fits = draft.exact and INT64_LOW <= lows[0] and lows[1] <= INT64_HIGH
+        fits = draft.exact and lows[0] >= INT64_LOW and lows[1] <= INT64_HIGH
         if bits > 64 and not fits:
             raise NotVector("a sum of more than 64 bits")
         text = f"np.broadcast_to({text}, {shape!r}).sum("

@@ -69,7 +69,8 @@ class Array:
 
     def check_range(self, index: tuple[Any, ...], src: str, mask: Any = None) -> tuple[Any, ...]:
         """The lane indices, trapped when outside in a lane of `mask`; lanes not in it are moved inside."""
-        arrays = np.broadcast_arrays(*index) if mask is None else np.broadcast_arrays(*index, mask)[: len(index)]
+        arrays = list(np.broadcast_arrays(*index) if mask is None else np.broadcast_arrays(*index, mask))
+        del arrays[len(index) :]
         wrong = np.zeros(arrays[0].shape, dtype=bool)
         for array, size in zip(arrays, self.shape, strict=True):
             wrong |= (array < 0) | (array >= size)
@@ -168,7 +169,7 @@ def set_slice(value: int, lo: int, part: int, part_width: int, width: int) -> in
     return (value & ~(mask << lo)) | (part << lo)
 
 
-def bit_lanes(pattern: int, lo: NDArray[np.int64], width: int, bits: int) -> NDArray[np.int64]:
+def bit_lanes(pattern: int, lo: NDArray[np.int64], width: int, bits: int) -> NDArray[Any]:
     """Slices of at most 57 bits of one word: the canonical values, of the shape of `lo`.
 
     Args:
@@ -182,10 +183,8 @@ def bit_lanes(pattern: int, lo: NDArray[np.int64], width: int, bits: int) -> NDA
     position = np.minimum(lo, 8 * size)
     words: NDArray[np.uint64] = np.ndarray((size + 9,), dtype="<u8", buffer=data, strides=(1,))
     slices = (words[position >> 3] >> (position & 7).astype(np.uint64)).astype(np.int64) & ((1 << width) - 1)
-    if width == 1:
-        return slices != 0
     half = 1 << (width - 1)
-    lanes: NDArray[np.int64] = (slices ^ half) - half
+    lanes: NDArray[Any] = slices != 0 if width == 1 else (slices ^ half) - half
     return lanes
 
 

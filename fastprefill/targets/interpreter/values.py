@@ -101,7 +101,7 @@ def signed(value: Value, vector: bool) -> Draft:
     """`value` as a signed number, as an operand of a scalar or vector expression."""
     if value.width == 1:
         return Draft(f"({value.text} * -1)" if vector else f"(-{value.text})", -value.high, -value.low)
-    if vector and not value.axes and not (INT64_LOW <= value.low and value.high <= INT64_HIGH):
+    if vector and not value.axes and not (value.low >= INT64_LOW and value.high <= INT64_HIGH):
         if value.known is not None:
             return Draft(f"({canonical(int(value.known), 64)})", value.low, value.high, exact=False)
         return Draft(f"wrap64({value.text})", value.low, value.high, exact=False)
@@ -126,7 +126,7 @@ def unsigned(value: Value, vector: bool) -> Draft:
 def wrapped(draft: Draft, width: int, vector: bool) -> Draft:
     """`draft` reduced to the canonical form of `width` bits."""
     low, high = limits(width)
-    fits = draft.exact and (not vector or (INT64_LOW <= draft.low and draft.high <= INT64_HIGH))
+    fits = draft.exact and (not vector or (draft.low >= INT64_LOW and draft.high <= INT64_HIGH))
     if width == 1:
         return draft if draft.truth else truth(f"(({draft.text}) & 1) != 0")
     if fits and low <= draft.low and draft.high <= high:
