@@ -75,8 +75,6 @@ TOOLS: Mapping[str, Tool] = {
     tool.name: tool
     for tool in (
         Tool("g++", ("g++", "clang++"), "C-sim of the generated C++", "apt-get install g++"),
-        Tool("make", ("make", "gmake"), "building simulations", "apt-get install make"),
-        Tool("perl", ("perl",), "Verilator's driver", "apt-get install perl"),
         Tool(
             "verilator",
             ("verilator_bin", "verilator"),
