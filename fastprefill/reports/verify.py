@@ -15,6 +15,9 @@ from fastprefill.reports.tables import aligned
 from fastprefill.reports.use import ResourceUse
 
 
+_HEADER = ("level", "result", "tokens compared", "cycles", "utilisation", "cycles/s", "seconds", "")
+
+
 @dataclass(frozen=True)
 class QuantisationError:
     """The int8 result, dequantised, against the float32 projection.

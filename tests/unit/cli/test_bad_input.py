@@ -26,7 +26,7 @@ def refused(result: Result, sentence: str) -> None:
     assert isinstance(result.exception, SystemExit), result.exception
     *progress, last = result.stderr.splitlines()
     assert last == f"fastprefill: {sentence}"
-    assert all(line.endswith("...") or line.endswith(" s") for line in progress)
+    assert all(line.endswith(("...", " s")) for line in progress)
     assert "Traceback" not in result.output
     assert result.stdout == ""
 
