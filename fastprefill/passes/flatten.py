@@ -47,7 +47,7 @@ class Flatten(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):
-            _Process(func, self.merge and "fp.unmerged" not in func.attributes).run()
+            _Process(func, self.merge).run()
 
 
 @dataclass(eq=False)

@@ -1,0 +1,266 @@
+"""schedule: give every op of a process a pipeline stage, and every body the initiation interval it can hold.
+
+Ops are placed as soon as possible with chaining inside a clock period. Constraints between memory, port and
+stream ops (``dependences.py``) push ops to later stages; where that cannot converge, the initiation interval
+of a body, or the gap between two bodies, grows by a cycle and the reason is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from xdsl.context import Context
+from xdsl.dialects import memref
+from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, StringAttr, i32
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from fastprefill import boards
+from fastprefill.boards import Board
+from fastprefill.errors import KernelError
+from fastprefill.ir.dialect import AcquireOp, GetOp
+from fastprefill.ir.pipe import ExitUnlessOp
+from fastprefill.ir.query import constant, is_scalar_argument, processes, text
+from fastprefill.passes.delays import delay, is_multiplier, is_wire
+from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded
+from fastprefill.passes.storage import storage_of
+from fastprefill.passes.tree import Body, Tree, build
+
+MAX_ROUNDS = 80
+MAX_ATTEMPTS = 400
+
+
+@dataclass(frozen=True)
+class Schedule(ModulePass):
+    """Annotate ops with ``stage`` and bodies with ``ii``, ``depth`` and ``reason``.
+
+    Attributes:
+        board: gives clock period and operator delays.
+    """
+
+    name = "schedule"
+    board: str = "kv260"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for func in processes(op):
+            annotate(schedule(func, boards.load(self.board)))
+
+
+@dataclass(eq=False)
+class ProcessSchedule:
+    """When everything in a process happens.
+
+    Attributes:
+        tree: the process.
+        stages: stage of every op, counted from the issue of its body; of loads, when the address is given.
+        ready: stage from which a value may be used.
+        ii: cycles from an issue of a body to the next issue of any body.
+        gaps: extra cycles between an issue of the first body and the next issue of the second.
+        reasons: why a body's initiation interval is larger than asked.
+        forwarded: loads that see the stores of their own cycle.
+    """
+
+    tree: Tree
+    stages: dict[Operation, int] = field(default_factory=dict)
+    ready: dict[SSAValue, int] = field(default_factory=dict)
+    ii: dict[Body, int] = field(default_factory=dict)
+    gaps: dict[tuple[Body, Body], int] = field(default_factory=dict)
+    reasons: dict[Body, str] = field(default_factory=dict)
+    forwarded: set[Operation] = field(default_factory=set)
+
+    def depth(self, body: Body) -> int:
+        """Stages of a body's pipeline."""
+        return 1 + max((self.stages[op] for op in body.ops), default=0)
+
+
+def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
+    """Schedule a process after ``forward-stores``.
+
+    Raises:
+        KernelError: a get or acquire whose condition is not known when the iteration issues.
+    """
+    tree = build(func)
+    result = ProcessSchedule(tree)
+    result.ii = {body: max(1, body.asked) for body in tree.bodies}
+    result.forwarded = {
+        op for body in tree.bodies for op in body.ops if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref) and forwarded(op, tree)
+    }
+    found = constraints(tree)
+    pinned = _pinned(tree)
+    for _ in range(MAX_ATTEMPTS):
+        failed = _attempt(result, found, pinned, board)
+        if failed is None:
+            return result
+        _relax(result, failed)
+    raise KernelError(f"'{func.sym_name.data}' cannot be scheduled: {failed.why if failed else ''}")
+
+
+def _pinned(tree: Tree) -> set[Operation]:
+    """Ops that decide whether a get or acquire happens: they must be done when the iteration issues."""
+    pinned: set[Operation] = set()
+    for body in tree.bodies:
+        inside = set(body.ops)
+        stack = [op.predicate for op in body.ops if isinstance(op, GetOp | AcquireOp) and op.predicate is not None]
+        while stack:
+            owner = stack.pop().owner
+            if isinstance(owner, Operation) and owner in inside and owner not in pinned:
+                pinned.add(owner)
+                stack += [v for v in owner.operands if not isinstance(v.type, MemRefType)]
+    return pinned
+
+
+def _attempt(
+    result: ProcessSchedule, found: list[Constraint], pinned: set[Operation], board: Board
+) -> Constraint | None:
+    """Place all ops; returns the constraint that does not let the stages converge, or None."""
+    distance = _distances(result)
+    least: dict[Operation, int] = {}
+    raised: Counter[Constraint] = Counter()
+    active = [
+        (c, c.offset - (distance[c.earlier.body, c.later.body] if c.across else 0))
+        for c in found
+        if not c.across or (c.earlier.body, c.later.body) in distance
+    ]
+    for round_number in range(MAX_ROUNDS):
+        result.stages.clear()
+        result.ready.clear()
+        for body in result.tree.bodies:
+            _place(body, result, least, pinned, board)
+        changed = False
+        for c, offset in active:
+            stage = _effective(c.earlier, result) + offset
+            later = _effective(c.later, result)
+            if later >= stage:
+                continue
+            if c.later.fixed is not None or c.later.op in pinned:
+                return c
+            changed = True
+            raised[c] += round_number > MAX_ROUNDS // 2
+            least[c.later.op] = result.stages[c.later.op] + stage - later
+            result.stages[c.later.op] = least[c.later.op]
+        for body in result.tree.bodies:
+            for op in body.ops:
+                if isinstance(op, ExitUnlessOp) and result.stages[op] > result.ii[body] - 1:
+                    why = "the next iteration of the while loop waits for its condition"
+                    access = Access(body, op, op.condition, False)
+                    return Constraint(access, access, 0, True, why)
+        if not changed:
+            return None
+    across = [c for c in raised if c.across] or list(raised)
+    return max(across, key=lambda c: (raised[c], c.earlier.body is c.later.body))
+
+
+def _effective(access: Access, result: ProcessSchedule) -> int:
+    """The stage whose state a load sees, or at whose end a store, put or release happens."""
+    if access.fixed is not None:
+        return access.fixed
+    return result.stages[access.op] + (1 if access.op in result.forwarded else 0)
+
+
+def _place(
+    body: Body, result: ProcessSchedule, least: dict[Operation, int], pinned: set[Operation], board: Board
+) -> None:
+    period = board.clock_ns - board.delays.ff_setup
+    at: dict[SSAValue, tuple[int, float]] = {}
+    for op in body.ops:
+        stage, time = least.get(op, 0), 0.0
+        for operand in op.operands:
+            other = at.get(operand, (0, 0.0)) if not _is_stable(operand) else (0, 0.0)
+            if other[0] > stage or (other[0] == stage and other[1] > time):
+                stage, time = other
+        if isinstance(op, GetOp | AcquireOp) and stage > 0:
+            raise _unknown_at_issue(op)
+        if is_multiplier(op):
+            if time > 0.0:
+                stage, time = stage + 1, 0.0
+            result.stages[op] = stage
+            done = (stage + 1, 0.0)
+        elif isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref) and _latency(op):
+            result.stages[op] = stage
+            done = (stage + _latency(op), board.delays.bram + (board.delays.lut if op in result.forwarded else 0.0))
+        else:
+            cost = delay(op, board)
+            if time > 0.0 and time + cost > period and not is_wire(op):
+                stage, time = stage + 1, 0.0
+            result.stages[op] = stage
+            done = (stage, time + cost)
+        if op in pinned and done[0] > 0:
+            raise _unknown_at_issue(next(o for o in body.ops if isinstance(o, GetOp | AcquireOp) and o.predicate))
+        for value in op.results:
+            at[value] = done
+            result.ready[value] = done[0]
+
+
+def _latency(op: memref.LoadOp) -> int:
+    return storage_of(op.memref).read_latency
+
+
+def _is_stable(value: SSAValue) -> bool:
+    """Constants and run-time scalars: the same in every stage."""
+    owner = value.owner
+    return constant(value) is not None or (
+        isinstance(owner, memref.LoadOp) and is_scalar_argument(owner.memref)
+    )
+
+
+def _unknown_at_issue(op: GetOp | AcquireOp) -> KernelError:
+    return KernelError(
+        "whether this reads its stream depends on a value that takes more than one cycle to compute; "
+        "compute the condition in an iteration before, or read unconditionally",
+        text(op, "src") or None,
+    )
+
+
+def _distances(result: ProcessSchedule) -> dict[tuple[Body, Body], int]:
+    """Least cycles from an issue of one body to a later issue of another (or itself)."""
+    best: dict[tuple[Body, Body], int] = {}
+    for edge in result.tree.edges:
+        cost = result.ii[edge[0]] + result.gaps.get(edge, 0)
+        best[edge] = min(best.get(edge, cost), cost)
+    for middle in result.tree.bodies:
+        for start in result.tree.bodies:
+            for end in result.tree.bodies:
+                if (start, middle) in best and (middle, end) in best:
+                    cost = best[start, middle] + best[middle, end]
+                    if cost < best.get((start, end), cost + 1):
+                        best[start, end] = cost
+    return best
+
+
+def _relax(result: ProcessSchedule, failed: Constraint) -> None:
+    """Give the failed constraint one cycle more."""
+    start, end = failed.earlier.body, failed.later.body
+    if start is end and (start, start) in result.tree.edges:
+        result.ii[start] += 1
+        result.reasons[start] = failed.why
+        return
+    # Every way into `end` that comes from `start` gets longer: widen the edges into it that are not its own loop.
+    distance = _distances(result)
+    into = [e for e in result.tree.edges if e[1] is end and e[0] is not end and (e[0] is start or (start, e[0]) in distance)]
+    if not into:
+        result.ii[end] += 1
+        result.reasons[end] = failed.why
+        return
+    edge = min(into, key=lambda e: result.gaps.get(e, 0))
+    result.gaps[edge] = result.gaps.get(edge, 0) + 1
+    result.reasons.setdefault(end, failed.why)
+
+
+def annotate(result: ProcessSchedule) -> None:
+    """Write the schedule into the IR, for people and for the snapshot of the pass."""
+    for body in result.tree.bodies:
+        body.op.attributes["ii"] = IntegerAttr(result.ii[body], i32)
+        body.op.attributes["depth"] = IntegerAttr(result.depth(body), i32)
+        if body in result.reasons:
+            body.op.attributes["reason"] = StringAttr(result.reasons[body])
+        gaps = {e[0].name: n for e, n in result.gaps.items() if e[1] is body and n}
+        if gaps:
+            listed = ", ".join(f"{n} after {name}" for name, n in sorted(gaps.items()))
+            body.op.attributes["gaps"] = StringAttr(listed)
+        for op in body.ops:
+            if not is_wire(op):
+                op.attributes["stage"] = IntegerAttr(result.stages[op], i32)
+
+

@@ -1,0 +1,49 @@
+"""The memory of a block stream: a module with the write side of one process and the read side of another."""
+
+from __future__ import annotations
+
+from fastprefill.ir.dialect import BlocksType, CreateOp
+from fastprefill.passes.storage import block_storage
+from fastprefill.targets.rtl.hw import Design, Module
+from fastprefill.targets.rtl.memory import address_bits, element_suffix, ram
+
+
+def build_blocks(design: Design, name: str, create: CreateOp) -> Module:
+    """Registers or RAMs for all buffers of a block stream, one bank per partition.
+
+    Ports: ``we``, ``waddr``, ``wdata`` with a field per bank; ``rdata`` with all registers, or ``raddr`` and
+    ``rdata`` with a field per bank for memories. A bank's address counts through the buffers.
+    """
+    storage = block_storage(create)
+    kind = create.stream.type
+    assert isinstance(kind, BlocksType)
+    stream, buffers = create.stream_name.data, kind.depth.data
+    words, banks, width = storage.depth * buffers, storage.banks, storage.width
+    bits = address_bits(words)
+    m = Module(design, name)
+    we = m.input("we", banks)
+    waddr = m.input("waddr", banks * bits)
+    wdata = m.input("wdata", banks * width)
+    fields = []
+    if storage.memory == "register":
+        for word in range(words):
+            for bank in range(banks):
+                enable = m.extract(we, bank, 1)
+                if words > 1:
+                    address = m.extract(waddr, bank * bits, bits)
+                    enable = m.both([enable, m.compare("eq", address, m.const(word, bits))])
+                label = stream + element_suffix(storage, bank) + (f"_buffer{word}" if words > 1 else "")
+                fields.append(m.register(m.extract(wdata, bank * width, width), label, enable=enable))
+    else:
+        raddr = m.input("raddr", banks * bits)
+        for bank in range(banks):
+            ports = {
+                "we": m.extract(we, bank, 1),
+                "waddr": m.extract(waddr, bank * bits, bits),
+                "wdata": m.extract(wdata, bank * width, width),
+                "raddr": m.extract(raddr, bank * bits, bits),
+            }
+            suffix = f"_{bank}" if banks > 1 else ""
+            fields.append(m.instance(f"{stream}{suffix}", ram(width, words, storage.memory), ports)["rdata"])
+    m.output("rdata", m.concat(fields[::-1]))
+    return m

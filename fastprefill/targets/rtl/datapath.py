@@ -1,0 +1,218 @@
+"""Values of a process in hardware: each op once, in its stage, with registers to the stages that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from xdsl.dialects import arith, memref
+from xdsl.ir import BlockArgument, Operation, SSAValue
+
+from fastprefill.errors import KernelError
+from fastprefill.ir.dialect import GetOp, GetSliceOp, SetSliceOp
+from fastprefill.ir.pipe import FirstOp, LastOp, LiveOp
+from fastprefill.ir.query import is_lane_loop, is_scalar_argument, strip_casts, text, width
+from fastprefill.passes.delays import is_lane_constant, is_multiplier
+from fastprefill.passes.schedule import ProcessSchedule
+from fastprefill.targets.rtl.hw import Module, Wire
+
+Lane = dict[SSAValue, int]
+"""Loop variable of each unrolled loop around an op -> its value."""
+
+_BINARY = {
+    arith.AddiOp: "add",
+    arith.SubiOp: "sub",
+    arith.MuliOp: "mul",
+    arith.AndIOp: "and",
+    arith.OrIOp: "or",
+    arith.XOrIOp: "xor",
+    arith.ShLIOp: "shl",
+    arith.ShRUIOp: "shru",
+    arith.ShRSIOp: "shrs",
+}
+_PREDICATES = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
+_View = arith.ExtSIOp | arith.ExtUIOp | arith.IndexCastOp | GetSliceOp
+
+
+@dataclass
+class Datapath:
+    """Builds values on demand.
+
+    Attributes:
+        m: module under construction.
+        schedule: stages.
+        source: gives what comes from elsewhere: loop variables, positions in loops, stream data, scalars,
+            array elements; called with the value and the lane.
+    """
+
+    m: Module
+    schedule: ProcessSchedule
+    source: Callable[[SSAValue, Lane], Wire]
+    made: dict[tuple[SSAValue, int, tuple[int, ...]], Wire] = field(default_factory=dict)
+    around: dict[Operation, tuple[SSAValue, ...]] = field(default_factory=dict)
+
+    def at(self, value: SSAValue, stage: int, lane: Lane) -> Wire:
+        """The value as it is in a stage."""
+        number = lane_number(value, lane)
+        if number is not None:
+            return self.m.const(number, width(value))
+        op = value.owner
+        if isinstance(op, Operation) and is_view(op):
+            return self.view(op, stage, lane)
+        if is_scalar_load(op):
+            return self.source(value, lane)
+        key = (value, stage, self.lane_key(op, lane))
+        if key not in self.made:
+            ready = self.schedule.ready.get(value, 0)
+            if stage > ready:
+                before = self.at(value, stage - 1, lane)
+                self.m.src = text(op, "src") if isinstance(op, Operation) else ""
+                name = value.name_hint or "value"
+                self.made[key] = self.m.register(before, f"{name}_{stage}")
+            elif stage == ready:
+                self.made[key] = self.define(value, lane)
+            else:
+                raise AssertionError(f"{value} is needed in stage {stage}, before it is ready in {ready}")
+        return self.made[key]
+
+    def lane_key(self, op: object, lane: Lane) -> tuple[int, ...]:
+        if not isinstance(op, Operation):
+            return ()
+        if op not in self.around:
+            self.around[op] = lanes_around(op)
+        return tuple(lane[v] for v in self.around[op])
+
+    def view(self, op: Operation, stage: int, lane: Lane) -> Wire:
+        """Changes of width and constant slices: wires, made again in each stage from what they look at."""
+        source = self.at(op.operands[0], stage, lane)
+        bits = width(op.results[0])
+        if isinstance(op, GetSliceOp):
+            low = lane_number(op.lo, lane)
+            assert low is not None
+            return constant_slice(self.m, source, low, bits)
+        return self.m.resize(source, bits, signed=not isinstance(op, arith.ExtUIOp))
+
+    def define(self, value: SSAValue, lane: Lane) -> Wire:
+        op = value.owner
+        if isinstance(op, BlockArgument) or not isinstance(op, Operation):
+            return self.source(value, lane)
+        if isinstance(op, memref.LoadOp | GetOp | FirstOp | LastOp | LiveOp):
+            return self.source(value, lane)
+        stage = self.schedule.stages[op]
+        operands = [self.at(v, stage, lane) for v in op.operands]
+        self.m.src = text(op, "src")
+        hint = value.name_hint or ""
+        wire = self.compute(op, operands, lane, hint)
+        return self.m.register(wire, hint or "product") if is_multiplier(op) else wire
+
+    def compute(self, op: Operation, operands: list[Wire], lane: Lane, hint: str) -> Wire:
+        m = self.m
+        match op:
+            case arith.DivUIOp() | arith.RemUIOp():
+                return self.divide(op, operands[0], lane)
+            case arith.CmpiOp():
+                return m.compare(_PREDICATES[op.predicate.value.data], operands[0], operands[1], hint)
+            case arith.SelectOp():
+                return m.mux(operands[0], operands[1], operands[2], hint)
+            case arith.TruncIOp():
+                return m.extract(operands[0], 0, width(op.result), hint)
+            case GetSliceOp():
+                wide = max(operands[0].width, 32)
+                value, low = (m.resize(w, wide, signed=False) for w in operands)
+                return m.extract(m.binary("shru", value, low), 0, width(op.result), hint)
+            case SetSliceOp():
+                return self.set_slice(op, operands, lane, hint)
+        if type(op) in _BINARY:
+            return m.binary(_BINARY[type(op)], operands[0], operands[1], hint)
+        raise KernelError(f"'{op.name}' cannot be built as hardware", text(op, "src") or None)
+
+    def divide(self, op: arith.DivUIOp | arith.RemUIOp, value: Wire, lane: Lane) -> Wire:
+        """Division by a constant: a product with its reciprocal, exact for every value of the width."""
+        divisor, bits = lane_number(op.rhs, lane), value.width
+        assert divisor is not None and divisor > 0
+        if divisor & (divisor - 1) == 0:
+            shift = divisor.bit_length() - 1
+            if isinstance(op, arith.DivUIOp):
+                return self.m.resize(self.m.extract(value, shift, bits - shift), bits, signed=False)
+            return self.m.resize(self.m.extract(value, 0, shift), bits, signed=False) if shift else self.m.const(0, bits)
+        extra = (divisor - 1).bit_length()
+        reciprocal = -(-(1 << (bits + extra)) // divisor)
+        wide = 2 * bits + extra + 1
+        product = self.m.binary("mul", self.m.resize(value, wide, signed=False), self.m.const(reciprocal, wide))
+        quotient = self.m.extract(product, bits + extra, bits)
+        if isinstance(op, arith.DivUIOp):
+            return quotient
+        return self.m.binary("sub", value, self.m.binary("mul", quotient, self.m.const(divisor, bits)))
+
+    def set_slice(self, op: SetSliceOp, operands: list[Wire], lane: Lane, hint: str) -> Wire:
+        m, (value, low, part) = self.m, operands
+        number = lane_number(op.lo, lane)
+        if number is not None:
+            if number >= value.width or number < 0:
+                return value
+            kept = min(part.width, value.width - number)
+            pieces = [m.extract(part, 0, kept)]
+            if number + kept < value.width:
+                pieces.insert(0, m.extract(value, number + kept, value.width - number - kept))
+            if number:
+                pieces.append(m.extract(value, 0, number))
+            return m.concat(pieces, hint)
+        wide = max(value.width, 32)
+        shift = m.resize(low, wide, signed=False)
+        mask = m.binary("shl", m.const((1 << part.width) - 1, wide), shift)
+        placed = m.binary("shl", m.resize(part, wide, signed=False), shift)
+        kept_bits = m.binary("and", m.resize(value, wide, signed=False), m.binary("xor", mask, m.const(-1, wide)))
+        return m.extract(m.binary("or", kept_bits, placed), 0, value.width, hint)
+
+
+def constant_slice(m: Module, source: Wire, low: int, bits: int) -> Wire:
+    """Bits from a constant position; outside the value they are 0."""
+    if low < 0 or low >= source.width:
+        return m.const(0, bits)
+    return m.resize(m.extract(source, low, min(bits, source.width - low)), bits, signed=False)
+
+
+def is_view(op: Operation) -> bool:
+    """Ops that are wires in every stage."""
+    return isinstance(op, _View) and (not isinstance(op, GetSliceOp) or is_lane_constant(op.lo))
+
+
+def is_scalar_load(op: object) -> bool:
+    """A load of a run-time scalar: stable during a run."""
+    return isinstance(op, memref.LoadOp) and is_scalar_argument(op.memref)
+
+
+def lanes_around(op: Operation) -> tuple[SSAValue, ...]:
+    """Loop variables of the unrolled loops around an op, outermost first."""
+    found: list[SSAValue] = []
+    at = op.parent_op()
+    while at is not None:
+        if is_lane_loop(at):
+            found.append(at.regions[0].block.args[0])
+        at = at.parent_op()
+    return tuple(reversed(found))
+
+
+def lane_number(value: SSAValue, lane: Lane) -> int | None:
+    """The number of a value that is known when the hardware is built, in this lane."""
+    value = strip_casts(value)
+    if value in lane:
+        return lane[value]
+    op = value.owner
+    if isinstance(op, arith.ConstantOp):
+        return op.value.value.data  # type: ignore[union-attr]
+    if not is_lane_constant(value):
+        return None
+    assert isinstance(op, Operation)
+    numbers = [lane_number(v, lane) for v in op.operands]
+    known = [n for n in numbers if n is not None]
+    if len(known) != len(numbers):
+        return None
+    match op:
+        case arith.AddiOp():
+            return known[0] + known[1]
+        case arith.SubiOp():
+            return known[0] - known[1]
+        case arith.MuliOp():
+            return known[0] * known[1]
+    return known[0]

@@ -1,0 +1,253 @@
+"""A builder of CIRCT modules: Python calls in, text of the hw, comb and seq dialects out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A value of a hardware module: SSA name and width in bits."""
+
+    name: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A hand-written SystemVerilog module: ports as (name, direction, width), parameters by name."""
+
+    module: str
+    ports: tuple[tuple[str, str, int], ...]
+    parameters: tuple[tuple[str, int | str], ...] = ()
+
+
+@dataclass
+class Design:
+    """The modules of a unit and the hand-written parts that they use."""
+
+    modules: list[Module] = field(default_factory=list)
+    parts: dict[Part, str] = field(default_factory=dict)
+
+    def part(self, part: Part) -> str:
+        """The symbol of a part; equal parts share one."""
+        return self.parts.setdefault(part, f"{part.module}__{len(self.parts)}")
+
+    def text(self) -> str:
+        """The design as one CIRCT module."""
+        lines = ["module {"]
+        for part, symbol in self.parts.items():
+            ports = ", ".join(
+                f"in %{n} : i{w}" if direction == "in" else f"out {n} : i{w}" for n, direction, w in part.ports
+            )
+            kinds = ", ".join(f"{n}: {'none' if isinstance(v, str) else 'i32'}" for n, v in part.parameters)
+            head = f"<{kinds}>" if kinds else ""
+            lines.append(f'  hw.module.extern @{symbol}{head}({ports}) attributes {{verilogName = "{part.module}"}}')
+        lines += [module.text() for module in self.modules]
+        return "\n".join([*lines, "}"]) + "\n"
+
+
+class Module:
+    """One hardware module under construction. All values are plain bits; ``clk`` and ``rst`` are there."""
+
+    def __init__(self, design: Design, name: str, comment: str = "") -> None:
+        self.design, self.name, self.comment = design, name, comment
+        self.inputs: list[tuple[str, int]] = []
+        self.outputs: list[tuple[str, Wire]] = []
+        self.lines: list[str] = []
+        self.constants: dict[tuple[int, int], Wire] = {}
+        self.known: dict[tuple[object, ...], Wire] = {}
+        self.bound: dict[str, str] = {}
+        self.count = 0
+        self.src = ""
+        self.rst = Wire("%rst", 1)
+        design.modules.append(self)
+
+    # ports
+
+    def input(self, name: str, width: int) -> Wire:
+        self.inputs.append((name, width))
+        return Wire(f"%{name}", width)
+
+    def output(self, name: str, value: Wire) -> None:
+        self.outputs.append((name, value))
+
+    # values
+
+    def fresh(self) -> str:
+        self.count += 1
+        return f"%v{self.count}"
+
+    def op(self, text: str, width: int, hint: str = "", attributes: str = "") -> Wire:
+        """An op whose text is `text` with ``{type}`` for what follows the colon; equal ops are shared."""
+        key = (text, width, attributes)
+        if key in self.known:
+            return self.known[key]
+        wire = Wire(self.fresh(), width)
+        head, _, kind = text.partition(" : ")
+        names = [f'sv.namehint = "{hint}"'] if hint else []
+        names += [attributes] if attributes else []
+        extra = f" {{{', '.join(names)}}}" if names else ""
+        self.lines.append(f"    {wire.name} = {head}{extra} : {kind}{self.loc()}")
+        self.known[key] = wire
+        return wire
+
+    def loc(self) -> str:
+        file, _, line = self.src.rpartition(":")
+        return f' loc("{file}":{line}:0)' if file and line.isdigit() else ""
+
+    def const(self, value: int, width: int) -> Wire:
+        value &= (1 << width) - 1
+        key = (value, width)
+        if key not in self.constants:
+            wire = Wire(self.fresh(), width)
+            text = f"hw.constant {value} : i{width}" if width > 1 else f"hw.constant {'true' if value else 'false'}"
+            self.lines.append(f"    {wire.name} = {text}")
+            self.constants[key] = wire
+        return self.constants[key]
+
+    def binary(self, name: str, a: Wire, b: Wire, hint: str = "") -> Wire:
+        """comb.add, sub, mul, and, or, xor, shl, shru, shrs, divu, modu."""
+        if a.width != b.width:
+            raise AssertionError(f"{name} of {a.width} and {b.width} bits in {self.name}")
+        return self.op(f"comb.{name} bin {a.name}, {b.name} : i{a.width}", a.width, hint)
+
+    def compare(self, predicate: str, a: Wire, b: Wire, hint: str = "") -> Wire:
+        return self.op(f"comb.icmp bin {predicate} {a.name}, {b.name} : i{a.width}", 1, hint)
+
+    def mux(self, condition: Wire, yes: Wire, no: Wire, hint: str = "") -> Wire:
+        if yes == no:
+            return yes
+        if condition == self.constants.get((1, 1)):
+            return yes
+        if condition == self.constants.get((0, 1)):
+            return no
+        return self.op(f"comb.mux bin {condition.name}, {yes.name}, {no.name} : i{yes.width}", yes.width, hint)
+
+    def extract(self, a: Wire, low: int, width: int, hint: str = "") -> Wire:
+        if low == 0 and width == a.width:
+            return a
+        return self.op(f"comb.extract {a.name} from {low} : (i{a.width}) -> i{width}", width, hint)
+
+    def concat(self, parts: Sequence[Wire], hint: str = "") -> Wire:
+        """Parts from the most significant down."""
+        parts = [p for p in parts if p.width]
+        if len(parts) == 1:
+            return parts[0]
+        names, kinds = ", ".join(p.name for p in parts), ", ".join(f"i{p.width}" for p in parts)
+        return self.op(f"comb.concat {names} : {kinds}", sum(p.width for p in parts), hint)
+
+    def resize(self, a: Wire, width: int, signed: bool) -> Wire:
+        """Truncate or extend."""
+        if width <= a.width:
+            return self.extract(a, 0, width)
+        if not signed:
+            return self.concat([self.const(0, width - a.width), a])
+        top = self.extract(a, a.width - 1, 1)
+        count = width - a.width
+        fill = top if count == 1 else self.op(f"comb.replicate {top.name} : (i1) -> i{count}", count)
+        return self.concat([fill, a])
+
+    def both(self, values: Iterable[Wire | None]) -> Wire:
+        """AND of the values that are there; true when none is."""
+        real = [v for v in dict.fromkeys(values) if v is not None and v != self.constants.get((1, 1))]
+        return self._fold("and", real, 1)
+
+    def any(self, values: Iterable[Wire]) -> Wire:
+        """OR of the values; false when there is none."""
+        real = [v for v in dict.fromkeys(values) if v != self.constants.get((0, 1))]
+        return self._fold("or", real, 0)
+
+    def _fold(self, name: str, values: list[Wire], empty: int) -> Wire:
+        if not values:
+            return self.const(empty, 1)
+        if len(values) == 1:
+            return values[0]
+        return self.op(f"comb.{name} bin {', '.join(v.name for v in values)} : i1", 1)
+
+    def invert(self, a: Wire) -> Wire:
+        return self.binary("xor", a, self.const(1, 1))
+
+    # state
+
+    def register(self, following: Wire, name: str, *, enable: Wire | None = None, reset: int | None = None) -> Wire:
+        """A flip-flop; with a reset value it is reset synchronously."""
+        wire = Wire(self.fresh(), following.width)
+        tail = f" reset %rst, {self.const(reset, following.width).name}" if reset is not None else ""
+        if enable is None:
+            text = f'seq.compreg name "{name}" {following.name}, %clk{tail}'
+        else:
+            text = f'seq.compreg.ce name "{name}" {following.name}, %clk, {enable.name}{tail}'
+        self.lines.append(f"    {wire.name} = {text} : i{wire.width}{self.loc()}")
+        return wire
+
+    def later(self, width: int) -> Wire:
+        """A value that is defined afterwards, by ``bind``."""
+        self.count += 1
+        return Wire(f"%later{self.count}_", width)
+
+    def bind(self, wire: Wire, value: Wire) -> None:
+        if wire.width != value.width:
+            raise AssertionError(f"bind of {value.width} bits to {wire.width} in {self.name}")
+        self.bound[wire.name] = value.name
+
+    # instances
+
+    def instance(self, name: str, part: Part | Module, inputs: dict[str, Wire]) -> dict[str, Wire]:
+        """An instance of a module or part; ``clk`` and ``rst`` are connected where the module has them."""
+        if isinstance(part, Part):
+            symbol, ports = self.design.part(part), part.ports
+            parameters = ", ".join(
+                f'{n}: none = "{v}"' if isinstance(v, str) else f"{n}: i32 = {v}" for n, v in part.parameters
+            )
+        else:
+            symbol, parameters = part.name, ""
+            ports = tuple([("clk", "in", 0), ("rst", "in", 1)] + [(n, "in", w) for n, w in part.inputs])
+            ports += tuple((n, "out", w.width) for n, w in part.outputs)
+        ins, outs, results = [], [], {}
+        for port, direction, width in ports:
+            if direction == "out":
+                results[port] = Wire(self.fresh(), width)
+                outs.append(f"{port}: i{width}")
+            elif port == "clk":
+                ins.append("clk: %clk: !seq.clock" if width == 0 else f"clk: {self.clock_bit()}: i1")
+            elif port == "rst":
+                ins.append("rst: %rst: i1")
+            else:
+                wire = inputs[port]
+                if wire.width != width:
+                    raise AssertionError(f"port {port} of {name} has {width} bits, not {wire.width}")
+                ins.append(f"{port}: {wire.name}: i{width}")
+        head = ", ".join(w.name for w in results.values())
+        bracket = f"<{parameters}>" if parameters else ""
+        self.lines.append(
+            f'    {head + " = " if head else ""}hw.instance "{name}" @{symbol}{bracket}({", ".join(ins)}) '
+            f"-> ({', '.join(outs)}){self.loc()}"
+        )
+        return results
+
+    def clock_bit(self) -> str:
+        """The clock as a plain bit, for hand-written parts."""
+        if ("clock",) not in self.known:
+            wire = Wire(self.fresh(), 1)
+            self.lines.append(f"    {wire.name} = seq.from_clock %clk")
+            self.known["clock",] = wire
+        return self.known["clock",].name
+
+    def text(self) -> str:
+        ports = ["in %clk : !seq.clock", "in %rst : i1"] + [f"in %{n} : i{w}" for n, w in self.inputs]
+        ports += [f"out {n} : i{w.width}" for n, w in self.outputs]
+        names, kinds = ", ".join(w.name for _, w in self.outputs), ", ".join(f"i{w.width}" for _, w in self.outputs)
+        tail = f"    hw.output {names} : {kinds}" if self.outputs else "    hw.output"
+        comment = f' attributes {{comment = "{self.comment}"}}' if self.comment else ""
+        body = "\n".join([f"  hw.module @{self.name}({', '.join(ports)}){comment} {{", *self.lines, tail, "  }"])
+
+        def resolve(match: re.Match[str]) -> str:
+            name = match.group(0)
+            while name in self.bound:
+                name = self.bound[name]
+            return name
+
+        return re.sub(r"%later\d+_", resolve, body)

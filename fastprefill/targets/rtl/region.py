@@ -1,0 +1,296 @@
+"""A region as a hardware module: its processes, the FIFOs and buffers between them, start and done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import MemRefType
+from xdsl.dialects.func import CallOp, FuncOp
+from xdsl.ir import SSAValue
+
+from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
+from fastprefill.ir.query import array_name, is_scalar_argument, number, strings, text, width
+from fastprefill.passes.storage import block_storage
+from fastprefill.targets.rtl.blocks import build_blocks
+from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
+from fastprefill.targets.rtl.process import ProcessModule
+
+RELAY_HOPS = 2
+"""Register stages of a stream that crosses between super logic regions, each way."""
+
+
+def fifo(width_: int, depth: int) -> Part:
+    """The hand-written FIFO with credits towards its producer."""
+    ports = (
+        ("clk", "in", 1),
+        ("rst", "in", 1),
+        ("put", "in", 1),
+        ("put_data", "in", width_),
+        ("credit", "out", 1),
+        ("valid", "out", 1),
+        ("data", "out", width_),
+        ("ready", "in", 1),
+    )
+    return Part("fp_fifo", ports, (("WIDTH", width_), ("DEPTH", depth)))
+
+
+def relay(width_: int, hops: int) -> Part:
+    """The hand-written crossing between super logic regions."""
+    ports = (
+        ("clk", "in", 1),
+        ("rst", "in", 1),
+        ("in_valid", "in", 1),
+        ("in_data", "in", width_),
+        ("in_ready", "out", 1),
+        ("out_valid", "out", 1),
+        ("out_data", "out", width_),
+        ("out_ready", "in", 1),
+    )
+    return Part("fp_relay", ports, (("WIDTH", width_), ("HOPS", hops)))
+
+
+@dataclass
+class _Stream:
+    """The consumer's side of a stream: valid and data towards it, ready from it."""
+
+    valid: Wire
+    data: Wire
+    ready: Wire
+    slr: int = 0
+
+
+@dataclass
+class _Blocks:
+    """Wires between the two ends of a block stream; those that come later are bound when both ends are known."""
+
+    create: CreateOp
+    we: Wire
+    waddr: Wire
+    wdata: Wire
+    raddr: Wire
+    rdata: Wire
+    full: Wire
+    free: Wire
+    bound: set[str] = field(default_factory=set)
+
+
+class RegionBuilder:
+    """Builds the module of one region function."""
+
+    def __init__(
+        self, design: Design, func: FuncOp, processes: dict[str, ProcessModule], regions: dict[str, Module]
+    ) -> None:
+        self.design, self.func, self.processes, self.regions = design, func, processes, regions
+        self.m = Module(design, func.sym_name.data)
+        self.scalars: dict[SSAValue, Wire] = {}
+        self.streams: dict[SSAValue, _Stream] = {}
+        self.blocks: dict[SSAValue, _Blocks] = {}
+        self.outputs: list[tuple[SSAValue, str]] = []
+        self.flags: dict[str, list[Wire]] = {"busy": [], "starved": [], "blocked": []}
+
+    def build(self) -> Module:
+        m = self.m
+        start = m.input("start", 1)
+        running = m.later(1)
+        accept = m.both([start, m.invert(running)])
+        begin = m.register(accept, "begin", reset=0)
+        for arg in self.func.body.block.args:
+            if is_scalar_argument(arg):
+                assert isinstance(arg.type, MemRefType)
+                value = m.input(array_name(arg), width(arg.type.element_type))
+                self.scalars[arg] = m.register(value, f"{array_name(arg)}_sampled", enable=accept)
+        self.ports()
+        creates = [op for op in self.func.body.block.ops if isinstance(op, CreateOp)]
+        calls = [op for op in self.func.body.block.ops if isinstance(op, CallOp)]
+        for op in creates:
+            self.create(op, calls)
+        for call in calls:
+            self.call(call, begin)
+        for value, name in self.outputs:
+            stream = self.streams[value]
+            m.bind(stream.ready, m.input(f"{name}_ready", 1))
+            m.output(f"{name}_valid", stream.valid)
+            m.output(f"{name}_data", stream.data)
+        for value, blocks in self.blocks.items():
+            self.finish_blocks(value, blocks)
+        busy = m.any([begin, *self.flags["busy"]])
+        finished = m.both([running, m.invert(busy)])
+        stays = m.both([running, m.invert(finished)])
+        m.bind(running, m.register(m.any([accept, stays]), "running", reset=0))
+        m.output("idle", m.invert(running))
+        m.output("done", finished)
+        m.output("starved", m.any(self.flags["starved"]))
+        m.output("blocked", m.any(self.flags["blocked"]))
+        return m
+
+    def ports(self) -> None:
+        """Stream ports: an input port drives its consumer directly, an output port has its producer's FIFO."""
+        directions = text(self.func, "directions")
+        for arg in self.func.body.block.args:
+            if not isinstance(arg.type, StreamType):
+                continue
+            name, bits = array_name(arg), arg.type.element_type.width.data
+            if directions[arg.index] == "i":
+                ready = self.m.later(1)
+                self.streams[arg] = _Stream(
+                    self.m.input(f"{name}_valid", 1), self.m.input(f"{name}_data", bits), ready
+                )
+                self.m.output(f"{name}_ready", ready)
+            else:
+                self.streams[arg] = _Stream(self.m.later(1), self.m.later(bits), self.m.later(1))
+                self.outputs.append((arg, name))
+
+    def create(self, op: CreateOp, calls: list[CallOp]) -> None:
+        m, name = self.m, op.stream_name.data
+        kind = op.stream.type
+        if isinstance(kind, StreamType):
+            bits = kind.element_type.width.data
+            self.streams[op.stream] = _Stream(m.later(1), m.later(bits), m.later(1))
+            return
+        assert isinstance(kind, BlocksType)
+        storage = block_storage(op)
+        words = storage.depth * kind.depth.data
+        from fastprefill.targets.rtl.memory import address_bits
+
+        fields, bits = storage.banks, address_bits(words)
+        all_bits = storage.banks * storage.width
+        rdata_bits = all_bits * words if storage.memory == "register" else all_bits
+        module = build_blocks(self.design, f"{self.func.sym_name.data}_{name}", op)
+        self.blocks[op.stream] = _Blocks(
+            op,
+            m.later(fields),
+            m.later(fields * bits),
+            m.later(all_bits),
+            m.later(fields * bits),
+            m.later(rdata_bits),
+            m.later(1),
+            m.later(1),
+        )
+        self.regions[f"blocks:{name}"] = module
+
+    def finish_blocks(self, value: SSAValue, blocks: _Blocks) -> None:
+        module = self.regions.pop(f"blocks:{blocks.create.stream_name.data}")
+        inputs = {"we": blocks.we, "waddr": blocks.waddr, "wdata": blocks.wdata, "raddr": blocks.raddr}
+        outs = self.m.instance(blocks.create.stream_name.data, module, inputs)
+        self.m.bind(blocks.rdata, outs["rdata"])
+
+    def call(self, call: CallOp, begin: Wire) -> None:
+        callee = call.callee.string_value()
+        instance = text(call, "instance") or callee
+        self.m.src = text(call, "src")
+        if callee in self.regions:
+            self.call_region(call, callee, instance, begin)
+        else:
+            self.call_process(call, callee, instance, begin)
+
+    def arguments(self, call: CallOp) -> list[tuple[str, str, SSAValue]]:
+        """Name in the callee, direction and value of each argument."""
+        module = self.func.parent_op()
+        assert module is not None
+        callee = next(
+            op
+            for op in module.regions[0].block.ops
+            if isinstance(op, FuncOp) and op.sym_name.data == call.callee.string_value()
+        )
+        names, directions = strings(callee, "arg_names"), text(callee, "directions")
+        return list(zip(names, directions, call.arguments, strict=True))
+
+    def call_process(self, call: CallOp, callee: str, instance: str, begin: Wire) -> None:
+        m, process = self.m, self.processes[callee]
+        inputs: dict[str, Wire] = {"start": begin}
+        credits: dict[str, Wire] = {}
+        slr = number(call, "slr") or 0
+        for name, direction, value in self.arguments(call):
+            if value in self.scalars:
+                inputs[name] = self.scalars[value]
+            elif isinstance(value.type, StreamType) and direction == "i":
+                stream = self.cross(value, slr, f"{instance}_{name}")
+                inputs[f"{name}_valid"], inputs[f"{name}_data"] = stream.valid, stream.data
+            elif isinstance(value.type, StreamType):
+                credits[name] = inputs[f"{name}_credit"] = m.later(1)
+            elif isinstance(value.type, BlocksType):
+                blocks = self.blocks[value]
+                if direction == "o":
+                    inputs[f"{name}_free"] = blocks.free
+                else:
+                    inputs[f"{name}_full"], inputs[f"{name}_rdata"] = blocks.full, blocks.rdata
+        outs = m.instance(instance, process.module, inputs)
+        for flag, wires in self.flags.items():
+            wires.append(outs[flag])
+        for name, direction, value in self.arguments(call):
+            if isinstance(value.type, StreamType) and direction == "i":
+                m.bind(self.streams[value].ready, outs[f"{name}_ready"])
+            elif isinstance(value.type, StreamType):
+                bits = value.type.element_type.width.data
+                stream = self.streams[value]
+                stream.slr = slr
+                ports = {"put": outs[f"{name}_put"], "put_data": outs[f"{name}_data"], "ready": stream.ready}
+                part = fifo(bits, process.fifo_depth[name])
+                queue = m.instance(f"{instance}_{name}_fifo", part, ports)
+                m.bind(credits[name], queue["credit"])
+                m.bind(stream.valid, queue["valid"])
+                m.bind(stream.data, queue["data"])
+            elif isinstance(value.type, BlocksType):
+                self.connect_blocks(self.blocks[value], name, direction, outs)
+
+    def connect_blocks(self, blocks: _Blocks, name: str, direction: str, outs: dict[str, Wire]) -> None:
+        m = self.m
+        if direction == "o":
+            m.bind(blocks.full, outs[f"{name}_release"])
+            for field_name, wire in (("we", blocks.we), ("waddr", blocks.waddr), ("wdata", blocks.wdata)):
+                m.bind(wire, outs.get(f"{name}_{field_name}", m.const(0, wire.width)))
+        else:
+            m.bind(blocks.free, outs[f"{name}_release"])
+            m.bind(blocks.raddr, outs.get(f"{name}_raddr", m.const(0, blocks.raddr.width)))
+
+    def call_region(self, call: CallOp, callee: str, instance: str, begin: Wire) -> None:
+        m = self.m
+        inputs: dict[str, Wire] = {"start": begin}
+        slr = number(call, "slr") or 0
+        for name, direction, value in self.arguments(call):
+            if value in self.scalars:
+                inputs[name] = self.scalars[value]
+            elif direction == "i":
+                stream = self.cross(value, slr, f"{instance}_{name}")
+                inputs[f"{name}_valid"], inputs[f"{name}_data"] = stream.valid, stream.data
+            else:
+                self.streams[value].slr = slr
+                inputs[f"{name}_ready"] = self.streams[value].ready
+        outs = m.instance(instance, self.regions[callee], inputs)
+        self.flags["busy"].append(m.invert(outs["idle"]))
+        self.flags["starved"].append(outs["starved"])
+        self.flags["blocked"].append(outs["blocked"])
+        for name, direction, value in self.arguments(call):
+            if not isinstance(value.type, StreamType):
+                continue
+            stream = self.streams[value]
+            if direction == "i":
+                m.bind(stream.ready, outs[f"{name}_ready"])
+            else:
+                m.bind(stream.valid, outs[f"{name}_valid"])
+                m.bind(stream.data, outs[f"{name}_data"])
+
+    def cross(self, value: SSAValue, slr: int, label: str) -> _Stream:
+        """The stream as its reader sees it: through relay registers where it comes from another SLR."""
+        stream = self.streams[value]
+        producer = self.producer_slr(value)
+        if producer is None or producer == slr:
+            return stream
+        part = relay(stream.data.width, RELAY_HOPS * abs(producer - slr))
+        ready = self.m.later(1)
+        ports = {"in_valid": stream.valid, "in_data": stream.data, "out_ready": ready}
+        outs = self.m.instance(f"{label}_relay", part, ports)
+        self.m.bind(stream.ready, outs["in_ready"])
+        crossed = _Stream(outs["out_valid"], outs["out_data"], ready, slr)
+        self.streams[value] = crossed
+        return crossed
+
+    def producer_slr(self, value: SSAValue) -> int | None:
+        """SLR of the call that writes a stream, or None for a port."""
+        for use in value.uses:
+            call = use.operation
+            if isinstance(call, CallOp):
+                _, direction, _ = self.arguments(call)[use.index]
+                if direction == "o":
+                    return number(call, "slr") or 0
+        return None

@@ -1,0 +1,208 @@
+"""The sequencer of a process: which body issues next, and the loop variables.
+
+One flip-flop says for each body that it is its turn. An issue moves the turn on in the same cycle, so loops
+cost nothing between iterations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xdsl.ir import SSAValue
+
+from fastprefill.ir.query import INDEX_BITS, constant, text
+from fastprefill.passes.schedule import ProcessSchedule
+from fastprefill.passes.tree import Body, Loop, Node, Repeat, entry
+from fastprefill.targets.rtl.hw import Module, Wire
+
+
+@dataclass
+class _Move:
+    """The turn passes to `target` (None: the run is over) when the condition holds."""
+
+    when: Wire
+    source: Body
+    target: Body | None
+    sets: list[tuple[str, Loop, Wire]]
+
+
+@dataclass
+class Sequencer:
+    """Control of a process.
+
+    Attributes:
+        issue: per body, the cycle in which an iteration issues; wires to be bound by ``finish``.
+    """
+
+    m: Module
+    schedule: ProcessSchedule
+    names: dict[Loop, str] = field(default_factory=dict)
+    issue: dict[Body, Wire] = field(default_factory=dict)
+    turn: dict[Body, Wire] = field(default_factory=dict)
+    variable: dict[Loop, Wire] = field(default_factory=dict)
+    is_first: dict[Loop, Wire] = field(default_factory=dict)
+    loops: dict[SSAValue, Loop] = field(default_factory=dict)
+    parent: dict[Node, tuple[Loop | Repeat | None, list[Node], int]] = field(default_factory=dict)
+    valids: dict[tuple[Body, int], Wire] = field(default_factory=dict)
+    bounds: dict[Loop, tuple[Wire, Wire, Wire]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._visit(self.schedule.tree.nodes, None)
+        for body in self.schedule.tree.bodies:
+            self.issue[body] = self.m.later(1)
+            self.turn[body] = self.m.later(1)
+
+    def _visit(self, nodes: list[Node], parent: Loop | Repeat | None) -> None:
+        for position, node in enumerate(nodes):
+            self.parent[node] = (parent, nodes, position)
+            if isinstance(node, Loop):
+                name = text(node.op, "loop_name") or node.variable.name_hint or "loop"
+                taken = set(self.names.values())
+                self.names[node] = name if name not in taken else f"{name}_{len(taken)}"
+                self.variable[node] = self.m.later(INDEX_BITS)
+                self.is_first[node] = self.m.later(1)
+                self.loops[node.variable] = node
+            if not isinstance(node, Body):
+                self._visit(node.children, node)
+
+    # facts that the datapath uses
+
+    def valid(self, body: Body, stage: int) -> Wire:
+        """An iteration of the body is in this stage."""
+        if stage == 0:
+            return self.issue[body]
+        key = (body, stage)
+        if key not in self.valids:
+            self.m.src = text(body.op, "src")
+            self.valids[key] = self.m.register(
+                self.valid(body, stage - 1), f"{body.name}_valid_{stage}", reset=0
+            )
+        return self.valids[key]
+
+    def live(self, loop: Loop) -> Wire:
+        """The loop variable is below the upper bound."""
+        return self.m.compare("slt", self.variable[loop], self.bounds[loop][1], f"{self.names[loop]}_live")
+
+    def last(self, loop: Loop) -> Wire:
+        """The next value of the loop variable is not below the upper bound."""
+        wide = INDEX_BITS + 1
+        following = self._next(loop, wide)
+        high = self.m.resize(self.bounds[loop][1], wide, signed=True)
+        return self.m.compare("sge", following, high, f"{self.names[loop]}_last")
+
+    def _next(self, loop: Loop, bits: int) -> Wire:
+        step = constant(loop.op.step)
+        amount = self.m.const(step, bits) if step is not None else self.m.resize(self.bounds[loop][2], bits, signed=True)
+        value = self.m.resize(self.variable[loop], bits, signed=True)
+        return self.m.binary("add", value, amount, f"{self.names[loop]}_next")
+
+    # the machine
+
+    def finish(self, start: Wire, conditions: dict[Body, list[Wire]], exits: dict[Body, Wire]) -> Wire:
+        """Build the state; returns `busy`.
+
+        Args:
+            start: pulse that begins a run.
+            conditions: per body, what must hold for it to issue.
+            exits: per first body of a ``while``, whether the loop goes on (in stage ii - 1).
+        """
+        m, bodies = self.m, self.schedule.tree.bodies
+        if not bodies:
+            return m.const(0, 1)
+        moves = self._start(start)
+        late: dict[Body, bool] = {}
+        for body in bodies:
+            late[body] = body in exits and self.schedule.ii[body] > 1
+            trigger = self.valid(body, self.schedule.ii[body] - 1) if late[body] else self.issue[body]
+            moves += self._after_body(body, trigger, exits)
+        waiting = self._wait(moves, late)
+        for body in bodies:
+            m.src = text(body.op, "src")
+            m.bind(self.issue[body], m.both([self.turn[body], waiting, *conditions[body]]))
+            arrives = m.any(move.when for move in moves if move.target is body)
+            stays = m.both([self.turn[body], m.invert(self.issue[body])])
+            m.bind(self.turn[body], m.register(m.any([arrives, stays]), f"{body.name}_turn", reset=0))
+        for loop in self.names:
+            self._loop_state(loop, moves)
+        flying = [self.valid(b, s) for b in bodies for s in range(1, self._stages(b))]
+        return m.any([*self.turn.values(), *flying])
+
+    def _stages(self, body: Body) -> int:
+        return max(self.schedule.depth(body), 1)
+
+    def _start(self, start: Wire) -> list[_Move]:
+        first = self.schedule.tree.nodes[0]
+        return [self._enter(first, start, entry(first))]
+
+    def _enter(self, node: Node, when: Wire, source: Body) -> _Move:
+        sets: list[tuple[str, Loop, Wire]] = []
+        at = node
+        while not isinstance(at, Body):
+            if isinstance(at, Loop):
+                sets += [("variable", at, self.bounds[at][0]), ("first", at, self.m.const(1, 1))]
+            at = at.children[0]
+        return _Move(when, source, at, sets)
+
+    def _after_body(self, body: Body, trigger: Wire, exits: dict[Body, Wire]) -> list[_Move]:
+        if body not in exits:
+            return self._step(body, trigger, body)
+        goes_on = exits[body]
+        repeat, _, _ = self.parent[body]
+        assert isinstance(repeat, Repeat)
+        inside = self._step(body, self.m.both([trigger, goes_on]), body)
+        outside = self._step(repeat, self.m.both([trigger, self.m.invert(goes_on)]), body)
+        return inside + outside
+
+    def _step(self, node: Node, when: Wire, source: Body) -> list[_Move]:
+        """Where the turn goes when a node is over."""
+        parent, siblings, position = self.parent[node]
+        if position + 1 < len(siblings):
+            return [self._enter(siblings[position + 1], when, source)]
+        if parent is None:
+            return [_Move(when, source, None, [])]
+        if isinstance(parent, Repeat):
+            return [self._enter(parent.children[0], when, source)]
+        last = self.last(parent)
+        again = self._enter(parent.children[0], self.m.both([when, self.m.invert(last)]), source)
+        again.sets += [
+            ("variable", parent, self._next(parent, INDEX_BITS)),
+            ("first", parent, self.m.const(0, 1)),
+        ]
+        return [again, *self._step(parent, self.m.both([when, last]), source)]
+
+    def _wait(self, moves: list[_Move], late: dict[Body, bool]) -> Wire | None:
+        """Initiation intervals above one and gaps: a counter that holds the turn back."""
+        waits: list[tuple[_Move, int]] = []
+        for move in moves[1:]:
+            if move.target is None:
+                continue
+            gap = self.schedule.gaps.get((move.source, move.target), 0)
+            waits.append((move, gap + (0 if late[move.source] else self.schedule.ii[move.source] - 1)))
+        most = max((n for _, n in waits), default=0)
+        if most == 0:
+            return None
+        m, bits = self.m, most.bit_length()
+        count = m.later(bits)
+        zero = m.compare("eq", count, m.const(0, bits))
+        following = m.mux(zero, count, m.binary("sub", count, m.const(1, bits)))
+        for move, n in waits:
+            following = m.mux(move.when, m.const(n, bits), following)
+        m.bind(count, m.register(following, "wait", reset=0))
+        return zero
+
+    def _loop_state(self, loop: Loop, moves: list[_Move]) -> None:
+        m, name = self.m, self.names[loop]
+        m.src = text(loop.op, "src")
+        for kind, wire, label in (
+            ("variable", self.variable[loop], name),
+            ("first", self.is_first[loop], f"{name}_first"),
+        ):
+            value: Wire | None = None
+            enables: list[Wire] = []
+            for move in moves:
+                for set_kind, set_loop, new in move.sets:
+                    if set_kind == kind and set_loop is loop:
+                        enables.append(move.when)
+                        value = new if value is None else m.mux(move.when, new, value)
+            assert value is not None
+            m.bind(wire, m.register(value, label, enable=m.any(enables)))
