@@ -9,7 +9,8 @@
 //   DEPTH above      block RAM, whose output register is the prefetched word; valid two cycles after the put
 module fp_fifo #(
     parameter int WIDTH = 8,
-    parameter int DEPTH = 2
+    parameter int DEPTH = 2,
+    parameter int LARGEST_LUTRAM = 512
 ) (
     input  wire             clk,
     input  wire             rst,
@@ -19,6 +20,11 @@ module fp_fifo #(
     output logic            valid,
     output wire [WIDTH-1:0] data,
     input  wire             ready
+`ifdef FORMAL
+    // What is inside, for the proofs in extern/formal: the word `probe_at` places behind the head.
+    , input wire [$clog2(DEPTH + 1)-1:0] probe_at, output wire [WIDTH-1:0] probe_word,
+    output wire [$clog2(DEPTH + 1)-1:0] probe_held
+`endif
 );
   localparam int AW = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int CW = $clog2(DEPTH + 1);
@@ -36,8 +42,13 @@ module fp_fifo #(
         valid <= !rst && (put || (valid && !ready));
       end
       assign data = word;
+`ifdef FORMAL
+      assign probe_held = valid;
+      assign probe_word = word;
+      wire unused_probe = probe_at;
+`endif
     end else begin : g_memory
-      localparam bit PREFETCH = DEPTH > 512;
+      localparam bit PREFETCH = DEPTH > LARGEST_LUTRAM;
       localparam logic [AW-1:0] LAST = LAST_WORD[AW-1:0];
       localparam logic [CW-1:0] ONE = 1;
 
@@ -62,13 +73,34 @@ module fp_fifo #(
         end
       end
 
+`ifdef FORMAL
+      wire [AW+CW:0] probe_sum = read_at + probe_at;
+      wire [AW-1:0] probe_slot = probe_sum >= DEPTH ? probe_sum - DEPTH : probe_sum;
+      wire [AW+CW:0] end_sum = read_at + held;
+      assign probe_held = held;
+      always @*
+        if (!rst) begin
+          assert (held <= DEPTH && write_at < DEPTH && read_at < DEPTH);
+          assert (write_at == (end_sum >= DEPTH ? end_sum - DEPTH : end_sum));
+          assert (PREFETCH ? (!valid || held != 0) : valid == (held != 0));
+        end
+`endif
+
       if (PREFETCH) begin : g_block
         fp_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH), .STYLE("block")) ram (
             .clk(clk), .we(put), .waddr(write_at), .wdata(put_data),
-            .raddr(take ? read_next : read_at), .rdata(data));
+            .raddr(take ? read_next : read_at), .rdata(data)
+`ifdef FORMAL
+            , .probe_at(probe_slot), .probe_word(probe_word)
+`endif
+        );
       end else begin : g_distributed
         fp_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH), .STYLE("distributed")) ram (
-            .clk(clk), .we(put), .waddr(write_at), .wdata(put_data), .raddr(read_at), .rdata(data));
+            .clk(clk), .we(put), .waddr(write_at), .wdata(put_data), .raddr(read_at), .rdata(data)
+`ifdef FORMAL
+            , .probe_at(probe_slot), .probe_word(probe_word)
+`endif
+        );
       end
 
 `ifdef FP_CHECKS

@@ -17,6 +17,9 @@ module fp_ram #(
     input  wire [WIDTH-1:0] wdata,
     input  wire [AW-1:0]    raddr,
     output wire [WIDTH-1:0] rdata
+`ifdef FORMAL
+    , input wire [AW-1:0] probe_at, output wire [WIDTH-1:0] probe_word
+`endif
 );
   localparam logic [87:0] DISTRIBUTED = "distributed";
   localparam logic [87:0] ULTRA = "ultra";
@@ -26,6 +29,9 @@ module fp_ram #(
       (* ram_style = "distributed" *) logic [WIDTH-1:0] memory[0:DEPTH-1];
       always_ff @(posedge clk) if (we) memory[waddr] <= wdata;
       assign rdata = memory[raddr];
+`ifdef FORMAL
+      assign probe_word = memory[probe_at];
+`endif
     end else if (STYLE == ULTRA) begin : g_ultra
       (* ram_style = "ultra" *) logic [WIDTH-1:0] memory[0:DEPTH-1];
       logic [WIDTH-1:0] word;
@@ -42,6 +48,9 @@ module fp_ram #(
         word <= memory[raddr];
       end
       assign rdata = word;
+`ifdef FORMAL
+      assign probe_word = memory[probe_at];
+`endif
     end
   endgenerate
 endmodule

@@ -14,6 +14,13 @@ module fp_relay #(
     output wire             out_valid,
     output wire [WIDTH-1:0] out_data,
     input  wire             out_ready
+`ifdef FORMAL
+    // What is inside, for the proof in extern/formal.
+    , input wire [$clog2(2 * HOPS + 4)-1:0] probe_at, output wire [WIDTH-1:0] probe_word,
+    output wire [$clog2(2 * HOPS + 4)-1:0] probe_held, output wire [$clog2(2 * HOPS + 4)-1:0] probe_count,
+    output wire [HOPS-1:0] probe_forth, output wire [HOPS-1:0] probe_back,
+    output wire [HOPS*WIDTH-1:0] probe_hops, output wire probe_credit
+`endif
 );
   // HOPS out, one in the FIFO, one in its credit register, HOPS back, one in the counter.
   localparam int DEPTH = 2 * HOPS + 3;
@@ -36,6 +43,9 @@ module fp_relay #(
         back[i] <= !rst && (i == 0 ? credit : back[i == 0 ? 0 : i-1]);
         word[i] <= i == 0 ? in_data : word[i == 0 ? 0 : i-1];
       end
+`ifdef FORMAL
+      assign probe_hops[i*WIDTH+:WIDTH] = word[i];
+`endif
     end
   endgenerate
 
@@ -44,5 +54,16 @@ module fp_relay #(
 
   fp_fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH)) far (
       .clk(clk), .rst(rst), .put(forth[HOPS-1]), .put_data(word[HOPS-1]), .credit(credit),
-      .valid(out_valid), .data(out_data), .ready(out_ready));
+      .valid(out_valid), .data(out_data), .ready(out_ready)
+`ifdef FORMAL
+      , .probe_at(probe_at), .probe_word(probe_word), .probe_held(probe_held)
+`endif
+  );
+
+`ifdef FORMAL
+  assign probe_forth = forth;
+  assign probe_back = back;
+  assign probe_count = count;
+  assign probe_credit = credit;
+`endif
 endmodule

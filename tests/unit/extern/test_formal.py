@@ -1,0 +1,95 @@
+"""The proofs of the parts hold, and fail for every broken copy: of the part, or of what its harness assumes."""
+
+import pytest
+
+from fastprefill import resources, tools
+from fastprefill.tools import formal
+from fastprefill.tools.formal import PROOFS, Proof
+
+needs_yosys = pytest.mark.skipif(not tools.available("yosys"), reason="yosys (pyosys) is not installed")
+
+
+def replaced(file: str, old: str, new: str) -> dict[str, str]:
+    text = (resources.path("extern") / file).read_text()
+    assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {file}"
+    return {file.split("/")[1]: text.replace(old, new)}
+
+
+@needs_yosys
+def test_all_proofs_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    assert formal.main([]) == 0
+    assert f"{len(PROOFS)} of {len(PROOFS)} proofs hold" in capsys.readouterr().out
+
+
+@needs_yosys
+@pytest.mark.formal
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
+def test_proof_holds(proof: Proof) -> None:
+    outcome = formal.prove(proof)
+    assert outcome.proved, outcome.reason
+    assert outcome.seconds < 60
+
+
+FIFO = Proof("fp_fifo", {"DEPTH": 3})
+BLOCK = Proof("fp_fifo", {"DEPTH": 3, "LARGEST_LUTRAM": 1})
+ONE = Proof("fp_fifo", {"DEPTH": 1})
+CREDIT = Proof("fp_credit", {"MAXIMUM": 5, "TAKE_WIDTH": 2, "BACK_WIDTH": 1})
+RELAY = Proof("fp_relay", {"HOPS": 2})
+
+BROKEN = [
+    (FIFO, "sv/fp_fifo.sv", "credit <= take && !rst;", "credit <= valid && !rst;"),
+    (FIFO, "sv/fp_fifo.sv", "credit <= take && !rst;", "credit <= take;"),
+    (FIFO, "sv/fp_fifo.sv", "held <= put ? stay + ONE : stay;", "held <= put ? held + ONE : stay;"),
+    (FIFO, "sv/fp_fifo.sv", "read_next = read_at == LAST ?", "read_next = &read_at ?"),
+    (FIFO, "sv/fp_fifo.sv", "if (put) write_at <= write_next;", "if (put || take) write_at <= write_next;"),
+    (BLOCK, "sv/fp_fifo.sv", "take ? read_next : read_at", "read_at"),
+    (BLOCK, "sv/fp_fifo.sv", "(put && !PREFETCH)", "put"),
+    (ONE, "sv/fp_fifo.sv", "if (put) word <= put_data;", "word <= put_data;"),
+    (ONE, "sv/fp_fifo.sv", "(put || (valid && !ready))", "(put || valid)"),
+    (CREDIT, "sv/fp_credit.sv", "count <= sum[CW-1:0];", "count <= take == 2'd3 ? count : sum[CW-1:0];"),
+    (CREDIT, "sv/fp_credit.sv", "+ {{(SW - 1) {1'b0}}, credit};", ";"),
+    (RELAY, "sv/fp_relay.sv", "forth[i] <= !rst && (", "forth[i] <= ("),
+    (RELAY, "sv/fp_relay.sv", ".INITIAL(DEPTH)", ".INITIAL(DEPTH - 1)"),
+    (RELAY, "sv/fp_relay.sv", "assign in_ready = count != '0;", "assign in_ready = 1'b1;"),
+    (RELAY, "sv/fp_relay.sv", "word[i] <= i == 0 ? in_data", "if (accept) word[i] <= i == 0 ? in_data"),
+]  # fmt: skip
+
+
+@needs_yosys
+@pytest.mark.parametrize(("proof", "file", "old", "new"), BROKEN)
+def test_a_broken_part_is_not_proved(proof: Proof, file: str, old: str, new: str) -> None:
+    outcome = formal.prove(proof, replaced=replaced(file, old, new))
+    assert not outcome.proved
+    assert outcome.reason in (
+        "a counterexample starts at reset",
+        "no proof with 12 steps of induction, and no counterexample that long",
+    )
+
+
+@needs_yosys
+@pytest.mark.parametrize(
+    ("proof", "never"),
+    [
+        (FIFO, "!(probe_held == DEPTH)"),
+        (FIFO, "!(tracked && ahead == DEPTH - 1)"),
+        (FIFO, "!(stalled && put && ready)"),
+        (BLOCK, "!(tracked && ahead == 0 && valid && ready)"),
+        (CREDIT, "!(take == 3 && back == 1)"),
+        (CREDIT, "!(out == MAXIMUM)"),
+        (RELAY, "!(tracked && age == HOPS && ahead == 2)"),
+        (RELAY, "!(probe_count == 0)"),
+    ],
+)
+def test_the_assumptions_leave_interesting_states_reachable(proof: Proof, never: str) -> None:
+    """A proof under assumptions that exclude everything would hold as well: claim the opposite of what happens."""
+    file = f"formal/{proof.part}_proof.sv"
+    start = "if (!rst) begin\n      ass"
+    claim = f"if (!rst) begin\n      assert ({never});\n      ass"
+    outcome = formal.prove(proof, replaced=replaced(file, start, claim))
+    assert outcome.reason == "a counterexample starts at reset"
+
+
+@needs_yosys
+def test_a_producer_without_credits_overflows_the_fifo() -> None:
+    relaxed = replaced("formal/fp_fifo_proof.sv", "      assume (!put || credits != 0);\n", "")
+    assert not formal.prove(FIFO, replaced=relaxed).proved
