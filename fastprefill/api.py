@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastprefill.reports.use import ResourceUse
     from fastprefill.reports.verify import Verification
     from fastprefill.system.unit import Unit
+    from fastprefill.tools.doctor import Finding
 
 Show = Callable[[str], None]
 EMITS = ("mlir", "hls", "rtl")
@@ -27,6 +28,13 @@ FRONTENDS = ("embedded", "allo")
 
 def quiet(line: str) -> None:
     """Shows no progress."""
+
+
+def doctor() -> list[Finding]:
+    """Python, packages and tools: what is here, and what to do about the others."""
+    from fastprefill.tools import doctor
+
+    return doctor.doctor()
 
 
 def boards() -> list[Board]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fastprefill import tools
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import projection
 from fastprefill.reports.project import Project, Vectors
@@ -85,10 +84,11 @@ def interpreter(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
 
 def csim(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
     """The generated C++, compiled with g++."""
-    if not tools.available("g++"):
-        return LevelResult("C-sim", SKIPPED, _missing("g++"))
     from fastprefill.tools import csim as driver
 
+    lacking = driver.missing()
+    if lacking is not None:
+        return LevelResult("C-sim", SKIPPED, lacking)
     executable = driver.build(project.folder / "hls")
 
     def outputs(one: Vectors) -> Mapping[str, Sequence[int]]:
@@ -159,6 +159,3 @@ def _compared(
 def _tokens(vectors: Sequence[Vectors]) -> int:
     return sum(len(tokens) for one in vectors for tokens in one.case.outputs.values())
 
-
-def _missing(tool: str) -> str:
-    return f"{tool} is not installed: {tools.TOOLS[tool].install}"

@@ -14,7 +14,6 @@ from fastprefill.reports.project import Vectors
 from fastprefill.reports.tables import aligned
 from fastprefill.reports.use import ResourceUse
 
-
 _HEADER = ("level", "result", "tokens compared", "cycles", "utilisation", "cycles/s", "seconds", "")
 
 
