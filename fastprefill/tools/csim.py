@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
-from fastprefill import resources
+from fastprefill import resources, tools
 from fastprefill.errors import FastprefillError
+from fastprefill.tools import tiers
 
 # da4ml's wheel carries Xilinx' HLS_arbitrary_Precision_Types (Apache-2.0); the package itself is not imported.
 _HEADER_PACKAGE = "da4ml"
 _HEADER_FOLDER = Path("codegen/hls/source/ap_types/include")
 
 _MISMATCH, _DEADLOCK = 1, 3
+_TIMEOUT_S = 600.0
 
 
-def compiler() -> str | None:
-    """The path of g++, or None."""
-    return shutil.which("g++")
-
-
-def version() -> str | None:
-    """The version of g++, ``"12.2.0"``, or None where it is not installed."""
-    gxx = compiler()
-    if gxx is None:
-        return None
-    answer = subprocess.run([gxx, "-dumpfullversion"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None
+def version() -> str:
+    """The version of g++, ``"12.2.0"``, or ``""`` where it is not installed."""
+    return tools.TOOLS["g++"].version()
 
 
 def headers() -> Path:
@@ -52,7 +43,7 @@ def headers() -> Path:
 
 def missing() -> str | None:
     """Why the C simulation cannot run here, or None when it can."""
-    if compiler() is None:
+    if not tools.available("g++"):
         return "g++ is not installed"
     try:
         headers()
@@ -73,21 +64,34 @@ def build(folder: Path) -> Path:
     Raises:
         FastprefillError: no g++, no headers, no C++ files, or the first error of the compiler.
     """
-    gxx = compiler()
-    if gxx is None:
-        raise FastprefillError("C simulation needs g++, which is not on PATH: install it (Debian: apt install g++)")
+    compiler = tools.find("g++")
     sources = sorted(folder.glob("*.cpp"))
     if not sources:
         raise FastprefillError(f"{folder} holds no C++ files: generate the unit first")
     program = folder / "build" / "csim"
-    program.parent.mkdir(exist_ok=True)
+    try:
+        program.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FastprefillError(
+            f"{program.parent} cannot be made: {error.strerror}; C simulation builds there"
+        ) from error
     shim = resources.path("sim") / "csim" / "include"
-    command = [gxx, "-std=c++17", "-O1", "-w", f"-I{shim}", "-isystem", str(headers()), f"-I{folder}"]
-    command += [*map(str, sources), "-o", str(program)]
-    answer = subprocess.run(_niced(command), capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
-        first = next((line for line in answer.stderr.splitlines() if re.search(r"\berror\b", line)), "no message")
-        raise FastprefillError(f"g++ does not compile {folder}: {first.strip()}")
+    command: list[str | Path] = [
+        compiler,
+        "-std=c++17",
+        "-O1",
+        "-w",
+        f"-I{shim}",
+        "-isystem",
+        headers(),
+        f"-I{folder}",
+    ]
+    answer = tools.run([*command, *sources, "-o", program], timeout_s=_TIMEOUT_S, check=False)
+    if answer.status != 0:
+        first = next(
+            (line for line in answer.output.splitlines() if re.search(r"\berror\b", line)), "no message"
+        )
+        raise FastprefillError(f"{compiler.name} does not compile {folder}: {first.strip()}")
     return program
 
 
@@ -105,22 +109,16 @@ def run(program: Path, case_folder: Path) -> dict[str, list[int]]:
         FastprefillError: a deadlock (who waits for what), or a case that the testbench cannot read.
     """
     with tempfile.TemporaryDirectory() as output:
-        answer = subprocess.run(
-            [str(program), str(case_folder), output], capture_output=True, text=True, check=False
-        )
-        message = answer.stderr.strip()
-        if answer.returncode == _DEADLOCK:
-            raise FastprefillError(f"C simulation of {case_folder.name}: {message.splitlines()[-1]}")
-        if answer.returncode not in (0, _MISMATCH):
+        answer = tools.run([program, case_folder, output], timeout_s=_TIMEOUT_S, check=False)
+        last = (answer.output.strip().splitlines() or ["no message"])[-1]
+        if answer.status == _DEADLOCK:
+            raise FastprefillError(f"C simulation of {case_folder.name}: {last}")
+        if answer.status not in (0, _MISMATCH):
             raise FastprefillError(
-                f"C simulation of {case_folder.name} ended with exit code {answer.returncode}: {message or 'no message'}"
+                f"C simulation of {case_folder.name} ended with status {answer.status}: {last}"
             )
+        tiers.note("g++")
         return {
             path.stem: [int(line, 16) for line in path.read_text().split()]
             for path in sorted(Path(output).glob("*.hex"))
         }
-
-
-def _niced(command: list[str]) -> list[str]:
-    nice = shutil.which("nice")
-    return [nice, *command] if nice else command

@@ -15,9 +15,10 @@ from fastprefill.targets.vitis_hls.channels import Module, analyse, is_region
 from fastprefill.targets.vitis_hls.names import Names
 from fastprefill.targets.vitis_hls.operations import source
 from fastprefill.targets.vitis_hls.pragmas import check_line
-from fastprefill.targets.vitis_hls.process import Place, ProcessWriter
+from fastprefill.targets.vitis_hls.process import ProcessWriter
 from fastprefill.targets.vitis_hls.region import calls_in_order, ports, region_body
 from fastprefill.targets.vitis_hls.validate import validate
+from fastprefill.targets.vitis_hls.variables import Place
 
 _WIDTH = 110
 
@@ -110,10 +111,7 @@ def signature(module: Module, name: str) -> str:
 
 
 def _functions(module: ModuleOp, found: Module) -> list[str]:
-    places = {
-        op.sym_name.data: _constant_place(op, name)
-        for op, name in _constant_names(module, found)
-    }
+    places = {op.sym_name.data: _constant_place(op, name) for op, name in _constant_names(module, found)}
     lines = []
     for name, function in found.functions.items():
         src = source(function) or next((s for op in function.walk() if (s := source(op))), None)

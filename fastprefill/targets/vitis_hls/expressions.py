@@ -16,8 +16,8 @@ from fastprefill.errors import FastprefillError
 # UG1399: ap_int widths go up to 4096 bits when AP_INT_MAX_W is raised from 1024.
 MAX_WIDTH = 4096
 
-PRIMARY, UNARY, MULTIPLY, ADD, SHIFT, COMPARE, EQUAL, AND, XOR, OR, LOGICAL_AND, LOGICAL_OR, CONDITIONAL = range(
-    16, 3, -1
+PRIMARY, UNARY, MULTIPLY, ADD, SHIFT, COMPARE, EQUAL, AND, XOR, OR, LOGICAL_AND, LOGICAL_OR, CONDITIONAL = (
+    range(16, 3, -1)
 )
 
 
@@ -181,7 +181,7 @@ def _make(text: str, level: int, ctype: CType, lo: int, hi: int, *parts: Expr) -
 def _operands(a: Expr, b: Expr, lo: int, hi: int) -> tuple[Expr, Expr]:
     """Operands whose C++ arithmetic cannot overflow a native type for results in lo .. hi."""
     a, b = plain(a), plain(b)
-    if a.type.native and b.type.native and not (INT_LO <= lo and hi <= INT_HI):
+    if a.type.native and b.type.native and (lo < INT_LO or hi > INT_HI):
         if a.constant is None or b.constant is not None:
             a = cast(a, True, max(a.type.width, 2))
         else:
@@ -236,7 +236,8 @@ def bitwise(op: str, a: Expr, b: Expr) -> Expr:
     if a.type.native and b.type.native:
         return _make(text, level, LONG if LONG in (a.type, b.type) else INT, lo, hi, a, b)
     width = max(
-        a.type.width + (b.type.signed and not a.type.signed), b.type.width + (a.type.signed and not b.type.signed)
+        a.type.width + (b.type.signed and not a.type.signed),
+        b.type.width + (a.type.signed and not b.type.signed),
     )
     ctype = CType("base", a.type.signed or b.type.signed, width)
     return replace(_make(text, level, ctype, lo, hi, a, b), parts=parts)
@@ -269,7 +270,11 @@ def shift(op: str, value: Expr, amount: Expr, width: int) -> Expr:
         value = cast(value, value.type.signed, max(value.type.width, width))
     if op == "<<":
         lo, hi = limits(value.type.signed, value.type.width)
-        if amount.constant is not None and value.lo << amount.constant >= lo and value.hi << amount.constant <= hi:
+        if (
+            amount.constant is not None
+            and value.lo << amount.constant >= lo
+            and value.hi << amount.constant <= hi
+        ):
             lo, hi = value.lo << amount.constant, value.hi << amount.constant
     elif amount.constant is not None:
         lo, hi = value.lo >> amount.constant, value.hi >> amount.constant

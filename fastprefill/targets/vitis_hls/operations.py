@@ -37,7 +37,7 @@ def width_of(kind: Attribute) -> int:
     if isinstance(kind, IndexType):
         return 32
     assert isinstance(kind, IntegerType)
-    return kind.width.data
+    return int(kind.width.data)
 
 
 def source(op: Operation) -> str | None:

@@ -226,6 +226,8 @@ def _check_value(name: str, key: str, value: str | None, option: Option) -> None
             raise FastprefillError(f"{where}={value} is not allowed: it is one of {', '.join(option.values)}")
     elif option.minimum is not None:
         if not INTEGER.fullmatch(value) or int(value) < option.minimum:
-            raise FastprefillError(f"{where}={value} is not allowed: a number from {option.minimum} is needed")
+            raise FastprefillError(
+                f"{where}={value} is not allowed: a number from {option.minimum} is needed"
+            )
     elif not NAME.fullmatch(value):
         raise FastprefillError(f"{where}={value} is not the name of a variable")

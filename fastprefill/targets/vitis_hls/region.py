@@ -8,7 +8,7 @@ from xdsl.ir import Block as IRBlock
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.ir.dialect import AcquireOp, CreateOp, GetOp, PutOp, ReleaseOp
-from fastprefill.targets.vitis_hls.channels import Argument, Module, is_region
+from fastprefill.targets.vitis_hls.channels import Argument, Module
 from fastprefill.targets.vitis_hls.names import clean
 from fastprefill.targets.vitis_hls.pragmas import pragma
 from fastprefill.targets.vitis_hls.storage import storage_pragmas
@@ -67,7 +67,12 @@ def calls_in_order(module: Module, region: func.FuncOp) -> tuple[list[func.CallO
     cyclic = False
     while waiting:
         ready = next(
-            (call for call in waiting if all(producers.get(s, call) in {call, *done} for s in consumed[call])), None
+            (
+                call
+                for call in waiting
+                if all(producers.get(s, call) in {call, *done} for s in consumed[call])
+            ),
+            None,
         )
         if ready is None:
             cyclic, ready = True, waiting[0]
@@ -115,7 +120,10 @@ def _streams(module: Module, block: IRBlock, channels: dict[SSAValue, Argument])
             lines.append(f"    DATAFLOW_NAME({name});")
             lines += storage_pragmas(name, op, rom=False)
             continue
-        token = channel.block.name if channel.block is not None else (channel.stream.text if channel.stream else "")
+        token = (
+            channel.block.name
+            if channel.block is not None
+            else (channel.stream.text if channel.stream else "")
+        )
         lines.append(f'    hls::stream<{token}, {depth}> {name}("{name}");')
     return lines
-

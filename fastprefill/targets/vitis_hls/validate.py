@@ -7,8 +7,17 @@ from xdsl.dialects.builtin import ArrayAttr, IndexType, IntegerType, MemRefType,
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.errors import FastprefillError, KernelError
-from fastprefill.ir.dialect import AcquireOp, BlocksType, CreateOp, FillOp, GetOp, PutOp, ReleaseOp, StreamType
-from fastprefill.targets.vitis_hls.channels import argument_names, functions_of, is_region
+from fastprefill.ir.dialect import (
+    AcquireOp,
+    BlocksType,
+    CreateOp,
+    FillOp,
+    GetOp,
+    PutOp,
+    ReleaseOp,
+    StreamType,
+)
+from fastprefill.targets.vitis_hls.channels import Argument, analyse, argument_names, functions_of, is_region
 from fastprefill.targets.vitis_hls.expressions import MAX_WIDTH
 from fastprefill.targets.vitis_hls.names import IDENTIFIER, RESERVED
 from fastprefill.targets.vitis_hls.operations import source
@@ -41,6 +50,10 @@ def validate(module: ModuleOp) -> None:
             _check_process(function)
     for op in module.walk():
         _check_widths(op)
+    found = analyse(module)
+    for name, function in functions.items():
+        if not is_region(function):
+            _check_locks(function, found.arguments[name])
 
 
 def _check_name(name: str, what: str) -> None:
@@ -82,7 +95,9 @@ def _check_region(functions: dict[str, func.FuncOp], region: func.FuncOp) -> Non
         elif isinstance(op, func.CallOp):
             callee = op.callee.string_value()
             if callee not in functions:
-                raise FastprefillError(f"region {region.sym_name.data} calls {callee}, which the module lacks")
+                raise FastprefillError(
+                    f"region {region.sym_name.data} calls {callee}, which the module lacks"
+                )
             for position, operand in enumerate(op.arguments):
                 if not isinstance(operand.type, StreamType | BlocksType):
                     continue
@@ -97,7 +112,9 @@ def _check_region(functions: dict[str, func.FuncOp], region: func.FuncOp) -> Non
                     )
                 side[operand] = callee
         elif not isinstance(op, func.ReturnOp):
-            raise FastprefillError(f"region {region.sym_name.data} holds {op.name}; it may create streams and call")
+            raise FastprefillError(
+                f"region {region.sym_name.data} holds {op.name}; it may create streams and call"
+            )
 
 
 def _check_process(process: func.FuncOp) -> None:
@@ -105,7 +122,9 @@ def _check_process(process: func.FuncOp) -> None:
         if op is process:
             continue
         if op.name.startswith("pipe."):
-            raise FastprefillError(f"{op.name} in {process.sym_name.data}: HLS C++ is made of the IR before 'flatten'")
+            raise FastprefillError(
+                f"{op.name} in {process.sym_name.data}: HLS C++ is made of the IR before 'flatten'"
+            )
         if isinstance(op, _PREDICATED) and op.predicate is not None:
             raise FastprefillError(
                 f"{op.name} with a predicate in {process.sym_name.data}: HLS C++ is made of the IR before 'flatten'"
@@ -114,27 +133,37 @@ def _check_process(process: func.FuncOp) -> None:
             assert isinstance(op.memref.type, MemRefType)
             _check_storage(op, _declared_name(op), op.memref.type.get_shape())
         if isinstance(op, scf.ForOp) and op.iter_args:
-            raise KernelError("a loop with values that it carries has no form here; use a variable", source(op))
+            raise KernelError(
+                "a loop with values that it carries has no form here; use a variable", source(op)
+            )
         if isinstance(op, memref.StoreOp | FillOp):
             target = op.memref if isinstance(op, memref.StoreOp) else op.array
             if target in process.body.block.args:
                 raise KernelError("a run-time scalar is read only", source(op))
-    _check_locks(process)
 
 
-def _check_locks(process: func.FuncOp) -> None:
+def _check_locks(process: func.FuncOp, arguments: list[Argument]) -> None:
     """UG1399, Stream-of-Blocks, Limitations: locks may not be nested. Blocks of registers take no lock."""
+    registers = {
+        value
+        for value, argument in zip(process.body.block.args, arguments, strict=True)
+        if argument.block is not None and argument.block.registers
+    }
     for outer in process.walk():
         if not isinstance(outer, AcquireOp):
             continue
         following = outer.next_op
-        while following is not None and not (
-            isinstance(following, ReleaseOp) and following.block == outer.block
-        ):
+        while following is not None and not (isinstance(following, ReleaseOp) and following.block == outer.block):
             for inner in following.walk():
-                if isinstance(inner, AcquireOp) and inner.stream == outer.stream:
+                if not isinstance(inner, AcquireOp):
+                    continue
+                if inner.stream == outer.stream:
+                    raise KernelError("a block stream is acquired again before its block is released", source(inner))
+                if not {inner.stream, outer.stream} & registers:
                     raise KernelError(
-                        "a block stream is acquired again before its block is released", source(inner)
+                        "a block is acquired while another is held, and UG1399 allows no nested locks on streams of "
+                        "blocks: copy one into a local array first, or partition one completely",
+                        source(inner),
                     )
             following = following.next_op
         if following is None:
@@ -167,5 +196,6 @@ def _check_widths(op: Operation) -> None:
             continue
         if isinstance(kind, IntegerType) and kind.width.data > MAX_WIDTH:
             raise KernelError(
-                f"an integer of {kind.width.data} bits is wider than the {MAX_WIDTH} of ap_int (UG1399)", source(op)
+                f"an integer of {kind.width.data} bits is wider than the {MAX_WIDTH} of ap_int (UG1399)",
+                source(op),
             )
