@@ -20,9 +20,9 @@ def build_blocks(design: Design, name: str, create: CreateOp) -> Module:
     stream, buffers = create.stream_name.data, kind.depth.data
     words, banks, width = storage.depth * buffers, storage.banks, storage.width
     bits = address_bits(words)
-    m = Module(design, name)
+    m = Module(design, name, reset=False)
     we = m.input("we", banks)
-    waddr = m.input("waddr", banks * bits)
+    waddr = m.input("waddr", banks * bits) if words > 1 else None
     wdata = m.input("wdata", banks * width)
     fields = []
     if storage.memory == "register":
@@ -35,6 +35,7 @@ def build_blocks(design: Design, name: str, create: CreateOp) -> Module:
                 label = stream + element_suffix(storage, bank) + (f"_buffer{word}" if words > 1 else "")
                 fields.append(m.register(m.extract(wdata, bank * width, width), label, enable=enable))
     else:
+        assert waddr is not None
         raddr = m.input("raddr", banks * bits)
         for bank in range(banks):
             ports = {

@@ -40,20 +40,22 @@ class Design:
         lines = ["module {"]
         for part, symbol in self.parts.items():
             ports = ", ".join(
-                f"in %{n} : i{w}" if direction == "in" else f"out {n} : i{w}" for n, direction, w in part.ports
+                f"{'in %' if direction == 'in' else 'out '}{n} : i{w} loc(unknown)" for n, direction, w in part.ports
             )
             kinds = ", ".join(f"{n}: {'none' if isinstance(v, str) else 'i32'}" for n, v in part.parameters)
             head = f"<{kinds}>" if kinds else ""
-            lines.append(f'  hw.module.extern @{symbol}{head}({ports}) attributes {{verilogName = "{part.module}"}}')
+            lines.append(
+                f'  hw.module.extern @{symbol}{head}({ports}) attributes {{verilogName = "{part.module}"}} loc(unknown)'
+            )
         lines += [module.text() for module in self.modules]
-        return "\n".join([*lines, "}"]) + "\n"
+        return "\n".join([*lines, "} loc(unknown)"]) + "\n"
 
 
 class Module:
-    """One hardware module under construction. All values are plain bits; ``clk`` and ``rst`` are there."""
+    """One hardware module under construction. All values are plain bits; ``clk`` is there, and ``rst`` with `reset`."""
 
-    def __init__(self, design: Design, name: str, comment: str = "") -> None:
-        self.design, self.name, self.comment = design, name, comment
+    def __init__(self, design: Design, name: str, *, reset: bool = True) -> None:
+        self.design, self.name, self.reset = design, name, reset
         self.inputs: list[tuple[str, int]] = []
         self.outputs: list[tuple[str, Wire]] = []
         self.lines: list[str] = []
@@ -96,7 +98,7 @@ class Module:
 
     def loc(self) -> str:
         file, _, line = self.src.rpartition(":")
-        return f' loc("{file}":{line}:0)' if file and line.isdigit() else ""
+        return f' loc("{file}":{line}:0)' if file and line.isdigit() else " loc(unknown)"
 
     def const(self, value: int, width: int) -> Wire:
         value &= (1 << width) - 1
@@ -104,7 +106,7 @@ class Module:
         if key not in self.constants:
             wire = Wire(self.fresh(), width)
             text = f"hw.constant {value} : i{width}" if width > 1 else f"hw.constant {'true' if value else 'false'}"
-            self.lines.append(f"    {wire.name} = {text}")
+            self.lines.append(f"    {wire.name} = {text} loc(unknown)")
             self.constants[key] = wire
         return self.constants[key]
 
@@ -204,7 +206,8 @@ class Module:
             )
         else:
             symbol, parameters = part.name, ""
-            ports = tuple([("clk", "in", 0), ("rst", "in", 1)] + [(n, "in", w) for n, w in part.inputs])
+            ports = (("clk", "in", 0), *([("rst", "in", 1)] if part.reset else []))
+            ports += tuple((n, "in", w) for n, w in part.inputs)
             ports += tuple((n, "out", w.width) for n, w in part.outputs)
         ins, outs, results = [], [], {}
         for port, direction, width in ports:
@@ -232,17 +235,18 @@ class Module:
         """The clock as a plain bit, for hand-written parts."""
         if ("clock",) not in self.known:
             wire = Wire(self.fresh(), 1)
-            self.lines.append(f"    {wire.name} = seq.from_clock %clk")
+            self.lines.append(f"    {wire.name} = seq.from_clock %clk loc(unknown)")
             self.known["clock",] = wire
         return self.known["clock",].name
 
     def text(self) -> str:
-        ports = ["in %clk : !seq.clock", "in %rst : i1"] + [f"in %{n} : i{w}" for n, w in self.inputs]
+        ports = ["in %clk : !seq.clock", *(["in %rst : i1"] if self.reset else [])]
+        ports += [f"in %{n} : i{w}" for n, w in self.inputs]
         ports += [f"out {n} : i{w.width}" for n, w in self.outputs]
+        ports = [f"{port} loc(unknown)" for port in ports]
         names, kinds = ", ".join(w.name for _, w in self.outputs), ", ".join(f"i{w.width}" for _, w in self.outputs)
-        tail = f"    hw.output {names} : {kinds}" if self.outputs else "    hw.output"
-        comment = f' attributes {{comment = "{self.comment}"}}' if self.comment else ""
-        body = "\n".join([f"  hw.module @{self.name}({', '.join(ports)}){comment} {{", *self.lines, tail, "  }"])
+        tail = f"    hw.output {names} : {kinds} loc(unknown)" if self.outputs else "    hw.output loc(unknown)"
+        body = "\n".join([f"  hw.module @{self.name}({', '.join(ports)}) {{", *self.lines, tail, "  } loc(unknown)"])
 
         def resolve(match: re.Match[str]) -> str:
             name = match.group(0)

@@ -336,7 +336,8 @@ class Window:
                 addresses.append(select(m, [(e, a) for e, a, _ in mine], bits))
                 datas.append(select(m, [(e, d) for e, _, d in mine], width))
             m.output(f"{self.name}_we", m.concat(enables[::-1]))
-            m.output(f"{self.name}_waddr", m.concat(addresses[::-1]))
+            if self.words > 1:
+                m.output(f"{self.name}_waddr", m.concat(addresses[::-1]))
             m.output(f"{self.name}_wdata", m.concat(datas[::-1]))
         elif self.storage.memory != "register":
             addresses = []

@@ -224,7 +224,7 @@ class _Builder:
         if not isinstance(op, Operation):
             return self.sequencer.variable[self.sequencer.loops[value]]
         if isinstance(op, FirstOp):
-            return self.sequencer.is_first[self.sequencer.loops[op.loop]]
+            return self.sequencer.is_first(self.sequencer.loops[op.loop])
         if isinstance(op, LastOp):
             return self.sequencer.last(self.sequencer.loops[op.loop])
         if isinstance(op, LiveOp):

@@ -86,6 +86,7 @@ class RegionBuilder:
         self.streams: dict[SSAValue, _Stream] = {}
         self.blocks: dict[SSAValue, _Blocks] = {}
         self.outputs: list[tuple[SSAValue, str]] = []
+        self.memories: dict[SSAValue, Module] = {}
         self.flags: dict[str, list[Wire]] = {"busy": [], "starved": [], "blocked": []}
 
     def build(self) -> Module:
@@ -166,10 +167,10 @@ class RegionBuilder:
             m.later(1),
             m.later(1),
         )
-        self.regions[f"blocks:{name}"] = module
+        self.memories[op.stream] = module
 
     def finish_blocks(self, value: SSAValue, blocks: _Blocks) -> None:
-        module = self.regions.pop(f"blocks:{blocks.create.stream_name.data}")
+        module = self.memories[value]
         inputs = {"we": blocks.we, "waddr": blocks.waddr, "wdata": blocks.wdata, "raddr": blocks.raddr}
         outs = self.m.instance(blocks.create.stream_name.data, module, inputs)
         self.m.bind(blocks.rdata, outs["rdata"])

@@ -40,7 +40,7 @@ class Sequencer:
     issue: dict[Body, Wire] = field(default_factory=dict)
     turn: dict[Body, Wire] = field(default_factory=dict)
     variable: dict[Loop, Wire] = field(default_factory=dict)
-    is_first: dict[Loop, Wire] = field(default_factory=dict)
+    firsts: dict[Loop, Wire] = field(default_factory=dict)
     loops: dict[SSAValue, Loop] = field(default_factory=dict)
     parent: dict[Node, tuple[Loop | Repeat | None, list[Node], int]] = field(default_factory=dict)
     valids: dict[tuple[Body, int], Wire] = field(default_factory=dict)
@@ -60,7 +60,6 @@ class Sequencer:
                 taken = set(self.names.values())
                 self.names[node] = name if name not in taken else f"{name}_{len(taken)}"
                 self.variable[node] = self.m.later(INDEX_BITS)
-                self.is_first[node] = self.m.later(1)
                 self.loops[node.variable] = node
             if not isinstance(node, Body):
                 self._visit(node.children, node)
@@ -78,6 +77,12 @@ class Sequencer:
                 self.valid(body, stage - 1), f"{body.name}_valid_{stage}", reset=0
             )
         return self.valids[key]
+
+    def is_first(self, loop: Loop) -> Wire:
+        """The loop is in its first iteration."""
+        if loop not in self.firsts:
+            self.firsts[loop] = self.m.later(1)
+        return self.firsts[loop]
 
     def live(self, loop: Loop) -> Wire:
         """The loop variable is below the upper bound."""
@@ -193,10 +198,10 @@ class Sequencer:
     def _loop_state(self, loop: Loop, moves: list[_Move]) -> None:
         m, name = self.m, self.names[loop]
         m.src = text(loop.op, "src")
-        for kind, wire, label in (
-            ("variable", self.variable[loop], name),
-            ("first", self.is_first[loop], f"{name}_first"),
-        ):
+        states = [("variable", self.variable[loop], name)]
+        if loop in self.firsts:
+            states.append(("first", self.firsts[loop], f"{name}_first"))
+        for kind, wire, label in states:
             value: Wire | None = None
             enables: list[Wire] = []
             for move in moves:
