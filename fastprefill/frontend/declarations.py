@@ -13,7 +13,7 @@ from fastprefill.frontend import assignments, expressions, subscripts, tables
 from fastprefill.frontend.annotations import ConstExpr, read
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array, Scalar, Stream
-from fastprefill.frontend.names import problem
+from fastprefill.frontend.names import hint, problem
 from fastprefill.frontend.process import Local
 from fastprefill.frontend.scope import ArrayName, Fixed, Variable
 from fastprefill.frontend.values import Value
@@ -71,7 +71,7 @@ def scalar(ctx: Context, name: str, type_: Scalar, node: ast.AST) -> Variable:
     if not type_.signed:
         op.attributes["unsigned"] = UnitAttr()
     ctx.emit.add(op, ctx.line(node))
-    op.memref.name_hint = name
+    op.memref.name_hint = hint(name)
     variable = Variable(type_, op.memref)
     ctx.scope.declare(name, variable, getattr(node, "lineno", 0))
     return variable
@@ -141,7 +141,7 @@ def _alloc(ctx: Context, name: str, type_: Array, node: ast.AST) -> ArrayName:
         op.attributes["storage_type"] = StringAttr(type_.storage_type)
     ctx.emit.add(op, ctx.line(node))
     ctx.process.locals.append(Local(ctx.prefix + name, ctx.place(node), type_.shape, op=op))
-    op.memref.name_hint = name
+    op.memref.name_hint = hint(name)
     array = ArrayName(type_, op.memref)
     ctx.scope.declare(name, array, getattr(node, "lineno", 0))
     return array
@@ -205,7 +205,7 @@ def acquire(
     refusal = (
         f"is a block read from '{actual}'; copy the element to a local variable" if mode == "read" else None
     )
-    op.block.name_hint = name
+    op.block.name_hint = hint(name)
     array = ArrayName(token, op.block, refusal=refusal)
     if type_ is not None and (type_.storage, type_.storage_type) != (None, None):
         ctx.process.placed.append((actual, type_, ctx.place(node)))

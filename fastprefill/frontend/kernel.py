@@ -17,7 +17,7 @@ from fastprefill.frontend.cleanup import remove_dead
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array, Stream
 from fastprefill.frontend.emit import Emitter
-from fastprefill.frontend.names import problem
+from fastprefill.frontend.names import hint, problem
 from fastprefill.frontend.process import Process
 from fastprefill.frontend.scope import ArrayName, Scope
 from fastprefill.frontend.source import Function
@@ -132,5 +132,5 @@ def as_function(process: Process, symbol: str) -> func.FuncOp:
     op.attributes["itypes"] = StringAttr("".join("s" if a.element.signed else "u" for a in process.arguments))
     op.attributes["directions"] = StringAttr("".join(a.direction for a in process.arguments))
     for argument, ssa in zip(process.arguments, process.entry.args, strict=True):
-        ssa.name_hint = argument.name
+        ssa.name_hint = hint(argument.name)
     return op

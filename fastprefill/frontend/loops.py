@@ -13,6 +13,7 @@ from xdsl.ir import Block, Region
 from fastprefill.frontend import declarations, expressions, statements, subscripts
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import INT32
+from fastprefill.frontend.names import hint
 from fastprefill.frontend.process import Loop
 from fastprefill.frontend.scope import Fixed
 from fastprefill.frontend.subscripts import Index
@@ -138,7 +139,7 @@ def _loop(
             node, f"unroll of loop '{name}', whose trip count is known only at run time; give a factor"
         )
     body = Block(arg_types=[IndexType()])
-    body.args[0].name_hint = name
+    body.args[0].name_hint = hint(name)
     op = scf.ForOp(low.ssa, high.ssa, ctx.emit.index(step), [], Region(body))
     op.attributes["loop_name"] = StringAttr(name)
     for key, number in mark.items():

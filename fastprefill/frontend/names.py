@@ -36,6 +36,7 @@ KEYWORDS = frozenset(_SYSTEMVERILOG.split()) | frozenset(_CPP.split())
 PORTS = frozenset({"clk", "rst", "start", "idle", "done"})
 """Ports that every generated module has."""
 
+_NUMBER = re.compile(r"_(?=[0-9])")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
@@ -57,3 +58,8 @@ def problem(name: str, what: str, *, port: bool = False) -> str | None:
     if port and name in PORTS:
         return f"{what} '{name}' is a port that every unit has ({', '.join(sorted(PORTS))}); use another name"
     return None
+
+
+def hint(name: str) -> str:
+    """`name` as the name of an SSA value: the printer drops numbers at the end and would mix up ``a_0``, ``a_1``."""
+    return _NUMBER.sub("_p", name)

@@ -16,7 +16,7 @@ from fastprefill.frontend.annotations import integer, read
 from fastprefill.frontend.dtypes import Array, Stream
 from fastprefill.frontend.globals import Globals
 from fastprefill.frontend.kernel import Kernel, lower_process
-from fastprefill.frontend.names import problem
+from fastprefill.frontend.names import hint, problem
 from fastprefill.frontend.process import Process, stream_type
 from fastprefill.frontend.schedule import Schedule
 from fastprefill.frontend.sharing import share
@@ -341,9 +341,9 @@ def _top(
     entry = Block(arg_types=types)
     known: dict[str, SSAValue] = dict(zip(names, entry.args, strict=True))
     for arg_name, ssa in known.items():
-        ssa.name_hint = arg_name
+        ssa.name_hint = hint(arg_name)
     for stream, op in creates.items():
-        op.results[0].name_hint = stream
+        op.results[0].name_hint = hint(stream)
         known[stream] = op.results[0]
         entry.add_op(op)
     used: dict[str, set[str]] = {argument: set() for argument in parts.arguments}

@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import ArrayAttr, FunctionType, IntegerAttr, ModuleOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
 from fastprefill.errors import FastprefillError
-from fastprefill.frontend.names import problem
+from fastprefill.frontend.names import hint, problem
 from fastprefill.ir.dialect import CreateOp, StreamType
 from fastprefill.system.build import build_unit
 from fastprefill.system.depths import equalise_depths
@@ -197,13 +197,13 @@ def _top(
     entry = Block(arg_types=[port.ssa.type for port in outer])
     known: dict[str, SSAValue] = {}
     for port, ssa in zip(outer, entry.args, strict=True):
-        ssa.name_hint = port.flat
+        ssa.name_hint = hint(port.flat)
         known[f"{port.instance}.{port.name}"] = ssa
     created: dict[str, SSAValue] = {}
     for name, (stream, type_, unsigned) in streams.items():
         if stream not in created:
             create = CreateOp(stream, type_, unsigned=unsigned)
-            create.stream.name_hint = stream
+            create.stream.name_hint = hint(stream)
             entry.add_op(create)
             created[stream] = create.stream
         known[name] = created[stream]
