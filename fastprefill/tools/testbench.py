@@ -271,11 +271,9 @@ def _execute(
         plusargs += [f"+verilator+seed+{seed % 0x7FFFFFFF or 1}", "+verilator+rand+reset+2"]
     if waveform is not None:
         plusargs += ["--trace", "--trace-file", str(waveform)]
-    log = work / "simulation.log"
-    done = tools.run(
-        [*build.command, *plusargs], timeout_s=timeout_s, cwd=work, env=_environment(work), check=False
+    done = run_cocotb(
+        [*build.command, *plusargs], "tb", "cocotb_unit", work, paths=[resources.path("sim")], timeout_s=timeout_s
     )
-    log.write_text(done.output)
     tiers.note(build.simulator)
     found: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {"complete": False}
     failed = [line for line in done.output.splitlines() if _ASSERTION.search(line)]
@@ -289,7 +287,7 @@ def _execute(
         tail = "\n".join(done.output.splitlines()[-15:])
         raise FastprefillError(
             f"the simulation of {build.ports.name!r} ended without a result (exit status {done.status}, "
-            f"{done.seconds:.1f} s); the end of {log}:\n{tail}"
+            f"{done.seconds:.1f} s); the end of {work / 'simulation.log'}:\n{tail}"
         )
     results = tuple(
         StepResult(
@@ -306,8 +304,19 @@ def _execute(
     return SimulationResult(results, found["total"], found["total"] / max(found["seconds"], 1e-9))
 
 
-def _environment(work: Path) -> dict[str, str]:
-    """What cocotb needs to find Python, its own libraries and the test module."""
+def run_cocotb(
+    command: Sequence[str | Path], top: str, module: str, work: Path, *, paths: Sequence[Path] = (), timeout_s: float
+) -> tools.Completed:
+    """Run a simulator with cocotb inside.
+
+    Args:
+        command: the simulator with its arguments.
+        top: the top module.
+        module: the Python module with the cocotb tests.
+        work: folder to run in; ``simulation.log`` and cocotb's ``results.xml`` are left there.
+        paths: folders to import from, before Python's own.
+        timeout_s: wall time.
+    """
     import cocotb_tools.config as cocotb_config
     import find_libpython
 
@@ -316,14 +325,17 @@ def _environment(work: Path) -> dict[str, str]:
         raise FastprefillError(
             "cocotb needs Python as a shared library (libpython) and found none; install python3-dev"
         )
-    return {
-        "PYTHONPATH": os.pathsep.join([str(resources.path("sim")), *(p for p in sys.path if p)]),
+    environment = {
+        "PYTHONPATH": os.pathsep.join([*map(str, paths), *(path for path in sys.path if path)]),
         "PYGPI_PYTHON_BIN": sys.executable,
         "GPI_USERS": f"{libpython};{cocotb_config.pygpi_entry_point()}",
-        "COCOTB_TOPLEVEL": "tb",
-        "COCOTB_TEST_MODULES": "cocotb_unit",
+        "COCOTB_TOPLEVEL": top,
+        "COCOTB_TEST_MODULES": module,
         "COCOTB_RESULTS_FILE": str(work / "results.xml"),
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
         "COCOTB_ANSI_OUTPUT": "0",
         "TOPLEVEL_LANG": "verilog",
     }
+    done = tools.run(command, timeout_s=timeout_s, cwd=work, env=environment, check=False)
+    (work / "simulation.log").write_text(done.output)
+    return done

@@ -19,7 +19,8 @@ from fastprefill.tools import _verilated, testbench
 from fastprefill.tools.testbench import Build, SimulationResult, StepResult, run
 
 __all__ = [
-    "Build", "SimulationResult", "StepResult", "build", "find", "lint", "missing", "run", "setup", "version",
+    "Build", "SimulationResult", "StepResult", "build", "compile_cocotb", "find", "lint", "missing", "run", "setup",
+    "version",
 ]  # fmt: skip
 
 
@@ -101,36 +102,53 @@ def build(
     clash = sorted(set(texts) & set(bench))
     if clash:
         raise FastprefillError(f"file name {clash[0]!r} of the design is also one of the testbench; rename it")
-    target = _verilated.cache_folder() / "simulations" / _digest({**texts, **bench}, trace, checks)
-    executable = target / "tb"
     began = time.monotonic()
-    built = not executable.exists()
-    if built:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
-        try:
-            _compile(texts, bench, made, trace=trace, checks=checks)
-            target.mkdir(exist_ok=True)
-            (made / "tb").replace(executable)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+    # The testbench comes first: it sets the time scale. Its own comments make public what Python needs.
+    executable, built = compile_cocotb({**bench, **texts}, "tb", trace=trace, checks=checks)
     seconds = time.monotonic() - began if built else 0.0
-    return Build("verilator", target, ports, (str(executable),), seconds, texts, trace)
+    return Build("verilator", executable.parent, ports, (str(executable),), seconds, texts, trace)
 
 
-def _compile(
-    texts: Mapping[str, str], bench: Mapping[str, str], folder: Path, *, trace: bool, checks: bool
-) -> None:
-    # The testbench comes first: it sets the time scale.
-    files = [*_write(bench, folder), *_write(texts, folder)]
-    _verilated.verilate(
-        ["--cc", "--vpi", "--timing", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vtop",
-         "--top-module", "tb", "-Mdir", "obj", "--quiet", "--quiet-stats", "-Wno-fatal", "-Wno-lint", "-Wno-style",
-         "--timescale-override", "1ns/1ps", *(["--trace-vcd"] if trace else []),
-         *(["--assert", "-DFP_CHECKS"] if checks else []), *_parts(), *files],
-        cwd=folder, what="verilating the testbench",
-    )  # fmt: skip
-    _verilated.link_cocotb(folder / "obj", folder / "tb", trace=trace)
+def compile_cocotb(
+    texts: Mapping[str, str], top: str, *, public_depth: int = 0, trace: bool = False, checks: bool = True
+) -> tuple[Path, bool]:
+    """Compile SystemVerilog for cocotb; the result is cached by the digest of everything that goes in.
+
+    Args:
+        texts: sources by file name. Parts of ``extern/sv`` are found by themselves.
+        top: the module that cocotb sees.
+        public_depth: levels of hierarchy, from `top`, whose signals Python reaches; each costs speed.
+        trace: build in VCD tracing.
+        checks: build in assertions.
+
+    Returns:
+        The executable, and whether it was compiled now.
+    """
+    options = [
+        "--cc", "--vpi", "--timing", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vtop",
+        "--top-module", top, "--quiet", "--quiet-stats", "-Wno-fatal", "-Wno-lint", "-Wno-style",
+        "--timescale-override", "1ns/1ps",
+        *(["--public-depth", str(public_depth)] if public_depth else []),
+        *(["--trace-vcd"] if trace else []),
+        *(["--assert", "-DFP_CHECKS"] if checks else []),
+    ]  # fmt: skip
+    target = _verilated.cache_folder() / "simulations" / _digest(texts, options)
+    executable = target / "simulation"
+    if executable.exists():
+        return executable, False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
+    try:
+        files = _write(texts, made)
+        _verilated.verilate(
+            [*options, "-Mdir", "obj", *_parts(), *files], cwd=made, what=f"verilating {top!r}"
+        )
+        _verilated.link_cocotb(made / "obj", made / "simulation", trace=trace)
+        target.mkdir(exist_ok=True)
+        (made / "simulation").replace(executable)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return executable, True
 
 
 def _texts(rtl: Path | Mapping[str, str]) -> dict[str, str]:
@@ -156,8 +174,8 @@ def _parts() -> list[str | Path]:
     return ["-y", testbench.parts_folder(), "+libext+.sv"]
 
 
-def _digest(texts: Mapping[str, str], trace: bool, checks: bool) -> str:
+def _digest(texts: Mapping[str, str], options: Sequence[str]) -> str:
     parts = {path.name: path.read_text() for path in sorted(testbench.parts_folder().glob("*.sv"))}
-    driver = (Path(__file__).read_bytes(), Path(_verilated.__file__).read_bytes())
-    key = repr([sorted(texts.items()), sorted(parts.items()), version(), os.environ.get("CXX"), trace, checks, driver])
+    driver = Path(_verilated.__file__).read_bytes()
+    key = repr([list(texts.items()), sorted(parts.items()), version(), os.environ.get("CXX"), list(options), driver])
     return hashlib.sha256(key.encode()).hexdigest()[:20]

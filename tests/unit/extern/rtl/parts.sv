@@ -1,0 +1,34 @@
+// FIFOs of several depths, two relays and a credit counter side by side; Python drives every cycle.
+module parts (
+    input  wire         clk,
+    input  wire         rst,
+    input  wire [15:0]  token,
+    input  wire [5:0]   put,
+    input  wire [5:0]   ready,
+    output wire [5:0]   credit,
+    output wire [5:0]   valid,
+    output wire [95:0]  data,
+    input  wire [1:0]   relay_valid,
+    input  wire [1:0]   relay_out_ready,
+    output wire [1:0]   relay_ready,
+    output wire [1:0]   relay_out_valid,
+    output wire [31:0]  relay_data,
+    input  wire [2:0]   take,
+    input  wire [1:0]   back,
+    input  wire         freed,
+    output wire [3:0]   count
+);
+  localparam int DEPTHS[6] = '{1, 2, 3, 8, 2, 5};
+  for (genvar i = 0; i < 6; i = i + 1) begin : g_fifo
+    fp_fifo #(.WIDTH(16), .DEPTH(DEPTHS[i]), .LARGEST_LUTRAM(i < 4 ? 512 : 1)) fifo (
+        .clk(clk), .rst(rst), .put(put[i]), .put_data(token), .credit(credit[i]), .valid(valid[i]),
+        .data(data[16*i+:16]), .ready(ready[i]));
+  end
+  for (genvar i = 0; i < 2; i = i + 1) begin : g_relay
+    fp_relay #(.WIDTH(16), .HOPS(1 + 2 * i)) relay (
+        .clk(clk), .rst(rst), .in_valid(relay_valid[i]), .in_data(token), .in_ready(relay_ready[i]),
+        .out_valid(relay_out_valid[i]), .out_data(relay_data[16*i+:16]), .out_ready(relay_out_ready[i]));
+  end
+  fp_credit #(.INITIAL(7), .MAXIMUM(12), .TAKE_WIDTH(3), .BACK_WIDTH(2)) counter (
+      .clk(clk), .rst(rst), .take(take), .back(back), .credit(freed), .count(count));
+endmodule

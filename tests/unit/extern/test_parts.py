@@ -1,0 +1,90 @@
+"""The SystemVerilog parts: equal to their models, clean in lint, and the memories that were asked for."""
+
+from pathlib import Path
+
+import pytest
+
+from fastprefill import resources, tools
+from fastprefill.errors import FastprefillError
+from fastprefill.extern.credit import Credit
+from fastprefill.extern.fifo import Fifo
+from fastprefill.extern.relay import Relay
+from fastprefill.tools import testbench, verilator, yosys
+
+HERE = Path(__file__).parent
+PARTS = resources.path("extern/sv")
+needs_verilator = pytest.mark.skipif(verilator.missing() is not None, reason=str(verilator.missing()))
+needs_yosys = pytest.mark.skipif(not tools.available("yosys"), reason="yosys (pyosys) is not installed")
+
+
+def against_models(rtl: dict[str, str], work: Path) -> tools.Completed:
+    sources = {"parts.sv": (HERE / "rtl/parts.sv").read_text(), **rtl}
+    executable, _ = verilator.compile_cocotb(sources, "parts", public_depth=1)
+    seed = ["+verilator+seed+5", "+verilator+rand+reset+2"]
+    return testbench.run_cocotb(
+        [executable, *seed], "parts", "cocotb_parts", work, paths=[HERE], timeout_s=120
+    )
+
+
+@needs_verilator
+def test_parts_equal_their_models(tmp_path: Path) -> None:
+    done = against_models({}, tmp_path)
+    assert "PASS=1 FAIL=0" in done.output, done.output[-3000:]
+
+
+@needs_verilator
+def test_a_relay_that_loses_throughput_differs_from_its_model(tmp_path: Path) -> None:
+    text = (PARTS / "fp_relay.sv").read_text()
+    assert text.count("2 * HOPS + 3;") == 1
+    done = against_models({"fp_relay.sv": text.replace("2 * HOPS + 3;", "2 * HOPS + 2;")}, tmp_path)
+    assert "PASS=0 FAIL=1" in done.output
+
+
+@pytest.mark.parametrize("hops", [1, 2, 5])
+def test_a_relay_delivers_a_token_every_cycle(hops: int) -> None:
+    relay = Relay(hops)
+    first = None
+    for cycle in range(100):
+        if relay.out_valid and first is None:
+            first = cycle
+        assert relay.in_ready, f"not ready in cycle {cycle}"
+        assert first is None or relay.out_data == cycle - first, f"cycle {cycle}"
+        relay.step(cycle, out_ready=True)
+    assert first == hops + 1
+
+
+def test_models_refuse_what_the_hardware_must_not_see() -> None:
+    fifo = Fifo(1)
+    fifo.step(put=1)
+    with pytest.raises(FastprefillError, match="full FIFO of depth 1"):
+        fifo.step(put=2)
+    with pytest.raises(FastprefillError, match=r"1 credits - 2 \+ 0 \+ 0 is -1, outside 0 .. 4"):
+        Credit(1, 4).step(take=2)
+    with pytest.raises(FastprefillError, match="FIFO depth is 0; at least 1"):
+        Fifo(0)
+
+
+@needs_verilator
+@pytest.mark.parametrize("name", sorted(path.stem for path in PARTS.glob("*.sv")))
+def test_lint_is_clean(name: str) -> None:
+    verilator.lint(PARTS, name)
+    verilator.lint(PARTS, name, defines=["FP_CHECKS"])
+
+
+@needs_yosys
+def test_yosys_infers_the_memories_asked_for(tmp_path: Path) -> None:
+    rams = {"block": (1024, 32), "ultra": (4096, 72), "distributed": (64, 7)}
+    ports = ["input wire clk, input wire we, input wire [11:0] waddr, input wire [11:0] raddr"]
+    body = []
+    for style, (depth, width) in rams.items():
+        ports.append(f"input wire [{width - 1}:0] d_{style}, output wire [{width - 1}:0] q_{style}")
+        body.append(
+            f'fp_ram #(.WIDTH({width}), .DEPTH({depth}), .STYLE("{style}")) {style} (.clk(clk), .we(we), '
+            f".waddr(waddr[{depth.bit_length() - 2}:0]), .wdata(d_{style}), "
+            f".raddr(raddr[{depth.bit_length() - 2}:0]), .rdata(q_{style}));"
+        )
+    top = tmp_path / "rams.sv"
+    top.write_text(f"module rams ({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
+    result = yosys.synthesise([top, PARTS / "fp_ram.sv"], "rams")
+    found = [(m.own.bram36, m.own.uram, m.own.lutram) for m in result.modules if m.name.startswith("fp_ram")]
+    assert sorted(found) == [(0.0, 0, 8), (0.0, 1, 0), (1.0, 0, 0)]
