@@ -5,6 +5,7 @@ They are read and not evaluated as a whole, so that the same code serves the rea
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 from dataclasses import dataclass, replace
@@ -49,11 +50,12 @@ def evaluate(node: ast.expr, names: dict[str, Any], source: Source) -> Any:
         code = compile(ast.Expression(node), source.path, "eval")
         return eval(code, {"__builtins__": __builtins__, **names})  # the user's own kernel file
     except NameError as error:
+        future = isinstance(names.get("annotations"), __future__._Feature)
+        hidden = ", and remove 'from __future__ import annotations', which hides them" if future else ""
         raise source.error(
             node,
             f"'{ast.unparse(node)}' must be known at compile time, but {error.name!r} is not: use constants and "
-            f"names of the enclosing function that are assigned before the region (and do not put "
-            f"'from __future__ import annotations' into a kernel file: it hides them)",
+            f"names of the enclosing function that are assigned before the region{hidden}",
         ) from None
     except FastprefillError as error:
         raise source.error(node, str(error)) from None

@@ -73,10 +73,28 @@ def lower(
         KernelError: the program is outside the language; the text has file, line and column.
     """
     source = function(region, "the region")
+    try:
+        return _lower(source, name, (inputs, outputs), schedule, operators or {}, slr, domain)
+    except KernelError as error:
+        if error.src is not None:
+            raise
+        # Errors of the unit's description have no place in the kernel; they concern the region.
+        raise KernelError(str(error), f"{source.source.shown}:{source.node.lineno}") from None
+
+
+def _lower(
+    source: Function,
+    name: str,
+    port_names: tuple[Sequence[str], Sequence[str]],
+    schedule: Callable[[Any], None] | None,
+    operators: Mapping[str, str],
+    slr: int,
+    domain: str,
+) -> ModuleOp:
     if unusable := problem(name, "unit"):
         raise KernelError(unusable)
     parts = read_region(source)
-    bindings = _operators(parts, operators or {})
+    bindings = _operators(parts, operators)
     tables = Globals(name)
     processes: list[tuple[Kernel, tuple[int, ...], Process]] = []
     for kernel in parts.kernels:
@@ -88,7 +106,7 @@ def lower(
             lower_process(kernel, position, process, parts.arguments, parts.streams, parts.helpers)
             processes.append((kernel, position, process))
     _check_bound(bindings, [process for _, _, process in processes])
-    ports = (_ports(parts, inputs, "input"), _ports(parts, outputs, "output"))
+    ports = (_ports(parts, port_names[0], "input"), _ports(parts, port_names[1], "output"))
     _check_connections(source, parts, [process for _, _, process in processes], *ports)
     creates = _creates(parts, [p for _, _, p in processes], {*ports[0], *ports[1]}, source)
     if schedule is not None:
@@ -228,7 +246,8 @@ def _check_bound(bindings: Mapping[str, Mapping[str, str]], processes: Sequence[
         for variable in variables:
             if variable not in bound:
                 raise KernelError(
-                    f"operator binding '{kernel}:{variable}': kernel '{kernel}' assigns no variable '{variable}'"
+                    f"operator binding '{kernel}:{variable}': kernel '{kernel}' assigns no variable '{variable}'; "
+                    f"name the variable that the product is assigned to"
                 )
 
 
@@ -288,7 +307,7 @@ def _check_connections(
                 )
             raise source.source.error(
                 node,
-                f"stream '{name}' has {len(found)} ends where one {verb}: {', '.join(found)}; "
+                f"{len(found)} kernels or ports {verb[:-1]} stream '{name}' ({', '.join(found)}); "
                 f"a stream connects one writer to one reader: declare a stream for each",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from xdsl.ir import Operation
 
 from fastprefill.errors import KernelError
 from fastprefill.frontend.process import Local, Loop, Process
+from fastprefill.frontend.source import Source
 
 _ELSEWHERE = {
     "split": "write the two loops in the kernel",
@@ -49,10 +51,10 @@ class Schedule:
         """Execute `factor` iterations of a loop at once, all of them for 0."""
         number = _integer(factor, "unroll", axis, "factor", 0)
         for loop in self._loops("unroll", axis):
-            if loop.name.split("_")[0] == "while" and "step" not in dir(loop.op):
-                raise KernelError(f"s.unroll('{axis}') of a while loop; write the iterations in its body")
+            if loop.op.name == "scf.while":
+                raise _error(f"s.unroll('{axis}') of a while loop; write the iterations in its body")
             if number == 0 and not loop.static:
-                raise KernelError(
+                raise _error(
                     f"s.unroll('{axis}') of a loop whose trip count is known only at run time; give a factor"
                 )
             loop.op.attributes["unroll"] = IntegerAttr(number, i32)
@@ -61,25 +63,23 @@ class Schedule:
         """Split an array into banks along dimension `dim` (1-based, 0 for all)."""
         kind = _KINDS.get(str(getattr(partition_type, "name", partition_type)).lower())
         if kind is None:
-            raise KernelError(
+            raise _error(
                 f"s.partition('{target}') with partition_type {partition_type!r}; "
                 f"write Partition.Complete, Partition.Block or Partition.Cyclic"
             )
         banks = _integer(factor, "partition", target, "factor", 0)
         if kind != "complete" and banks < 2:
-            raise KernelError(
-                f"s.partition('{target}') {kind} with factor {factor}; give a factor of 2 or more"
-            )
+            raise _error(f"s.partition('{target}') {kind} with factor {factor}; give a factor of 2 or more")
         word = kind if kind == "complete" else f"{kind} {banks}"
         for local in self._arrays(target):
             if not isinstance(dim, int) or not 0 <= dim <= len(local.shape):
-                raise KernelError(
+                raise _error(
                     f"s.partition('{target}') along dim {dim}; the array has dimensions 1 to {len(local.shape)} "
                     f"(0 is all)"
                 )
             op = self._streams.get(local.stream) if local.stream else local.op
             if op is None:
-                raise KernelError(
+                raise _error(
                     f"s.partition('{target}'): the array belongs to the port '{local.stream}', whose other end is "
                     f"outside of the unit"
                 )
@@ -101,11 +101,11 @@ class Schedule:
 
     def _kernels(self, primitive: str, target: object) -> tuple[list[Process], str]:
         if not isinstance(target, str) or target.count(":") != 1:
-            raise KernelError(f"s.{primitive}({target!r}); name it as 'kernel:name'")
+            raise _error(f"s.{primitive}({target!r}); name it as 'kernel:name'")
         kernel, name = target.split(":")
         found = [process for process in self._processes if process.kernel == kernel]
         if not found:
-            raise KernelError(
+            raise _error(
                 f"s.{primitive}('{target}'): no kernel '{kernel}'; {_known({p.kernel for p in self._processes})}"
             )
         return found, name
@@ -114,14 +114,22 @@ class Schedule:
         if name.startswith("__"):
             raise AttributeError(name)
         instead = _ELSEWHERE.get(name, "the primitives are pipeline, unroll and partition")
-        raise KernelError(f"schedule primitive '{name}' is not built; {instead}")
+        raise _error(f"schedule primitive '{name}' is not built; {instead}")
+
+
+def _error(message: str) -> KernelError:
+    """The error that points at the line of the schedule function which called a primitive."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    if frame is None:
+        return KernelError(message)
+    return KernelError(message, f"{Source(frame.f_code.co_filename).shown}:{frame.f_lineno}")
 
 
 def _integer(value: object, primitive: str, target: object, what: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise KernelError(
-            f"s.{primitive}({target!r}) with {what} {value!r}; write an integer of at least {least}"
-        )
+        raise _error(f"s.{primitive}({target!r}) with {what} {value!r}; write an integer of at least {least}")
     return int(value)
 
 
@@ -134,10 +142,10 @@ def _one_place(
     primitive: str, target: str, what: str, found: list[tuple[tuple[str, int, int], str]], known: set[str]
 ) -> None:
     if not found:
-        raise KernelError(f"s.{primitive}('{target}'): no such {what}; {_known(known)}")
+        raise _error(f"s.{primitive}('{target}'): no such {what}; {_known(known)}")
     lines = sorted({line for (_, line, _), _ in found})
     if len({place for place, _ in found}) > 1:
-        raise KernelError(
+        raise _error(
             f"s.{primitive}('{target}') names {len(lines)} {what}s, at lines {', '.join(map(str, lines))}; "
             f"give them different names"
         )
@@ -150,7 +158,7 @@ def _set_partition(op: Operation, local: Local, dim: int, word: str) -> None:
         words = [entry.data for entry in present if isinstance(entry, StringAttr)]
     for position in range(len(words)) if dim == 0 else [dim - 1]:
         if words[position] not in ("none", word):
-            raise KernelError(
+            raise _error(
                 f"array '{local.name}' is partitioned '{words[position]}' and '{word}' along dimension "
                 f"{position + 1}; keep one of them"
             )

@@ -144,7 +144,7 @@ def element(
                 raise ctx.error(
                     part,
                     f"subscript {at.low if at.low == at.high else ast.unparse(part)} of '{name}' is outside "
-                    f"dimension {len(indices) + 1}, which has {size} elements (0 to {size - 1})",
+                    f"dimension {len(indices) + 1}, which has {size} elements; write 0 to {size - 1}",
                 )
             indices.append(at.ssa)
     return indices, rest

@@ -1,0 +1,25 @@
+"""A block that was read is not written."""
+
+import allo.dataflow as df
+from allo.ir.types import int32, Stream
+
+from fastprefill.system.unit import Unit
+
+
+@df.region()
+def top(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+    blocks: Stream[int32[4], 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def work(ln: int32[1]):
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            y.put(v)
+        block: int32[4] = blocks.get()
+        block[0] = 1
+
+
+def unit() -> Unit:
+    return Unit("bad", top, inputs=("x",), outputs=("y",))

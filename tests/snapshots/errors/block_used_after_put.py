@@ -1,0 +1,27 @@
+"""A block belongs to the reader after put."""
+
+import allo.dataflow as df
+from allo.ir.types import int32, Stream
+
+from fastprefill.system.unit import Unit
+
+
+@df.region()
+def top(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+    blocks: Stream[int32[4], 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def work(ln: int32[1]):
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            block: int32[4]
+            block[0] = v
+            blocks.put(block)
+            v = block[0]
+            y.put(v)
+
+
+def unit() -> Unit:
+    return Unit("bad", top, inputs=("x",), outputs=("y",))

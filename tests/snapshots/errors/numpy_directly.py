@@ -1,0 +1,26 @@
+"""A NumPy array without a type."""
+
+import allo.dataflow as df
+import numpy as np
+from allo.ir.types import int32, Stream
+
+from fastprefill.system.unit import Unit
+
+TABLE = np.arange(4)
+
+
+@df.region()
+def top(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def work(ln: int32[1]):
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            v = TABLE[i]
+            y.put(v)
+
+
+def unit() -> Unit:
+    return Unit("bad", top, inputs=("x",), outputs=("y",))

@@ -1,0 +1,28 @@
+"""A helper function that calls itself."""
+
+import allo.dataflow as df
+from allo.ir.types import int32, Stream
+
+from fastprefill.system.unit import Unit
+
+
+def down(a: int32) -> int32:
+    b: int32 = down(a)
+    return b
+
+
+@df.region()
+def top(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def work(ln: int32[1]):
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            v = down(v)
+            y.put(v)
+
+
+def unit() -> Unit:
+    return Unit("bad", top, inputs=("x",), outputs=("y",))
