@@ -101,7 +101,7 @@ class _Process:
             after.name_hint = before.name_hint
             before.replace_all_uses_with(after)
         new.add_ops(self.declarations)
-        self.number = 0
+        self.names: set[str] = set()
         self.build(nodes, new)
         new.add_op(ReturnOp())
         self.func.body.detach_block(old)
@@ -420,11 +420,22 @@ class _Process:
 
     # the tree as IR
 
+    def body_name(self, leaf: _Leaf) -> str:
+        """A body is named after the loop it iterates in."""
+        base = text(leaf.scope, "loop_name", "loop") if leaf.scope is not None else "once"
+        name, count = base, 1
+        while name in self.names:
+            count += 1
+            name = f"{base}_{count}"
+        self.names.add(name)
+        return name
+
     def build(self, nodes: list[_Node], block: Block) -> None:
         for node in nodes:
             if isinstance(node, _Leaf):
-                body = BodyOp(f"b{self.number}")
-                self.number += 1
+                body = BodyOp(self.body_name(node))
+                if node.scope is not None and "src" in node.scope.attributes:
+                    body.attributes["src"] = node.scope.attributes["src"]
                 body.body.block.add_ops(node.ops)
                 block.add_op(body)
             elif not _leaves([node]):

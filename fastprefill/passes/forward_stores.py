@@ -11,7 +11,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from fastprefill.ir.pipe import BodyOp, StoreOp
-from fastprefill.ir.query import constant, is_scalar_argument, processes, strip_casts
+from fastprefill.ir.query import array_name, constant, is_scalar_argument, processes, strip_casts
 
 _Key = tuple[SSAValue, tuple[object, ...]]
 
@@ -35,6 +35,8 @@ class _Element:
 
     value: SSAValue | None = None
     stores: list[StoreOp] = field(default_factory=list)
+    only_under: SSAValue | None = None
+    """Of a fresh element: the predicate of its first store; without it the element holds nothing."""
 
 
 def _element(array: SSAValue, indices: tuple[SSAValue, ...]) -> _Key:
@@ -68,11 +70,15 @@ def _forward(block: Block, known: dict[_Key, _Element]) -> None:
                 element.value, element.stores = op.res, []
         elif isinstance(op, StoreOp):
             key = _element(op.memref, tuple(op.indices))
+            if op.value.name_hint is None and constant(op.value) is None:
+                op.value.name_hint = array_name(op.memref)
             for other in [k for k in known if k[0] is op.memref and k != key and not _distinct(k, key)]:
                 del known[other]
             element = known.setdefault(key, _Element())
-            if op.predicate is None or (element.value is None and not element.stores and _is_fresh(op.memref)):
+            if op.predicate is None:
                 element.value, element.stores = op.value, []
+            elif _is_fresh(op.memref) and (element.value is None or element.only_under is op.predicate):
+                element.value, element.stores, element.only_under = op.value, [], op.predicate
             else:
                 element.stores.append(op)
         elif isinstance(op, scf.ForOp):
@@ -118,7 +124,7 @@ def _value(element: _Element, at: Operation) -> SSAValue | None:
     for store in element.stores:
         assert store.predicate is not None
         choice = arith.SelectOp(store.predicate, store.value, value)
-        choice.result.name_hint = store.value.name_hint
+        choice.result.name_hint = array_name(store.memref)
         block.insert_op_before(choice, at)
         value = choice.result
     element.value, element.stores = value, []
@@ -149,7 +155,7 @@ def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
     value, predicate = later.value, later.predicate
     if predicate is not None:
         choice = arith.SelectOp(predicate, later.value, earlier.value)
-        choice.result.name_hint = later.value.name_hint
+        choice.result.name_hint = array_name(later.memref)
         block.insert_op_before(choice, later)
         value = choice.result
         if earlier.predicate is None:

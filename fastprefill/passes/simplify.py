@@ -33,12 +33,27 @@ class Simplify(ModulePass):
 _Key = tuple[object, ...]
 
 
+def _hoist(loop: Operation) -> None:
+    """What does not depend on the lane is computed once, in front of the lane loop."""
+    block, inner = loop.parent_block(), loop.regions[0].block
+    assert block is not None
+    for op in list(inner.ops):
+        if isinstance(op, _SHARED) and all(
+            v.owner is not inner and not (isinstance(v.owner, Operation) and v.owner.parent_block() is inner)
+            for v in op.operands
+        ):
+            op.detach()
+            block.insert_op_before(op, loop)
+
+
 def _share(block: Block, outer: dict[_Key, Operation]) -> None:
     known = dict(outer)
     for op in list(block.ops):
         for region in op.regions:
             for inner in region.blocks:
                 _share(inner, known)
+        if is_lane_loop(op):
+            _hoist(op)
         if not isinstance(op, _SHARED) and not (isinstance(op, memref.LoadOp) and is_scalar_argument(op.memref)):
             continue
         folded = _fold(op)

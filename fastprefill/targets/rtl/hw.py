@@ -62,6 +62,7 @@ class Module:
         self.constants: dict[tuple[int, int], Wire] = {}
         self.known: dict[tuple[object, ...], Wire] = {}
         self.bound: dict[str, str] = {}
+        self.pieces: dict[str, tuple[Wire, ...]] = {}
         self.count = 0
         self.src = ""
         self.rst = Wire("%rst", 1)
@@ -131,15 +132,30 @@ class Module:
     def extract(self, a: Wire, low: int, width: int, hint: str = "") -> Wire:
         if low == 0 and width == a.width:
             return a
+        if a.name in self.pieces:
+            return self._extract_pieces(self.pieces[a.name], low, width, hint)
         return self.op(f"comb.extract {a.name} from {low} : (i{a.width}) -> i{width}", width, hint)
+
+    def _extract_pieces(self, parts: Sequence[Wire], low: int, width: int, hint: str) -> Wire:
+        """Bits of a concatenation, taken from its parts, so that chains of slice writes stay flat."""
+        found: list[Wire] = []
+        at = 0
+        for part in reversed(parts):
+            start, end = max(low, at), min(low + width, at + part.width)
+            if start < end:
+                found.append(self.extract(part, start - at, end - start))
+            at += part.width
+        return self.concat(found[::-1], hint)
 
     def concat(self, parts: Sequence[Wire], hint: str = "") -> Wire:
         """Parts from the most significant down."""
-        parts = [p for p in parts if p.width]
+        parts = [q for p in parts for q in self.pieces.get(p.name, (p,))]
         if len(parts) == 1:
             return parts[0]
         names, kinds = ", ".join(p.name for p in parts), ", ".join(f"i{p.width}" for p in parts)
-        return self.op(f"comb.concat {names} : {kinds}", sum(p.width for p in parts), hint)
+        wire = self.op(f"comb.concat {names} : {kinds}", sum(p.width for p in parts), hint)
+        self.pieces[wire.name] = tuple(parts)
+        return wire
 
     def resize(self, a: Wire, width: int, signed: bool) -> Wire:
         """Truncate or extend."""

@@ -51,9 +51,9 @@ def times(m: Module, value: Wire, factor: int) -> Wire:
     return total
 
 
-def place(m: Module, storage: Storage, indices: list[Index]) -> tuple[Index, Index]:
-    """Bank and address inside the bank of an element."""
-    bank: Index = 0
+def place(m: Module, storage: Storage, indices: list[Index]) -> tuple[list[Index], Index]:
+    """Bank along each dimension, and address inside the bank, of an element."""
+    banks: list[Index] = []
     address: Index = 0
     for index, kind, factor, extent in zip(
         indices, storage.kinds, storage.factors, storage.depths, strict=True
@@ -66,9 +66,47 @@ def place(m: Module, storage: Storage, indices: list[Index]) -> tuple[Index, Ind
             part, rest = _modulo(m, index, factor), _divide(m, index, factor)
         else:
             part, rest = _divide(m, index, extent), _modulo(m, index, extent)
-        bank = _scale_add(m, bank, factor, part)
+        banks.append(part)
         address = _scale_add(m, address, extent, rest)
-    return bank, address
+    return banks, address
+
+
+def one_bank(storage: Storage, banks: list[Index]) -> int | None:
+    """The number of the bank, row-major, when it is known."""
+    number = 0
+    for part, factor in zip(banks, storage.factors, strict=True):
+        if not isinstance(part, int):
+            return None
+        number = number * factor + part
+    return number
+
+
+def from_bank(m: Module, storage: Storage, items: list[Wire], banks: list[Index]) -> Wire:
+    """The item of a bank: multiplexers along the dimensions where the bank is dynamic."""
+
+    def along(dim: int, some: list[Wire]) -> Wire:
+        if dim == len(banks):
+            return some[0]
+        size, part = len(some) // storage.factors[dim], banks[dim]
+        if isinstance(part, int):
+            return along(dim + 1, some[part * size : (part + 1) * size])
+        return pick(m, [along(dim + 1, some[k * size : (k + 1) * size]) for k in range(storage.factors[dim])], part)
+
+    return along(0, items)
+
+
+def reached(m: Module, storage: Storage, banks: list[Index]) -> list[tuple[int, Wire | None]]:
+    """The banks that an access may reach, each with the condition under which it does (None: always)."""
+    found: list[tuple[int, Wire | None]] = [(0, None)]
+    for part, factor in zip(banks, storage.factors, strict=True):
+        if isinstance(part, int):
+            found = [(number * factor + part, condition) for number, condition in found]
+        else:
+            here = [m.compare("eq", part, m.const(k, part.width)) for k in range(factor)]
+            found = [
+                (number * factor + k, m.both([condition, here[k]])) for number, condition in found for k in range(factor)
+            ]
+    return found
 
 
 def _divide(m: Module, index: Index, factor: int) -> Index:
@@ -136,18 +174,13 @@ class Registers:
         self.writes = [[] for _ in self.values]
 
     def read(self, indices: list[Index], active: Wire) -> Wire:
-        element, _ = place(self.m, self.storage, indices)
-        return pick(self.m, self.values, element)
+        banks, _ = place(self.m, self.storage, indices)
+        return from_bank(self.m, self.storage, self.values, banks)
 
     def write(self, indices: list[Index], enable: Wire, data: Wire) -> None:
-        element, _ = place(self.m, self.storage, indices)
-        for number, writes in enumerate(self.writes):
-            if isinstance(element, int):
-                if element == number:
-                    writes.append((enable, data))
-            else:
-                here = self.m.compare("eq", element, self.m.const(number, element.width))
-                writes.append((self.m.both([enable, here]), data))
+        banks, _ = place(self.m, self.storage, indices)
+        for number, condition in reached(self.m, self.storage, banks):
+            self.writes[number].append((self.m.both([enable, condition]), data))
 
     def finish(self) -> None:
         for number, (value, writes) in enumerate(zip(self.values, self.writes, strict=True)):
@@ -198,30 +231,24 @@ class Rams:
 
     def read(self, indices: list[Index], active: Wire) -> Wire:
         """Data of the element, ``read_latency`` cycles later."""
-        bank, address = place(self.m, self.storage, indices)
+        parts, address = place(self.m, self.storage, indices)
         wire = as_address(self.m, address, self.storage.depth)
         banks = self.banks
         if self.copies and any(b.reads for b in banks):
             banks = self._new_banks()
             self.extra.append(banks)
-        if isinstance(bank, int):
-            banks[bank].reads.append((active, wire))
-            return banks[bank].data
-        for each in banks:
-            each.reads.append((active, wire))
-        late = self.m.register(bank, f"{array_name(self.array)}_bank") if self.storage.read_latency else bank
-        return pick(self.m, [b.data for b in banks], late)
+        for number, _ in reached(self.m, self.storage, parts):
+            banks[number].reads.append((active, wire))
+        if self.storage.read_latency:
+            name = f"{array_name(self.array)}_bank"
+            parts = [self.m.register(p, name) if isinstance(p, Wire) else p for p in parts]
+        return from_bank(self.m, self.storage, [b.data for b in banks], parts)
 
     def write(self, indices: list[Index], enable: Wire, data: Wire) -> None:
-        bank, address = place(self.m, self.storage, indices)
+        parts, address = place(self.m, self.storage, indices)
         wire = as_address(self.m, address, self.storage.depth)
-        for number, each in enumerate(self.banks):
-            if isinstance(bank, int):
-                if bank == number:
-                    each.writes.append((enable, wire, data))
-            else:
-                here = self.m.compare("eq", bank, self.m.const(number, bank.width))
-                each.writes.append((self.m.both([enable, here]), wire, data))
+        for number, condition in reached(self.m, self.storage, parts):
+            self.banks[number].writes.append((self.m.both([enable, condition]), wire, data))
 
     def finish(self) -> None:
         for copy, banks in enumerate([self.banks, *self.extra]):
@@ -275,9 +302,10 @@ class Window:
     storage: Storage
     depth: int
     mode: str
-    writes: list[tuple[Index, Wire, Wire, Wire]] = field(default_factory=list)
-    reads: list[tuple[Index, Wire, Wire]] = field(default_factory=list)
+    writes: dict[int, list[tuple[Wire, Wire, Wire]]] = field(default_factory=dict)
+    reads: dict[int, list[tuple[Wire, Wire]]] = field(default_factory=dict)
     data: Wire | None = None
+    fields: list[Wire] = field(default_factory=list)
 
     @property
     def words(self) -> int:
@@ -294,56 +322,48 @@ class Window:
         return self.m.binary("add", base, as_address(self.m, address, self.words))
 
     def read_at(self, indices: list[Index], active: Wire, slot: Wire | None) -> Wire:
-        bank, address = place(self.m, self.storage, indices)
+        parts, address = place(self.m, self.storage, indices)
         banks, width = self.storage.banks, self.storage.width
         where = self._address(address, slot)
         if self.storage.memory == "register":
             if self.data is None:
                 self.data = self.m.input(f"{self.name}_rdata", self.words * banks * width)
-            elements = [self.m.extract(self.data, i * width, width) for i in range(banks * self.words)]
-            held = [elements[i * banks : (i + 1) * banks] for i in range(self.words)]
-            if slot is None:
-                return pick(self.m, held[0], bank)
-            return pick(self.m, [pick(self.m, buffer, bank) for buffer in held], where)
+                self.fields = [self.m.extract(self.data, i * width, width) for i in range(banks * self.words)]
+            held = [
+                from_bank(self.m, self.storage, self.fields[i * banks : (i + 1) * banks], parts)
+                for i in range(self.words)
+            ]
+            return held[0] if slot is None else pick(self.m, held, where)
         if self.data is None:
             self.data = self.m.input(f"{self.name}_rdata", banks * width)
-        self.reads.append((bank, active, where))
-        parts = [self.m.extract(self.data, i * width, width) for i in range(banks)]
-        late = bank
-        if isinstance(bank, Wire) and self.storage.read_latency:
-            late = self.m.register(bank, f"{self.name}_bank")
-        return pick(self.m, parts, late)
+            self.fields = [self.m.extract(self.data, i * width, width) for i in range(banks)]
+        for number, _ in reached(self.m, self.storage, parts):
+            self.reads.setdefault(number, []).append((active, where))
+        if self.storage.read_latency:
+            name = f"{self.name}_bank"
+            parts = [self.m.register(p, name) if isinstance(p, Wire) else p for p in parts]
+        return from_bank(self.m, self.storage, self.fields, parts)
 
     def write_at(self, indices: list[Index], enable: Wire, data: Wire, slot: Wire | None) -> None:
-        bank, address = place(self.m, self.storage, indices)
-        self.writes.append((bank, enable, self._address(address, slot), data))
+        parts, address = place(self.m, self.storage, indices)
+        where = self._address(address, slot)
+        for number, condition in reached(self.m, self.storage, parts):
+            self.writes.setdefault(number, []).append((self.m.both([enable, condition]), where, data))
 
     def finish(self) -> None:
         m, banks, width = self.m, self.storage.banks, self.storage.width
         bits = address_bits(self.words)
         if self.mode == "write":
-            enables, addresses, datas = [], [], []
-            for number in range(banks):
-                mine: list[tuple[Wire, Wire, Wire]] = []
-                for bank, enable, where, data in self.writes:
-                    if isinstance(bank, int):
-                        if bank == number:
-                            mine.append((enable, where, data))
-                    else:
-                        here = m.compare("eq", bank, m.const(number, bank.width))
-                        mine.append((m.both([enable, here]), where, data))
-                enables.append(m.any(e for e, _, _ in mine))
-                addresses.append(select(m, [(e, a) for e, a, _ in mine], bits))
-                datas.append(select(m, [(e, d) for e, _, d in mine], width))
+            mine = [self.writes.get(number, []) for number in range(banks)]
+            enables = [m.any(e for e, _, _ in writes) for writes in mine]
+            addresses = [select(m, [(e, a) for e, a, _ in writes], bits) for writes in mine]
+            datas = [select(m, [(e, d) for e, _, d in writes], width) for writes in mine]
             m.output(f"{self.name}_we", m.concat(enables[::-1]))
             if self.words > 1:
                 m.output(f"{self.name}_waddr", m.concat(addresses[::-1]))
             m.output(f"{self.name}_wdata", m.concat(datas[::-1]))
         elif self.storage.memory != "register":
-            addresses = []
-            for number in range(banks):
-                uses = [(a, w) for bank, a, w in self.reads if not isinstance(bank, int) or bank == number]
-                addresses.append(select(m, uses, bits))
+            addresses = [select(m, self.reads.get(number, []), bits) for number in range(banks)]
             m.output(f"{self.name}_raddr", m.concat(addresses[::-1]))
             if self.data is None:
                 m.input(f"{self.name}_rdata", banks * width)
