@@ -16,9 +16,10 @@ WIDEST = 64
 
 @dataclass
 class Globals:
-    """The constant arrays of one unit; symbols are ``<unit>_<array>``."""
+    """The constant arrays of one unit; symbols are ``<unit>_<array>``, none of them in `reserved`."""
 
     unit: str
+    reserved: frozenset[str] = frozenset()
     ops: dict[str, memref.GlobalOp] = field(default_factory=dict)
     _known: dict[tuple[str, Array, tuple[int, ...]], str] = field(default_factory=dict)
 
@@ -27,7 +28,7 @@ class Globals:
         key = (name, type_, tuple(values))
         if key not in self._known:
             symbol, number = f"{self.unit}_{name}", 1
-            while symbol in self.ops:
+            while symbol in self.ops or symbol in self.reserved:
                 symbol, number = f"{self.unit}_{name}_{number}", number + 1
             self._known[key] = symbol
             self.ops[symbol] = self._global(symbol, name, type_, values)

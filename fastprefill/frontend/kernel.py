@@ -41,6 +41,11 @@ class Kernel:
     def name(self) -> str:
         return self.function.node.name
 
+    def instance(self, position: tuple[int, ...]) -> str:
+        """The kernel's name, with the position when there are several instances."""
+        alone = all(size == 1 for size in self.mapping)
+        return self.name if alone else "_".join([self.name, *map(str, position)])
+
     def positions(self) -> list[tuple[int, ...]]:
         result: list[tuple[int, ...]] = [()]
         for size in self.mapping:

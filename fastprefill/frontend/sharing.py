@@ -13,7 +13,7 @@ from fastprefill.frontend.kernel import as_function
 from fastprefill.frontend.process import Process
 
 
-def share(unit: str, processes: Sequence[tuple[str, Process]]) -> tuple[list[func.FuncOp], dict[str, str]]:
+def share(unit: str, processes: Sequence[Process]) -> tuple[list[func.FuncOp], dict[str, str]]:
     """The functions of a unit and the symbol that each instance calls.
 
     A kernel whose instances all have the same body becomes ``<unit>_<kernel>``; otherwise each distinct body
@@ -22,9 +22,9 @@ def share(unit: str, processes: Sequence[tuple[str, Process]]) -> tuple[list[fun
     bodies: dict[tuple[str, str], func.FuncOp] = {}
     first: dict[tuple[str, str], str] = {}
     of_instance: dict[str, tuple[str, str]] = {}
-    for kernel, process in processes:
+    for process in processes:
         op = as_function(process, "body")
-        key = (kernel, _text(op) if process.mesh else "")
+        key = (process.kernel, _text(op) if process.mesh else "")
         if key not in bodies:
             bodies[key], first[key] = op, process.instance
         of_instance[process.instance] = key
