@@ -266,7 +266,7 @@ def lane_subscript(
     ranges = [nest.as_range(value) for value in index]
     inside = all(v.low >= 0 and v.high < size for v, size in zip(index, info.shape, strict=True))
     axes = [r.axis for r in ranges if r is not None and r.axis is not None]
-    if None not in ranges and axes == sorted(set(axes)):
+    if axes and None not in ranges and axes == sorted(set(axes)):
         parts: list[str] = []
         next_axis = axes[0]
         for lane_range in ranges:
@@ -289,8 +289,6 @@ def lane_subscript(
         mask = f", {nest.mask.text}" if nest.mask else ""
         builder.emit(f"{checked} = {info.text}.check_range(({', '.join(texts)},), {src!r}{mask})")
         texts = tuple(f"{checked}[{axis}]" for axis in range(len(index)))
-    elif len(index) > 1 and len({value.axes for value in index}) > 1:
-        pass  # NumPy broadcasts arrays and ints
     return Subscript(texts, sliced=False)
 
 

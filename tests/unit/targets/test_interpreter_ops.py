@@ -72,7 +72,7 @@ CASTS: dict[str, Callable[[int, int, int], int]] = {
 
 
 def ref_get_slice(value: int, lo: int, width: int) -> int:
-    return ((value >> lo) if lo >= 0 else (value << -lo)) & mask(width)
+    return ((value >> lo) if lo >= 0 else (value << min(-lo, width))) & mask(width)
 
 
 def ref_set_slice(value: int, lo: int, part: int, part_width: int, width: int) -> int:

@@ -205,12 +205,9 @@ class RandomProgram:
         return self.values[-1][0]
 
     def value(self, width: int) -> str:
-        """A value of that width, made with a change of width where there is none."""
-        fitting = [name for name, own in self.values[-12:] if own == width]
-        if fitting:
-            return self.rng.choice(fitting)
-        name, own = self.rng.choice(self.values[-12:])
-        return self.resized(name, own, width)
+        """A recent value, resized where its width is another."""
+        name, own = self.rng.choice(self.values[-15:])
+        return name if own == width else self.resized(name, own, width)
 
     def resized(self, name: str, own: int, width: int) -> str:
         kind = "trunci" if width < own else self.rng.choice(("extsi", "extui"))
