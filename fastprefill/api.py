@@ -148,7 +148,7 @@ def _compiled(unit: Unit, emit: str, after: str | None, frontend: str, board: Bo
         vitis_hls.validate(module)
         return vitis_hls.emit(module, board=board)
     if emit == "rtl":
-        rtl.validate(module, board)
+        rtl.validate(module)
         return rtl.emit(module, board)
     if after is not None:
         passes.run(module, board.name, after)

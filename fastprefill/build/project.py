@@ -63,11 +63,14 @@ def unit_files(name: str, module: ModuleOp, parameters: Parameters, steps: Steps
     files = {f"ir/{name}.mlir": to_text(module).encode()}
     with steps.step("check for the targets"):
         vitis_hls.validate(module)
-        rtl.validate(module, parameters.board)
+        rtl.validate(module)
     with steps.step("Vitis HLS C++"):
         files |= _below("hls", vitis_hls.emit(module, board=parameters.board))
     with steps.step("RTL"):
-        files |= _below("rtl", rtl.emit(module, parameters.board))
+        built = rtl.build(module, parameters.board)
+        files |= _below("rtl", built.files)
+        pipelines = [asdict(pipeline) for pipeline in built.pipelines]
+        files["schedule.json"] = (json.dumps(pipelines, indent=1) + "\n").encode()
     with steps.step("registers and host header"):
         register_map = registers.register_map(module)
         files["registers.json"] = (json.dumps(register_map, indent=1) + "\n").encode()
