@@ -26,6 +26,8 @@ def pipeline(board: str, merge: bool = True) -> list[ModulePass]:
         FuseLanes(),
         ForwardStores(),
         Simplify(),
+        ForwardStores(),  # subscripts that are equal only now
+        Simplify(),
         Schedule(board=board),
     ]
 

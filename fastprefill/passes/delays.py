@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, log2
+from math import ceil, log2, prod
 
 from xdsl.dialects import arith, memref
 from xdsl.ir import Operation
@@ -87,6 +87,8 @@ def _load_delay(op: memref.LoadOp, board: Board) -> float:
     storage = storage_of(op.memref)
     if storage.memory == "distributed":
         return 2 * d.lut
+    if storage.memory == "rom":
+        return 0.0 if all(_is_lane_constant(i) for i in op.indices) else d.lut * max(1, ceil(log2(max(2, prod(storage.shape))) / 2 - 2))
     if storage.memory == "register" and not all(_is_lane_constant(i) for i in op.indices):
         return d.lut * ceil(log2(max(2, storage.banks)) / 2)
     return 0.0

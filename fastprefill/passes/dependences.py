@@ -37,6 +37,7 @@ class Constraint:
     Attributes:
         across: whether `later` belongs to a later issue than `earlier`.
         why: for the report, such as ``recurrence through 'h'``.
+        port: whether the two ops share a port; `kind` names it.
     """
 
     earlier: Access
@@ -44,6 +45,8 @@ class Constraint:
     offset: int
     across: bool
     why: str
+    port: bool = False
+    kind: str = ""
 
 
 def forwarded(load: memref.LoadOp, tree: Tree) -> bool:
@@ -72,7 +75,7 @@ def constraints(tree: Tree) -> list[Constraint]:
     for array, accesses in by_array.items():
         result += _dependences(array, accesses)
         storage = storage_of(array)
-        if storage.memory != "register":
+        if storage.memory not in ("register", "rom"):
             readers = [a for a in accesses if not a.is_store and a.fixed is None]
             writers = [a for a in accesses if a.is_store]
             kind = {"block": "BRAM", "ultra": "URAM", "distributed": "LUTRAM"}[storage.memory]
@@ -84,6 +87,20 @@ def constraints(tree: Tree) -> list[Constraint]:
         result += _port(accesses, f"stream '{array_name(stream)}' takes one token per cycle, {{count}} {verb}", None)
     result += _release_after_access(tree)
     return result
+
+
+def least_intervals(tree: Tree) -> dict[Body, tuple[int, str]]:
+    """Initiation interval that the ports alone force on each body, with the reason."""
+    found: dict[Body, tuple[int, str]] = {}
+    chains: dict[tuple[Operation, str], int] = {}
+    for c in constraints(tree):
+        if not c.across and c.port:
+            length = chains.get((c.earlier.op, c.kind), 1) + 1
+            if length > chains.get((c.later.op, c.kind), 1):
+                chains[c.later.op, c.kind] = length
+                if length > found.get(c.later.body, (1, ""))[0]:
+                    found[c.later.body] = (length, c.why)
+    return found
 
 
 def _sequencer_loads(tree: Tree) -> Iterator[Access]:
@@ -157,8 +174,8 @@ def _port(accesses: list[Access], why: str, storage: Storage | None) -> Iterator
             count = sum(a.body is other.body for a in accesses)
             reason = why.format(count=count) + (f" at {src}" if src else "")
             if one.body is other.body and i < j:
-                yield Constraint(one, other, 1, False, reason)
-            yield Constraint(one, other, 1, True, reason)
+                yield Constraint(one, other, 1, False, reason, True, why)
+            yield Constraint(one, other, 1, True, reason, True, why)
 
 
 def _release_after_access(tree: Tree) -> Iterator[Constraint]:

@@ -240,7 +240,7 @@ class _Process:
             )
         condition_op = op.before_region.block.last_op
         assert isinstance(condition_op, scf.ConditionOp)
-        condition = self.get(condition_op.cond)
+        condition = self.get(condition_op.condition)
         if pred is not None:
             both = arith.AndIOp(condition, pred)
             head.ops.append(both)
@@ -564,7 +564,10 @@ def _ports(op: Operation) -> set[tuple[SSAValue, str]]:
 
 
 def _conflict(first: _Leaf, second: _Leaf) -> bool:
-    """Whether two bodies need the same stream end or memory port, so that they cannot issue together."""
+    """Whether two bodies cannot issue together: one stream end or memory port for both, or a put before a read."""
+    gives = any(isinstance(op, PutOp | ReleaseOp) for op in first.ops)
+    if gives and any(isinstance(op, GetOp | AcquireOp) for op in second.ops):
+        return True
     for uses in (_streams, _ports):
         mine = {use for op in first.ops for use in uses(op)}
         if any(mine & uses(op) for op in second.ops):
@@ -609,7 +612,10 @@ def _join_stream_ops(
 
 
 def _split_stream_ops(nodes: list[_Node]) -> None:
-    """A body issues once, so it reads a stream once: the second read starts a body of its own."""
+    """Start a body of its own where a stream is read a second time, or read after something was put.
+
+    A body issues when all its reads can be done; waiting with a put until then could wait for ever in a cycle.
+    """
     position = 0
     while position < len(nodes):
         node = nodes[position]
@@ -618,10 +624,12 @@ def _split_stream_ops(nodes: list[_Node]) -> None:
             _split_stream_ops(node.children)
             continue
         seen: set[tuple[SSAValue, str]] = set()
+        gave = False
         for at, op in enumerate(node.ops):
+            gave = gave or isinstance(op, PutOp | ReleaseOp)
             if not isinstance(op, GetOp | AcquireOp):
                 continue
-            if (op.stream, op.name) in seen:
+            if (op.stream, op.name) in seen or gave:
                 nodes.insert(position, _Leaf(node.ops[at:], node.scope))
                 del node.ops[at:]
                 break

@@ -24,7 +24,7 @@ from fastprefill.ir.dialect import AcquireOp, GetOp
 from fastprefill.ir.pipe import ExitUnlessOp
 from fastprefill.ir.query import constant, is_scalar_argument, processes, text
 from fastprefill.passes.delays import delay, is_multiplier, is_wire
-from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded
+from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded, least_intervals
 from fastprefill.passes.storage import storage_of
 from fastprefill.passes.tree import Body, Tree, build
 
@@ -84,6 +84,9 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
     tree = build(func)
     result = ProcessSchedule(tree)
     result.ii = {body: max(1, body.asked) for body in tree.bodies}
+    for body, (least, why) in least_intervals(tree).items():
+        if least > result.ii[body]:
+            result.ii[body], result.reasons[body] = least, why
     result.forwarded = {
         op for body in tree.bodies for op in body.ops if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref) and forwarded(op, tree)
     }
@@ -130,7 +133,7 @@ def _attempt(
             _place(body, result, least, pinned, board)
         changed = False
         for c, offset in active:
-            stage = _effective(c.earlier, result) + offset
+            stage = (_effective(c.earlier, result) if c.earlier.is_store else _sampled(c.earlier, result)) + offset
             later = _effective(c.later, result)
             if later >= stage:
                 continue
@@ -157,6 +160,11 @@ def _effective(access: Access, result: ProcessSchedule) -> int:
     if access.fixed is not None:
         return access.fixed
     return result.stages[access.op] + (1 if access.op in result.forwarded else 0)
+
+
+def _sampled(access: Access, result: ProcessSchedule) -> int:
+    """The stage in which a load's address is given; a later store must not happen in the same cycle."""
+    return result.stages[access.op] if access.fixed is None else access.fixed
 
 
 def _place(

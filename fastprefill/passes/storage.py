@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from xdsl.dialects import memref
@@ -28,7 +28,7 @@ class Storage:
         width: bits of an element.
         kinds: per dimension ``none``, ``complete``, ``cyclic`` or ``block``.
         factors: banks per dimension (1 for ``none``, the extent for ``complete``).
-        memory: ``register``, ``distributed``, ``block`` or ``ultra``.
+        memory: ``register``, ``rom``, ``distributed``, ``block`` or ``ultra``.
     """
 
     shape: tuple[int, ...]
@@ -74,9 +74,10 @@ def storage_of(array: SSAValue) -> Storage:
     assert isinstance(kind, MemRefType)
     source = _declaration(array)
     asked = source.get("storage")
-    return storage(
+    found = storage(
         kind, partition_of(array), asked.data if isinstance(asked, StringAttr) else "AUTO", _where(array)
     )
+    return replace(found, memory="rom") if isinstance(array.owner, memref.GetGlobalOp) else found
 
 
 def storage(kind: MemRefType, partition: list[str], asked: str, src: str | None = None) -> Storage:
