@@ -312,9 +312,21 @@ def divide(op: str, a: Expr, divisor: int) -> Expr:
     return _make(text, MULTIPLY, CType("base", a.type.signed, width), lo, hi, a)
 
 
-def compare(op: str, a: Expr, b: Expr) -> Expr:
-    """``a op b`` of exact operands; ap types compare numbers, whatever their widths and signedness."""
+def comparable(a: Expr, b: Expr, width: int) -> tuple[Expr, Expr]:
+    """Two numbers of at most `width` bits that C++ compares as numbers.
+
+    Between types of different signedness ap types follow the rule of C, which reads a negative number as a
+    large one where the unsigned type is 32 bits or wider and not narrower than the signed one.
+    """
     a, b = plain(a), plain(b)
+    if a.type.signed == b.type.signed or (a.lo >= 0 and b.lo >= 0):
+        return a, b
+    return (cast(a, True, width), b) if b.type.signed else (a, cast(b, True, width))
+
+
+def compare(op: str, a: Expr, b: Expr, width: int) -> Expr:
+    """``a op b`` of two exact readings of `width` bits."""
+    a, b = comparable(a, b, width)
     level = EQUAL if op in ("==", "!=") else COMPARE
     return _make(f"{at(a, level + 1)} {op} {at(b, level + 1)}", level, BOOL, 0, 1, a, b)
 

@@ -125,7 +125,7 @@ def _compare(op: arith.CmpiOp, get: Lookup) -> Expr:
         # Equality holds in either reading: take the one that needs fewer casts.
         readings = [sum(not x.within(s, width) for x in (a, b) if x.constant is None) for s in (False, True)]
         signed = readings[1] < readings[0]
-    return cxx.compare(symbol, cxx.exact(a, signed, width), cxx.exact(b, signed, width))
+    return cxx.compare(symbol, cxx.exact(a, signed, width), cxx.exact(b, signed, width), width)
 
 
 def _index_cast(op: arith.IndexCastOp, get: Lookup) -> Expr:

@@ -188,6 +188,7 @@ class ProcessWriter(VariableWriter):
         name = self._names.new(loop_name)
         self._values[op.body.block.args[0]] = cxx.loop_variable(name, lb.lo, max(lb.lo, ub.hi - 1))
         advance = f"++{name}" if step.constant == 1 else f"{name} += {step.text}"
+        _, ub = cxx.comparable(self._values[op.body.block.args[0]], ub, 32)
         limit = cxx.at(ub, cxx.COMPARE + 1)
         self._statement(f"{label}: for (int {name} = {lb.text}; {name} < {limit}; {advance}) {{", op)
         self._depth += 1

@@ -181,15 +181,15 @@ def test_operations_compute_what_the_table_says(letter: str, widths: tuple[int, 
 class RandomProgram:
     """Straight-line code of random ops on values of random widths, three variables among them."""
 
-    WIDTHS = (1, 5, 8, 31, 32, 33, 40)
-    TOKEN = 40
+    WIDTHS = (1, 5, 8, 31, 32, 33, 64, 65)
+    TOKEN = 70
 
     def __init__(self, seed: int, length: int) -> None:
         self.rng = random.Random(seed)
         self.lines: list[str] = []
         self.steps: list[Callable[[dict[str, int], list[int]], None]] = []
         self.values: list[tuple[str, int]] = [("x", self.TOKEN), ("y", self.TOKEN)]
-        for name, width in (("v", 8), ("w", 33), ("z", 40)):
+        for name, width in (("v", 8), ("w", 33), ("z", 70)):
             unsigned = ", unsigned" if name == "z" else ""
             self.lines.append(f'%{name} = memref.alloc() {{name = "{name}"{unsigned}}} : memref<i{width}>')
             self.store(name, width)
@@ -249,7 +249,7 @@ class RandomProgram:
         self.steps.append(lambda env, _: env.update({result: env[a] if env[condition] else env[b]}))
 
     def load(self) -> None:
-        name, width = self.rng.choice((("v", 8), ("w", 33), ("z", 40)))
+        name, width = self.rng.choice((("v", 8), ("w", 33), ("z", 70)))
         result = self.new(width)
         self.lines.append(f"%{result} = memref.load %{name}[] : memref<i{width}>")
         self.steps.append(lambda env, _: env.update({result: env[name]}))
@@ -260,7 +260,7 @@ class RandomProgram:
         self.steps.append(lambda env, _: env.update({name: env[value]}))
 
     def write(self) -> None:
-        self.store(*self.rng.choice((("v", 8), ("w", 33), ("z", 40))))
+        self.store(*self.rng.choice((("v", 8), ("w", 33), ("z", 70))))
 
     def put(self) -> None:
         value = self.value(self.TOKEN)

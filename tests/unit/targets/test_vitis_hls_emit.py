@@ -1,0 +1,193 @@
+"""The text that is generated: what it holds, its length, the same bytes each time, what is refused."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from fastprefill.errors import FastprefillError
+from fastprefill.ir.text import parse
+from fastprefill.kernels import mpu
+from fastprefill.system.build import build_unit
+from fastprefill.targets import vitis_hls
+from fastprefill.targets.vitis_hls.emit import tool_command
+from fastprefill.targets.vitis_hls.pragmas import check_line
+
+
+def board(version: str = "2024.2") -> SimpleNamespace:
+    return SimpleNamespace(
+        name="kv260", part="xck26-sfvc784-2LV-c", clock_mhz=200.0, tool_versions={"vitis": version}
+    )
+
+
+def matrix_unit(size: int) -> dict[str, str]:
+    return vitis_hls.emit(build_unit(mpu.unit(size, size)), board=board())
+
+
+def test_a_16x16_matrix_unit_reads_like_a_person_wrote_it() -> None:
+    text = matrix_unit(16)["mpu.cpp"]
+    assert len(text.splitlines()) < 100
+    body = """
+            ap_uint<128> aw = a.read();  // mpu.py:35
+            ap_uint<128> bw = b.read();  // mpu.py:36"""
+    assert body in text
+    lane = """
+                    ap_int<8> x = aw(r * 8 + 7, r * 8);  // mpu.py:38
+                    ap_int<8> y = bw(j * 8 + 7, j * 8);  // mpu.py:39
+                    ap_int<16> product = x * y;  // mpu.py:40
+#pragma HLS BIND_OP variable=product op=mul impl=dsp
+                    acc[r][j] += product;  // mpu.py:41
+"""
+    assert lane in text
+    assert "// kernels/mpu.py:30\nstatic void mpu_array(" in text
+    assert "step: for (int step = 0; step < lk; ++step) {  // mpu.py:34\n#pragma HLS PIPELINE II=1\n" in text
+    assert "    DATAFLOW_PROCESS(array, mpu_array(k, tiles, a, b, finished));\n" in text
+
+
+def test_the_length_does_not_grow_with_the_array() -> None:
+    assert len(matrix_unit(4)["mpu.cpp"].splitlines()) == len(matrix_unit(32)["mpu.cpp"].splitlines())
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    assert matrix_unit(8) == matrix_unit(8)
+
+
+def test_every_pragma_is_in_the_table() -> None:
+    lines = [line for line in matrix_unit(8)["mpu.cpp"].splitlines() if line.startswith("#pragma")]
+    assert len(lines) > 15
+    for line in lines:
+        check_line(line)
+
+
+def test_ports_have_their_interfaces() -> None:
+    text = matrix_unit(4)["mpu.cpp"]
+    for port in ("a", "b", "c"):
+        assert f"#pragma HLS INTERFACE mode=axis port={port}\n" in text
+    for port in ("k", "tiles", "return"):
+        assert f"#pragma HLS INTERFACE mode=s_axilite port={port}\n" in text
+
+
+def test_wide_words_raise_the_limit_of_ap_int() -> None:
+    assert "AP_INT_MAX_W" not in matrix_unit(16)["mpu.h"]
+    assert "#define AP_INT_MAX_W 4096\n" in matrix_unit(32)["mpu.h"]
+
+
+@pytest.mark.parametrize(
+    ("version", "command"),
+    [
+        ("2023.2", "vitis_hls -f run.tcl"),
+        ("2024.1", "vitis-run --mode hls --tcl run.tcl"),
+        ("2025.1", "vitis-run --mode hls --tcl run.tcl"),
+    ],
+)
+def test_tcl_is_started_as_the_version_wants(version: str, command: str) -> None:
+    assert tool_command(version) == command
+    text = vitis_hls.emit(build_unit(mpu.unit(4, 4)), board=board(version))["run.tcl"]
+    assert f"#     {command}\n" in text
+    assert "set_part {xck26-sfvc784-2LV-c}\n" in text
+    assert "create_clock -period 5.000 -name default\n" in text
+    assert '"csim csynth cosim export"' in text
+
+
+def module(
+    process: str, *, create: str = "", region: str = "", arguments: str = "%x: !fp.stream<i8, 2>"
+) -> str:
+    """A unit `u` of one process `u_p` with the given body and arguments."""
+    names = ", ".join(f'"{name}"' for name in re.findall(r"%(\w+):", arguments))
+    kinds = ", ".join(part.split(": ")[1] for part in re.split(r", (?=%)", arguments))
+    values = ", ".join(re.findall(r"(%\w+):", arguments))
+    call = region or f'func.call @u_p({values}) {{instance = "p"}} : ({kinds}) -> ()'
+    letters = "s" * len(re.findall(r"%\w+:", arguments))
+    return f"""
+builtin.module attributes {{fp.unit = "u"}} {{
+  func.func @u_p({arguments}) attributes {{fp.process, arg_names = [{names}], itypes = "{letters}"}} {{
+    {process}
+    func.return
+  }}
+  func.func @u({arguments}) attributes {{fp.region, arg_names = [{names}], itypes = "{letters}"}} {{
+    {create}
+    {call}
+    func.return
+  }}
+}}"""
+
+
+BLOCKS = "!fp.blocks<memref<4xi8>, 2>"
+GET = "%v = fp.get %x : !fp.stream<i8, 2> -> i8"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            module("", arguments="%x: memref<4x4xi8>"),
+            r"array argument x of u_p has shape 4x4: a unit takes streams and run-time scalars \(T\[1\]\)",
+        ),
+        (module(GET, arguments=f"%x: !fp.stream<i8, 2>, %b: {BLOCKS}"), "block stream b is a port of u: UG1399 allows"),
+        (module(GET, arguments="%x: !fp.stream<i5000, 2>").replace("i8", "i5000"), "5000 bits is wider than the 4096"),
+        (
+            module(f'{GET}\n %m = memref.alloc() {{name = "m", storage = "URAM", storage_type = "RAM_3P", '
+                   'src = "k.py:7"} : memref<8xi8>'),
+            "k.py:7: pragma HLS BIND_STORAGE type=ram_3p is not allowed",
+        ),
+        (
+            module(f'{GET}\n %m = memref.alloc() {{name = "m", partition = ["cyclic 2", "none"], src = "k.py:8"}} '
+                   ": memref<8xi8>"),
+            "k.py:8: m has 1 dimensions and a partition of 2",
+        ),
+        (
+            module(f"{GET}\n %d = arith.divui %v, %v {{src = \"k.py:9\"}} : i8\n"
+                   "fp.put %y, %d : !fp.stream<i8, 2>, i8", arguments="%x: !fp.stream<i8, 2>, %y: !fp.stream<i8, 2>"),
+            "k.py:9: a division needs a positive constant as its divisor",
+        ),
+        (
+            module("%t = arith.constant true\n%v = fp.get %x if %t : !fp.stream<i8, 2> -> i8"),
+            "fp.get with a predicate in u_p: HLS C\\+\\+ is made of the IR before 'flatten'",
+        ),
+        (
+            module(
+                GET,
+                region='func.call @u_p(%x) {instance = "p"} : (!fp.stream<i8, 2>) -> ()\n'
+                'func.call @u_p(%x) {instance = "q"} : (!fp.stream<i8, 2>) -> ()',
+            ),
+            "a stream of region u has two readers, u_p and u_p",
+        ),
+        (module(GET).replace('"x"', '"class"'), "'class' cannot be a C\\+\\+ name"),
+    ],
+)  # fmt: skip
+def test_what_has_no_form_is_refused(text: str, message: str) -> None:
+    with pytest.raises(FastprefillError, match=message):
+        vitis_hls.emit(parse(text), board=board())
+
+
+def test_nested_locks_are_refused_unless_one_block_is_registers() -> None:
+    def network(partition: str) -> str:
+        ends = f"%i: {BLOCKS}, %o: {BLOCKS}"
+        return f"""
+builtin.module attributes {{fp.unit = "n"}} {{
+  func.func @copy({ends}) attributes {{fp.process, arg_names = ["i", "o"], itypes = "ss"}} {{
+    %zero = arith.constant 0 : index
+    %a = fp.acquire "read" %i : {BLOCKS} -> memref<4xi8>
+    %b = fp.acquire "write" %o {{src = "k.py:5"}} : {BLOCKS} -> memref<4xi8>
+    %v = memref.load %a[%zero] : memref<4xi8>
+    memref.store %v, %b[%zero] : memref<4xi8>
+    fp.release %o, %b : {BLOCKS}, memref<4xi8>
+    fp.release %i, %a : {BLOCKS}, memref<4xi8>
+    func.return
+  }}
+  func.func @n() attributes {{fp.region, arg_names = [], itypes = ""}} {{
+    %p = fp.create "p" : {BLOCKS}
+    %q = fp.create "q" {{{partition}}} : {BLOCKS}
+    func.call @copy(%p, %q) {{instance = "copy"}} : ({BLOCKS}, {BLOCKS}) -> ()
+    func.return
+  }}
+}}"""
+
+    with pytest.raises(
+        FastprefillError, match=r"k\.py:5: a block is acquired while another is held, and UG1399 allows no"
+    ):
+        vitis_hls.emit(parse(network("")), board=board())
+    text = vitis_hls.emit(parse(network('partition = ["complete"]')), board=board())["n.cpp"]
+    assert "hls::read_lock<p_t>" in text and "hls::stream<q_t, 2> q" in text
