@@ -268,7 +268,8 @@ class ProcessBuilder(Builder):
             )
             self.prologue.append(f"{text}_data = {text}.data")
         text = self._global_arrays[symbol, lanes]
-        self.arrays[op.memref] = ArrayInfo(text, symbol, shape, width, lanes=lanes, constant=True)
+        label = query.text(self.globals[symbol], "name") or symbol
+        self.arrays[op.memref] = ArrayInfo(text, label, shape, width, lanes=lanes, constant=True)
 
     def _load(self, op: Operation) -> None:
         if not (self.nest and reductions.begin(self, self.nest, op)):
@@ -284,6 +285,7 @@ class ProcessBuilder(Builder):
 
     def _for(self, op: Operation) -> None:
         assert isinstance(op, scf.ForOp)
+        self._without_results(op)
         if self.nest:
             nests.emit_lane_loop(self, op)
         elif not (query.number(op, "unroll") == 0 and nests.try_vector(self, op)):
@@ -306,6 +308,7 @@ class ProcessBuilder(Builder):
 
     def _while(self, op: Operation) -> None:
         assert isinstance(op, scf.WhileOp)
+        self._without_results(op)
         stored, before = stored_variables(op), dict(self.current)
         self.forget(stored, before)
         with self.block("while True:"):
@@ -320,6 +323,7 @@ class ProcessBuilder(Builder):
 
     def _if(self, op: Operation) -> None:
         assert isinstance(op, scf.IfOp)
+        self._without_results(op)
         condition = self.value(op.cond)
         branches = [region.block for region in (op.true_region, op.false_region) if region.blocks]
         if isinstance(condition.known, int):
@@ -338,6 +342,11 @@ class ProcessBuilder(Builder):
             after.append(self.assigned)
         self.assigned = after[0] & after[1] if len(after) == 2 else assigned & after[0]
         self.forget(stored, before)
+
+    def _without_results(self, op: Operation) -> None:
+        if op.results:
+            src = query.text(op, "src", "?")
+            raise FastprefillError(f"{src}: '{op.name}' has results; state passes through variables (docs/ir.md)")
 
     # Streams
 
@@ -423,7 +432,7 @@ def _counted(op: Operation) -> bool:
 
 
 def _constant_array(op: memref.GlobalOp, name: str, shape: Sequence[int], width: int, *, lanes: bool) -> Array:
-    array = Array(name, tuple(shape), width, lanes=lanes)
+    array = Array(query.text(op, "name") or name, tuple(shape), width, lanes=lanes)
     initial: Any = op.initial_value
     numbers = [canonical(int(number), width) for number in initial.get_values()]
     if len(numbers) == 1:

@@ -63,7 +63,8 @@ def execute(tasks: list[Task], ports: set[int]) -> None:
                     other.waiting = None
                     ready.append(other)
         if running:
-            raise FastprefillError(_deadlock([task for task in tasks if task.waiting is not None], ports))
+            ends = writer, reader
+            raise FastprefillError("deadlock: " + "; ".join(_reason(t, ends, ports) for t in tasks if t.waiting))
     finally:
         for task in tasks:
             task.coroutine.close()
@@ -81,18 +82,22 @@ def _can_go_on(task: Task) -> bool:
     return bool(stream.items) if task.waiting.reads else stream.has_room()
 
 
-def _deadlock(waiting: list[Task], ports: set[int]) -> str:
-    parts = []
-    for task in waiting:
-        assert task.waiting is not None
-        stream, label = task.streams[task.waiting.argument], task.labels[task.waiting.argument]
+def _reason(task: Task, ends: tuple[dict[int, Task], dict[int, Task]], ports: set[int]) -> str:
+    """What a task waits for; `ends` are the tasks that write and that read each stream."""
+    assert task.waiting is not None
+    stream, label = task.streams[task.waiting.argument], task.labels[task.waiting.argument]
+    if task.waiting.reads:
+        what, state = f"a token on '{label}'", "empty"
         if isinstance(stream, Blocks):
-            what = f"a full block in '{label}'" if task.waiting.reads else f"a free buffer in '{label}'"
-        elif task.waiting.reads:
-            state = "the case has no more tokens" if id(stream) in ports else "empty"
-            what = f"a token on '{label}' ({state})"
-        else:
-            assert isinstance(stream, Fifo)
-            what = f"room in '{label}' (full, depth {stream.depth})"
-        parts.append(f"'{task.name}' waits for {what} at {task.waiting.src}")
-    return f"deadlock: {'; '.join(parts)}"
+            what, state = f"a full block of '{label}'", "none"
+        elif id(stream) in ports:
+            state = "the case has no more tokens"
+    elif isinstance(stream, Blocks):
+        what, state = f"a free buffer of '{label}'", "none"
+    else:
+        assert isinstance(stream, Fifo)
+        what, state = f"room in '{label}'", f"full, depth {stream.depth}"
+    other = ends[0 if task.waiting.reads else 1].get(id(stream))
+    if other is not None and other.waiting is None:
+        state += f", '{other.name}' has ended"
+    return f"'{task.name}' waits for {what} ({state}) at {task.waiting.src}"

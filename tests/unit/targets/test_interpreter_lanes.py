@@ -66,7 +66,10 @@ fp.put %out, %w2 : !fp.stream<i32, 2>, i32
 """
 X, M = f"memref<{N}xi32>", f"memref<{N}x{N}xi32>"
 LOOP = "scf.for %i = %c0 to %n step %c1 {{ {0} }} {{unroll = 0 : i32}}"
-NEST = LOOP.format("scf.for %j = %c0 to %n step %c1 {{{{ {0} }}}} {{{{unroll = 0 : i32}}}}")
+NEST = (
+    "scf.for %i = %c0 to %n step %c1 {{ scf.for %j = %c0 to %n step %c1 {{ {0} }} {{unroll = 0 : i32}} }} "
+    "{{unroll = 0 : i32}}"
+)
 
 # Bodies that must run as vectors.
 VECTORS = {
@@ -110,7 +113,7 @@ VECTORS = {
     "sum under a condition": LOOP.format(
         f"%a = memref.load %x[%i] : {X} %p = arith.cmpi sgt, %a, %zero : i32 scf.if %p {{ "
         "%b = memref.load %s[] : memref<i32> %c = arith.addi %b, %a : i32 "
-        f"memref.store %c, %s[] : memref<i32> }"
+        "memref.store %c, %s[] : memref<i32> }"
     ),
     "word of bytes": LOOP.format(
         f"%a = memref.load %x[%i] : {X} %b = arith.trunci %a : i32 to i8 %l = arith.muli %i, %c8 : index "
