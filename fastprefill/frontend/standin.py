@@ -185,7 +185,6 @@ def _modules() -> dict[str, ModuleType]:
         setattr(types, kind.__name__, kind)
     inside = ("grid", "reduction", "meta_if", "meta_elif", "meta_else", "meta_for")
     modules["allo"].__dict__.update({name: _only_inside(name) for name in inside})
-    modules["allo"].__dict__.update(customize=_needs_allo("allo.customize"), Memory=Memory)
     dataflow = modules["allo.dataflow"]
     dataflow.__dict__.update(region=region, kernel=kernel, get_pid=_only_inside("dataflow.get_pid"))
     dataflow.__dict__.update({name: _needs_allo(f"allo.dataflow.{name}") for name in ("customize", "build")})
@@ -196,6 +195,8 @@ def _modules() -> dict[str, ModuleType]:
         parent, _, child = name.rpartition(".")
         if parent:
             setattr(modules[parent], child, module)
+    # As in Allo, `allo.customize` is the function although a module of that name exists.
+    modules["allo"].__dict__.update(customize=_needs_allo("allo.customize"), Memory=Memory)
     return modules
 
 

@@ -1,11 +1,9 @@
-"""Every kernel of errors/ is refused with the message beside it.
-
-``FASTPREFILL_SNAPSHOTS=write pytest tests/snapshots`` rewrites the messages.
-"""
+"""Every kernel of errors/ is refused with the message beside it; ``make snapshots`` rewrites the messages."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,26 +22,18 @@ def message(path: Path) -> str:
         for unit in load(path):
             build_unit(unit)
     shown = os.path.relpath(path)
-    return str(caught.value).replace(str(path), path.name).replace(shown, path.name) + "\n"
+    return str(caught.value).replace(str(path), path.name).replace(shown, path.name)
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
-def test_message(path: Path) -> None:
-    expected = path.with_suffix(".txt")
+def test_snapshot_of_message(path: Path, snapshot: Callable[[str, str], None]) -> None:
     text = message(path)
-    if os.environ.get("FASTPREFILL_SNAPSHOTS") == "write":
-        expected.write_text(text)
-    assert text == expected.read_text()
+    assert "\n" not in text
+    assert text.startswith(f"{path.name}:"), "a message starts with its place"
+    assert ";" in text or ": " in text.split(": ", 1)[1], "a message says what is allowed or what to write"
+    snapshot(text + "\n", f"errors/{path.stem}.txt")
 
 
 def test_every_message_has_a_kernel() -> None:
     assert {path.stem for path in FOLDER.glob("*.txt")} == {path.stem for path in KERNELS}
     assert len(KERNELS) >= 25
-
-
-@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
-def test_message_says_what_to_do(path: Path) -> None:
-    """A message is one paragraph: what is wrong, then what is allowed or to be written instead."""
-    text = path.with_suffix(".txt").read_text().strip()
-    assert "\n" not in text
-    assert ";" in text or ":" in text.split(": ", 1)[1]

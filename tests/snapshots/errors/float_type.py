@@ -1,7 +1,7 @@
 """A floating point variable."""
 
 import allo.dataflow as df
-from allo.ir.types import float32, int32, Stream
+from allo.ir.types import Stream, float32, int32
 
 from fastprefill.system.unit import Unit
 

@@ -1,8 +1,8 @@
 """A memory that does not exist."""
 
 import allo.dataflow as df
+from allo.ir.types import Stream, int32
 from allo.memory import Memory
-from allo.ir.types import int32, Stream
 
 from fastprefill.system.unit import Unit
 

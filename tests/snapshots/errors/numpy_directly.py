@@ -2,7 +2,7 @@
 
 import allo.dataflow as df
 import numpy as np
-from allo.ir.types import int32, Stream
+from allo.ir.types import Stream, int32
 
 from fastprefill.system.unit import Unit
 

@@ -1,7 +1,7 @@
 """% by zero."""
 
 import allo.dataflow as df
-from allo.ir.types import int32, Stream, uint8
+from allo.ir.types import Stream, int32, uint8
 
 from fastprefill.system.unit import Unit
 

@@ -1,7 +1,7 @@
 """State that survives a run."""
 
 import allo.dataflow as df
-from allo.ir.types import int32, Stateful, Stream
+from allo.ir.types import Stateful, Stream, int32
 
 from fastprefill.system.unit import Unit
 

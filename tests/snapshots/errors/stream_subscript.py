@@ -1,7 +1,7 @@
 """A stream array with a run-time subscript."""
 
 import allo.dataflow as df
-from allo.ir.types import int32, Stream
+from allo.ir.types import Stream, int32
 
 from fastprefill.system.unit import Unit
 
