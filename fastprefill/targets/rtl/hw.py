@@ -256,13 +256,18 @@ class Module:
         return self.known["clock",].name
 
     def text(self) -> str:
+        """The module as MLIR; values that reach no output and no instance are left out."""
         ports = ["in %clk : !seq.clock", *(["in %rst : i1"] if self.reset else [])]
         ports += [f"in %{n} : i{w}" for n, w in self.inputs]
         ports += [f"out {n} : i{w.width}" for n, w in self.outputs]
         ports = [f"{port} loc(unknown)" for port in ports]
         names, kinds = ", ".join(w.name for _, w in self.outputs), ", ".join(f"i{w.width}" for _, w in self.outputs)
         tail = f"    hw.output {names} : {kinds} loc(unknown)" if self.outputs else "    hw.output loc(unknown)"
-        body = "\n".join([f"  hw.module @{self.name}({', '.join(ports)}) {{", *self.lines, tail, "  } loc(unknown)"])
+        head = f"  hw.module @{self.name}({', '.join(ports)}) {{"
+        return "\n".join([head, *self._used([*self.lines, tail]), "  } loc(unknown)"])
+
+    def _used(self, lines: list[str]) -> list[str]:
+        """Lines that matter, with the values that were bound later in place."""
 
         def resolve(match: re.Match[str]) -> str:
             name = match.group(0)
@@ -270,4 +275,24 @@ class Module:
                 name = self.bound[name]
             return name
 
-        return re.sub(r"%later\d+_", resolve, body)
+        resolved = [re.sub(r"%later\d+_", resolve, line) for line in lines]
+        makers: dict[str, int] = {}
+        uses: list[list[str]] = []
+        stack: list[int] = []
+        for number, line in enumerate(resolved):
+            made, _, rest = line.partition(" = ")
+            if not rest:
+                made, rest = "", line
+            for name in re.findall(r"%\w+", made):
+                makers[name] = number
+            uses.append(re.findall(r"%\w+", rest))
+            if "hw.instance" in line or "hw.output" in line:
+                stack.append(number)
+        keep = set(stack)
+        while stack:
+            for name in uses[stack.pop()]:
+                maker = makers.get(name)
+                if maker is not None and maker not in keep:
+                    keep.add(maker)
+                    stack.append(maker)
+        return [line for number, line in enumerate(resolved) if number in keep]
