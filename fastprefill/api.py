@@ -226,6 +226,8 @@ def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
         found.append(levels.interpreter(project, vectors))
     with steps.step("C-sim"):
         found.append(_attempt("C-sim", lambda: levels.csim(project, vectors)))
+    with steps.step("lint"):
+        found.append(_attempt("lint", lambda: levels.lint(project)))
     with steps.step("RTL"):
         found.append(_attempt("RTL", lambda: levels.rtl(project, vectors, seed=seed)))
     use, why = None, ""

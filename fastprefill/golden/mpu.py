@@ -19,7 +19,8 @@ def tiles(a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.int32]:
         int32 [tiles, rows, cols].
     """
     wide = np.matmul(a.astype(np.int64), b.astype(np.int64))
-    return wide.astype(np.int32)
+    wrapped: NDArray[np.int32] = wide.astype(np.int32)
+    return wrapped
 
 
 def words(elements: NDArray[np.signedinteger]) -> list[int]:

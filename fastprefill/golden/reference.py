@@ -45,9 +45,10 @@ def forward(model: Model, tokens: NDArray[np.int64]) -> Result:
             rotate(_split(normed @ layer.key.T, config.kv_heads), config.rope_theta),
             _split(normed @ layer.value.T, config.kv_heads),
         )
-        x = x + heads @ layer.output.T
+        x = np.add(x, heads @ layer.output.T, dtype=np.float32)
         normed = rms_norm(x, layer.post_attention_norm, config.rms_norm_eps)
-        x = x + (silu(normed @ layer.gate.T) * (normed @ layer.up.T)) @ layer.down.T
+        feed_forward = (silu(normed @ layer.gate.T) * (normed @ layer.up.T)) @ layer.down.T
+        x = np.add(x, feed_forward, dtype=np.float32)
         states.append(x)
     final = rms_norm(x, model.weights.final_norm(), config.rms_norm_eps)
     return Result(final @ model.weights.output_projection().T, tuple(states), final)
@@ -63,7 +64,8 @@ def rms_norm(x: Array, weight: Array, eps: float) -> Array:
     """x / sqrt(mean(x^2) + eps) * weight, over the last axis (Zhang and Sennrich, 2019)."""
     mean_square = np.mean(np.square(x.astype(np.float64)), axis=-1, keepdims=True)
     scale = (1.0 / np.sqrt(mean_square + eps)).astype(np.float32)
-    return x * scale * weight
+    normalised: Array = x * scale * weight
+    return normalised
 
 
 def silu(x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""One result per level of a project: golden, interpreter, C-sim, RTL; each run on the stored vectors."""
+"""One result per level of a project: golden, interpreter, C-sim, lint, RTL; those that run use the stored vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LevelResult:
     """What one level gave.
 
     Attributes:
-        level: ``golden``, ``interpreter``, ``C-sim`` or ``RTL``.
+        level: ``golden``, ``interpreter``, ``C-sim``, ``lint`` or ``RTL``.
         result: `PASSED`, `FAILED` or `SKIPPED`.
         detail: why not, or the first difference.
         tokens: output tokens compared with the golden model.
@@ -97,6 +97,20 @@ def csim(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
     return _compared("C-sim", outputs, vectors, "g++")
 
 
+def lint(project: Project) -> LevelResult:
+    """Verilator's warnings on the generated SystemVerilog, the unit and its shell: none is allowed."""
+    from fastprefill.tools import verilator
+
+    if verilator.find() is None:
+        return LevelResult("lint", SKIPPED, verilator.missing() or "")
+    started = time.perf_counter()
+    top = project.unit["rtl_top"]
+    for module in (top, f"{top}_shell"):
+        verilator.lint(project.folder / "rtl", module)
+    tiers.note("verilator")
+    return LevelResult("lint", PASSED, f"-Wall: {top}, {top}_shell", seconds=time.perf_counter() - started)
+
+
 def rtl(project: Project, vectors: Sequence[Vectors], *, seed: int = 1) -> LevelResult:
     """The generated SystemVerilog in cocotb on Verilator: at full speed, then with random gaps and a reset."""
     from fastprefill.tools import verilator
@@ -158,4 +172,3 @@ def _compared(
 
 def _tokens(vectors: Sequence[Vectors]) -> int:
     return sum(len(tokens) for one in vectors for tokens in one.case.outputs.values())
-

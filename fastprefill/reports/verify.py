@@ -68,6 +68,9 @@ class Verification:
         ]
         rows += [_row(level) for level in self.levels]
         text = [self.title, "", *aligned(rows, left=(0, 1, 7)), ""]
+        for level in self.levels:
+            if "\n" in level.detail:  # what a tool printed: the table has its first line
+                text += [f"{level.level}: {level.detail}", ""]
         for error in self.errors:
             text.append(
                 f"quantisation error of {error.case}: {error.relative:.2%} of the float32 result (norm), "
@@ -110,5 +113,5 @@ def _row(level: LevelResult) -> tuple[str, ...]:
         f"{level.utilisation:.2%}" if level.utilisation is not None else "-",
         f"{level.cycles_per_second:,.0f}" if level.cycles_per_second is not None else "-",
         f"{level.seconds:.1f}" if level.seconds else "-",
-        level.detail,
+        level.detail.partition("\n")[0],
     )

@@ -8,7 +8,12 @@ from fastprefill.errors import FastprefillError
 from fastprefill.estimate import resources
 
 # Yosys 0.70, synth_xilinx -family xcup, of the generated RTL: (rows, cols) -> LUT, FF, DSP
-COUNTED = {(4, 4): (1435, 1568, 16), (8, 8): (5219, 5472, 64), (4, 16): (5107, 5504, 64), (16, 4): (5114, 5504, 64)}
+COUNTED = {
+    (4, 4): (1435, 1568, 16),
+    (8, 8): (5219, 5472, 64),
+    (4, 16): (5107, 5504, 64),
+    (16, 4): (5114, 5504, 64),
+}
 
 
 @pytest.mark.parametrize("size", COUNTED)

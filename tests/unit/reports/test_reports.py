@@ -9,17 +9,23 @@ from fastprefill.reports.tables import aligned
 from fastprefill.reports.use import ResourceUse
 from fastprefill.reports.verify import QuantisationError, Verification
 
-USE = ResourceUse(Resources(1500, 10, 16, 0, 0), Resources(117120, 234240, 1248, 144, 0), "kv260", "synthesised by Yosys")
+BOARD = Resources(117120, 234240, 1248, 144, 0)
+USE = ResourceUse(Resources(1500, 10, 16, 0, 0), BOARD, "kv260", "synthesised by Yosys")
 
 
 def verification(*levels: LevelResult, use: ResourceUse | None = USE) -> Verification:
     errors = [QuantisationError("layer0_q_proj", 0.0026, 0.0034)]
-    return Verification("mpu 4 x 4", levels, errors, use, "" if use else "yosys is not installed", "tiers: python ran")
+    return Verification(
+        "mpu 4 x 4", levels, errors, use, "" if use else "yosys is not installed", "tiers: python ran"
+    )
 
 
 def test_difference() -> None:
     assert difference({"c": [1, 2]}, {"c": [1, 2]}) == ""
-    assert difference({"c": [1, 3]}, {"c": [1, 2]}) == "stream 'c' differs first at index 1: expected 0x2, got 0x3"
+    assert (
+        difference({"c": [1, 3]}, {"c": [1, 2]})
+        == "stream 'c' differs first at index 1: expected 0x2, got 0x3"
+    )
     assert difference({"c": [1]}, {"c": [1, 2]}) == "stream 'c' has 1 tokens; 2 were expected"
     assert difference({"c": [1, 2, 3]}, {"c": [1, 2]}) == "stream 'c' has 3 tokens; 2 were expected"
     assert difference({}, {"c": [1]}) == "stream 'c' has 0 tokens; 1 were expected"
