@@ -38,6 +38,10 @@ ROWS = (
     "mixed_or",
     "variable_slice",
     "int_of",
+    "slice_beyond",
+    "set_slice_beyond",
+    "shift_left_far",
+    "loop_variable",
 )
 
 
@@ -119,6 +123,15 @@ def region(n: int32[1]):
             y.put(variable_slice)
             int_of: int32 = int(v) - int(s)
             y.put(int_of)
+            slice_beyond: int32 = v[2 * k : 2 * k + 3]
+            y.put(slice_beyond)
+            edge: uint8 = 0
+            edge[2 * k : 2 * k + 3] = v
+            y.put(edge)
+            shift_left_far: uint8 = v << v[3:7]
+            y.put(shift_left_far)
+            loop_variable: int32 = t // 3 + t % 5
+            y.put(loop_variable)
 
 
 def unit() -> Unit:
@@ -135,8 +148,8 @@ def field(value: int, low: int, high: int) -> int:
     return value >> low & (1 << (high - low)) - 1
 
 
-def expected(s: int, v: int) -> list[int]:
-    """The outputs for one pair, in the order of ROWS."""
+def expected(t: int, s: int, v: int) -> list[int]:
+    """The outputs for pair number `t`, in the order of ROWS."""
     k = v & 3
     difference = v - (v & 15)
     moved = 2 * (v << 1030 | s & 255)
@@ -171,6 +184,10 @@ def expected(s: int, v: int) -> list[int]:
         wrap(s & 255 | v, 8),
         field(v, 2 * k, 2 * k + 3),
         v - s,
+        field(v, 2 * k, 2 * k + 3),
+        (v & 7) << 2 * k & 255,
+        v << (v >> 3 & 15) & 255,
+        t // 3 + t % 5,
     ]
     return [int(value) & (1 << 64) - 1 for value in left]
 
@@ -185,7 +202,7 @@ def cases(seed: int) -> list[Case]:
             for s, v in zip(rng.integers(-128, 128, 34), rng.integers(0, 256, 34), strict=True)
         ),
     ]
-    y = [value for s, v in pairs for value in expected(s, v)]
+    y = [value for t, (s, v) in enumerate(pairs) for value in expected(t, s, v)]
     return [
         Case("pairs", {"n": len(pairs)}, {"x": [s for s, _ in pairs], "u": [v for _, v in pairs]}, {"y": y})
     ]
