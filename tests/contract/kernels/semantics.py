@@ -125,9 +125,9 @@ def region(n: int32[1]):
             y.put(int_of)
             slice_beyond: int32 = v[2 * k : 2 * k + 3]
             y.put(slice_beyond)
-            edge: uint8 = 0
-            edge[2 * k : 2 * k + 3] = v
-            y.put(edge)
+            rim: uint8 = 0
+            rim[2 * k : 2 * k + 3] = v
+            y.put(rim)
             shift_left_far: uint8 = v << v[3:7]
             y.put(shift_left_far)
             loop_variable: int32 = t // 3 + t % 5
