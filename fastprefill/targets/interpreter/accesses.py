@@ -266,7 +266,7 @@ def lane_subscript(
     ranges = [nest.as_range(value) for value in index]
     inside = all(v.low >= 0 and v.high < size for v, size in zip(index, info.shape, strict=True))
     axes = [r.axis for r in ranges if r is not None and r.axis is not None]
-    if axes and None not in ranges and axes == sorted(set(axes)):
+    if axes and None not in ranges and axes == sorted(set(axes)) and (inside or nest.mask is None):
         parts: list[str] = []
         next_axis = axes[0]
         for lane_range in ranges:
@@ -281,7 +281,8 @@ def lane_subscript(
         covered = [r is not None and r.covers(size) for r, size in zip(ranges, info.shape, strict=True)]
         whole = all(covered) and axes == list(range(nest.axes))
         if not inside:
-            _check_ranges(builder, info, index, src)
+            indices = ", ".join(value.text for value in index)
+            builder.emit(f"{info.text}.check_range(({indices},), {src!r})")
         return Subscript(tuple(parts), sliced=True, whole=whole)
     texts = tuple(value.text for value in index)
     if not inside:
@@ -290,11 +291,3 @@ def lane_subscript(
         builder.emit(f"{checked} = {info.text}.check_range(({', '.join(texts)},), {src!r}{mask})")
         texts = tuple(f"{checked}[{axis}]" for axis in range(len(index)))
     return Subscript(texts, sliced=False)
-
-
-def _check_ranges(builder: ProcessBuilder, info: ArrayInfo, index: tuple[Value, ...], src: str) -> None:
-    mask = f", {builder.nest.mask.text}" if builder.nest and builder.nest.mask else ""
-    if mask:
-        raise NotVector("a range that may end outside the array, under a condition")
-    texts = ", ".join(value.text for value in index)
-    builder.emit(f"{info.text}.check_range(({texts},), {src!r}{mask})")

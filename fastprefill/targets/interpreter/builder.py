@@ -12,7 +12,7 @@ import numpy as np
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.targets.interpreter.support import RUNTIME
-from fastprefill.targets.interpreter.values import Draft, NotVector, Value, full, literal, wrapped
+from fastprefill.targets.interpreter.values import Draft, NotVector, Value, literal, wrapped
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 
@@ -167,10 +167,6 @@ class Builder:
     def forget(self, variables: set[SSAValue], before: Mapping[SSAValue, Value]) -> None:
         """Keep of the forwarded values those of `before` whose variable is not among `variables`."""
         self.current = {variable: value for variable, value in before.items() if variable not in variables}
-
-    def unknown(self, text: str, width: int) -> Value:
-        """A Python int of which only the width is known."""
-        return full(text, width)
 
 
 def stored_variables(op: Operation) -> set[SSAValue]:

@@ -202,14 +202,6 @@ def emit_masked(builder: ProcessBuilder, condition: Value, branches: Sequence[Bl
     builder.assigned = after[0] & after[1] if len(after) == 2 else before & after[0]
 
 
-def declare(builder: ProcessBuilder, array: SSAValue, shape: tuple[int, ...]) -> int:
-    """A declaration inside a nest: the number of loops around it; arrays are not possible."""
-    assert builder.nest is not None
-    if shape:
-        raise NotVector("an array declared in the loop")
-    return len(builder.nest.path)
-
-
 def _used_after(value: SSAValue, store: Operation) -> bool:
     """Whether the memory behind `value`, loaded before `store`, may still be read after it."""
     for use in value.uses:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,28 +13,13 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from fastprefill.errors import FastprefillError
 from fastprefill.ir import query
-from fastprefill.ir.dialect import AcquireOp, BlocksType, GetOp, PutOp, ReleaseOp, StreamType
-from fastprefill.targets.interpreter import accesses, arithmetic, nests, reductions
+from fastprefill.ir.dialect import AcquireOp, BlocksType, PutOp, StreamType
+from fastprefill.targets.interpreter import accesses, arithmetic, declarations, nests, reductions, streams
 from fastprefill.targets.interpreter.builder import ArrayInfo, Builder, stored_variables
-from fastprefill.targets.interpreter.support import Array
-from fastprefill.targets.interpreter.values import NotVector, Value, canonical, full, limits, literal
+from fastprefill.targets.interpreter.streams import Wait
+from fastprefill.targets.interpreter.values import Value, full, limits, literal
 
 _UNCOUNTED = {"arith.constant", "arith.index_cast", "arith.index_castui"}
-
-
-@dataclass(frozen=True)
-class Wait:
-    """A place where a process may wait.
-
-    Attributes:
-        argument: index of the stream among the process's arguments.
-        reads: True when it waits for a token or a full buffer, False for room or a free buffer.
-        src: ``file:line``.
-    """
-
-    argument: int
-    reads: bool
-    src: str
 
 
 @dataclass(frozen=True)
@@ -96,7 +81,7 @@ class ProcessBuilder(Builder):
         self.prologue: list[str] = []
         self.streams: dict[SSAValue, tuple[int, str]] = {}  # position and name of each stream argument
         self.scalars: dict[SSAValue, Value] = {}  # T[1] arguments that the process only reads
-        self._global_arrays: dict[tuple[str, bool], str] = {}
+        self.global_arrays: dict[tuple[str, bool], str] = {}
 
     def build(self) -> CompiledProcess:
         """The finished process."""
@@ -234,43 +219,6 @@ class ProcessBuilder(Builder):
         draft = arithmetic.set_slice(a, lo, part, bool(a.axes or lo.axes or part.axes))
         self.values[op.results[0]] = self.define(draft, a.width, (a, lo, part))
 
-    def _alloc(self, op: Operation) -> None:
-        array = op.results[0]
-        assert isinstance(array.type, MemRefType)
-        label, shape = query.array_name(array), array.type.get_shape()
-        width = query.width(array.type.element_type)
-        depth = nests.declare(self, array, shape) if self.nest else None
-        text = self.arrays[array].text if array in self.arrays else self.name(label)
-        self.current.pop(array, None)
-        self.assigned.discard(array)
-        if not shape:
-            self.arrays[array] = ArrayInfo(text, label, shape, width, depth=depth)
-            if depth is None:
-                self.emit(f"{text} = None")
-            return
-        lanes = width <= 64 and (self.lane_arrays is None or array in self.lane_arrays)
-        info = self.arrays[array] = ArrayInfo(text, label, shape, width, lanes=lanes)
-        self.namespace["Array"] = Array
-        self.prologue.append(f"{text} = Array({label!r}, {shape!r}, {width}, lanes={lanes})")
-        self.emit(f"{text}.reset()")
-        self.emit(f"{info.data} = {text}.data")
-
-    def _get_global(self, op: Operation) -> None:
-        assert isinstance(op, memref.GetGlobalOp) and isinstance(op.memref.type, MemRefType)
-        symbol = op.name_.string_value()
-        shape, width = op.memref.type.get_shape(), query.width(op.memref.type.element_type)
-        lanes = self.lane_arrays is None or op.memref in self.lane_arrays
-        if (symbol, lanes) not in self._global_arrays:
-            if symbol not in self.globals:
-                raise FastprefillError(f"memref.get_global: the module has no constant array '{symbol}'")
-            self._global_arrays[symbol, lanes] = text = self.constant(
-                _constant_array(self.globals[symbol], symbol, shape, width, lanes=lanes)
-            )
-            self.prologue.append(f"{text}_data = {text}.data")
-        text = self._global_arrays[symbol, lanes]
-        label = query.text(self.globals[symbol], "name") or symbol
-        self.arrays[op.memref] = ArrayInfo(text, label, shape, width, lanes=lanes, constant=True)
-
     def _load(self, op: Operation) -> None:
         if not (self.nest and reductions.begin(self, self.nest, op)):
             accesses.load(self, op)
@@ -348,76 +296,6 @@ class ProcessBuilder(Builder):
             src = query.text(op, "src", "?")
             raise FastprefillError(f"{src}: '{op.name}' has results; state passes through variables (docs/ir.md)")
 
-    # Streams
-
-    def _wait(self, op: Operation, stream: SSAValue, condition: str, *, reads: bool) -> str:
-        """Wait until `condition` holds; returns the name of the stream."""
-        if self.nest:
-            raise NotVector(f"'{op.name}' in the loop")
-        index, text = self.streams[stream]
-        self.emit(f"while {condition.format(s=text)}: yield {len(self.waits)}")
-        self.waits.append(Wait(index, reads, query.text(op, "src", "?")))
-        return text
-
-    def _get(self, op: Operation) -> None:
-        assert isinstance(op, GetOp)
-        width = query.width(op.value)
-        text = self.name("t")
-        with_predicate = op.predicate is not None
-        if op.predicate is not None:
-            self.emit(f"{text} = {'False' if width == 1 else '0'}")
-            with self.block(f"if {self.value(op.predicate).text}:"):
-                stream = self._wait(op, op.stream, "not {s}_items", reads=True)
-                self.emit(f"{text} = {stream}_items.popleft()")
-        if not with_predicate:
-            stream = self._wait(op, op.stream, "not {s}_items", reads=True)
-            self.emit(f"{text} = {stream}_items.popleft()")
-        self.values[op.value] = full(text, width)
-
-    def _put(self, op: Operation) -> None:
-        assert isinstance(op, PutOp)
-        if op.predicate is not None:
-            with self.block(f"if {self.value(op.predicate).text}:"):
-                self._put_token(op)
-        else:
-            self._put_token(op)
-
-    def _put_token(self, op: PutOp) -> None:
-        stream = self._wait(op, op.stream, "len({s}_items) >= {s}_depth", reads=False)
-        self.emit(f"{stream}_items.append({self.value(op.value).text})")
-        self.emit(f"puts_{self.streams[op.stream][0]} += 1")
-
-    def _acquire(self, op: Operation) -> None:
-        assert isinstance(op, AcquireOp) and isinstance(op.block.type, MemRefType)
-        self._unpredicated(op, op.predicate)
-        reads = op.mode.data == "read"
-        queue = "{s}_items" if reads else "{s}_free"
-        stream = self._wait(op, op.stream, f"not {queue}", reads=reads)
-        width, label = query.width(op.block.type.element_type), query.array_name(op.block)
-        info = ArrayInfo(self.name(label), label, op.block.type.get_shape(), width, lanes=width <= 64)
-        self.arrays[op.block] = info
-        self.emit(f"{info.text} = {queue.format(s=stream)}.popleft()")
-        if not reads:
-            self.emit(f"{info.text}.reset()")
-        self.emit(f"{info.text}.name = {label!r}")
-        self.emit(f"{info.data} = {info.text}.data")
-
-    def _release(self, op: Operation) -> None:
-        assert isinstance(op, ReleaseOp)
-        self._unpredicated(op, op.predicate)
-        if self.nest:
-            raise NotVector(f"'{op.name}' in the loop")
-        index, stream = self.streams[op.stream]
-        owner = op.block.owner
-        reads = isinstance(owner, AcquireOp) and owner.mode.data == "read"
-        self.emit(f"{stream}_{'free' if reads else 'items'}.append({self.arrays[op.block].text})")
-        if not reads:
-            self.emit(f"puts_{index} += 1")
-
-    def _unpredicated(self, op: Operation, predicate: SSAValue | None) -> None:
-        if predicate is not None:
-            raise FastprefillError(f"the interpreter does not run '{op.name}' with a predicate; run it before flatten")
-
 
 def _counted(op: Operation) -> bool:
     """Whether an op counts as an operation: arithmetic, slices, loads and stores, but no index sums."""
@@ -431,21 +309,6 @@ def _counted(op: Operation) -> bool:
     )
 
 
-def _constant_array(op: memref.GlobalOp, name: str, shape: Sequence[int], width: int, *, lanes: bool) -> Array:
-    array = Array(query.text(op, "name") or name, tuple(shape), width, lanes=lanes)
-    initial: Any = op.initial_value
-    numbers = [canonical(int(number), width) for number in initial.get_values()]
-    if len(numbers) == 1:
-        numbers *= array.valid.size
-    if lanes:
-        array.data.ravel()[:] = numbers
-        array.valid[...] = True
-        array.full = True
-    else:
-        array.data = numbers
-    return array
-
-
 _HANDLERS: dict[str, Callable[[ProcessBuilder, Any], None]] = {
     "arith.constant": ProcessBuilder._constant,
     "arith.cmpi": ProcessBuilder._compare,
@@ -456,8 +319,8 @@ _HANDLERS: dict[str, Callable[[ProcessBuilder, Any], None]] = {
     },
     "fp.get_slice": ProcessBuilder._get_slice,
     "fp.set_slice": ProcessBuilder._set_slice,
-    "memref.alloc": ProcessBuilder._alloc,
-    "memref.get_global": ProcessBuilder._get_global,
+    "memref.alloc": declarations.alloc,
+    "memref.get_global": declarations.get_global,
     "memref.load": ProcessBuilder._load,
     "memref.store": ProcessBuilder._store,
     "fp.fill": accesses.fill,
@@ -467,8 +330,8 @@ _HANDLERS: dict[str, Callable[[ProcessBuilder, Any], None]] = {
     "scf.yield": lambda builder, op: None,
     "scf.condition": lambda builder, op: None,
     "func.return": lambda builder, op: None,
-    "fp.get": ProcessBuilder._get,
-    "fp.put": ProcessBuilder._put,
-    "fp.acquire": ProcessBuilder._acquire,
-    "fp.release": ProcessBuilder._release,
+    "fp.get": streams.get,
+    "fp.put": streams.put,
+    "fp.acquire": streams.acquire,
+    "fp.release": streams.release,
 }

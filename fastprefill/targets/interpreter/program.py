@@ -281,12 +281,7 @@ def _memory(spec: ArraySpec, case: Case, arrays: Mapping[str, NDArray[Any]]) -> 
         numbers = [_pattern(case.scalars[spec.name], spec, case)]
     else:
         raise FastprefillError(f"'{spec.name}' is an array of shape {spec.shape}; pass it in `arrays`")
-    if isinstance(memory.data, np.ndarray):
-        memory.data[...] = np.array(numbers, dtype=memory.data.dtype).reshape(spec.shape)
-        memory.valid[...] = True
-        memory.full = True
-    else:
-        memory.data = numbers
+    memory.assign(numbers)
     return memory
 
 

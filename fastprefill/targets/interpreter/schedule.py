@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastprefill.errors import FastprefillError
-from fastprefill.targets.interpreter.process import Wait
+from fastprefill.targets.interpreter.streams import Wait
 from fastprefill.targets.interpreter.support import Array, Blocks, Fifo, Trap
 
 

@@ -45,6 +45,15 @@ class Array:
         else:
             self.data = [None] * self.valid.size
 
+    def assign(self, numbers: list[int]) -> None:
+        """Write all elements, in row-major order."""
+        if isinstance(self.data, np.ndarray):
+            self.data[...] = np.array(numbers, dtype=self.data.dtype).reshape(self.shape)
+            self.valid[...] = True
+            self.full = True
+        else:
+            self.data = list(numbers)
+
     def check(self, index: Any, src: str, mask: Any = None) -> None:
         """Trap when an element of ``data[index]`` (in lanes of `mask`) was never written."""
         if self.valid.all():
@@ -205,7 +214,7 @@ def insert_bits(word: int, positions: list[int], width: int, parts: NDArray[Any]
 
 
 RUNTIME: dict[str, Any] = {
-    "Trap": Trap,
+    "Array": Array,
     "bit_lanes": bit_lanes,
     "get_slice": get_slice,
     "insert_bits": insert_bits,
