@@ -1,0 +1,92 @@
+"""Every unit that declares itself here equals its golden model at every level.
+
+A kernel takes part by lying in ``kernels/`` with ``unit()`` or ``system()`` and ``cases(seed)``.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+
+from fastprefill import frontend
+from fastprefill.golden import mpu as golden
+from fastprefill.kernels import mpu
+from fastprefill.system import contract
+from fastprefill.system.build import build_unit
+from fastprefill.system.case import Case
+from fastprefill.system.contract import Contract
+from fastprefill.system.system import link
+
+SEED = 20
+
+
+def kernel(path: Path) -> Contract:
+    module = frontend.load_module(path)
+
+    def build() -> ModuleOp:
+        return link(module.system()) if hasattr(module, "system") else build_unit(module.unit())
+
+    return Contract(path.stem, build, module.cases)
+
+
+def mpu_cases(rows: int, cols: int, seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+
+    def case(name: str, tiles: int, k: int, value: int | None = None) -> Case:
+        a = rng.integers(-128, 128, (tiles, rows, k), dtype=np.int8)
+        b = rng.integers(-128, 128, (tiles, k, cols), dtype=np.int8)
+        if value is not None:
+            a[:], b[:] = value, value
+        return golden.case(name, a, b)
+
+    return [
+        case("random", 3, 33),
+        case("one_product", 1, 1),
+        case("tiles_of_one", 7, 1),
+        case("nothing_to_add", 3, 0),
+        case("no_tiles", 0, 5),
+        case("all_lowest", 2, 20, value=-128),
+        case("all_highest", 1, 20, value=127),
+        case("long", 1, 700),
+    ]
+
+
+def wrapping_cases(seed: int) -> list[Case]:
+    """2**31 / (128 * 128) products of -128 by -128 wrap to the lowest int32; one less does not."""
+    wraps = (1 << 31) // (128 * 128)
+    a = np.full((1, 4, wraps), -128, np.int8)
+    b = np.full((1, wraps, 4), -128, np.int8)
+    case = golden.case("wraps", a, b)
+    assert case.outputs["c"][0] & 0xFFFFFFFF == 0x80000000
+    return [case]
+
+
+CONTRACTS = {
+    **{
+        path.stem: kernel(path) for path in sorted((Path(__file__).parent / "kernels").glob("*.py"))
+    },
+    "mpu_4x4": Contract("mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), lambda seed: mpu_cases(4, 4, seed)),
+    "mpu_5x8": Contract("mpu_5x8", lambda: build_unit(mpu.unit(5, 8)), lambda seed: mpu_cases(5, 8, seed), "u280"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("level", contract.LEVELS)
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_contract(name: str, level: str, tmp_path: Path) -> None:
+    lacking = contract.missing(level)
+    if lacking is not None:
+        pytest.skip(f"{level} NOT run: {lacking}")
+    passed = contract.check(CONTRACTS[name], level, seed=SEED, folder=tmp_path)
+    assert level == "structure" or passed.tokens > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["interpreter", "csim", "rtl"])
+def test_accumulators_wrap(level: str, tmp_path: Path) -> None:
+    lacking = contract.missing(level)
+    if lacking is not None:
+        pytest.skip(f"{level} NOT run: {lacking}")
+    wraps = Contract("mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), wrapping_cases)
+    passed = contract.check(wraps, level, seed=SEED, folder=tmp_path)
+    assert passed.tokens >= 4
