@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.dialects import func
-from xdsl.dialects.builtin import ArrayAttr, IntegerType, MemRefType, ModuleOp, StringAttr, UnitAttr
+from xdsl.dialects.builtin import ArrayAttr, IntegerType, MemRefType, ModuleOp, StringAttr
 from xdsl.ir import SSAValue
 
 from fastprefill.errors import FastprefillError
@@ -112,7 +112,8 @@ def analyse(module: ModuleOp) -> Module:
     forms: dict[tuple[str, int], Block] = {}
     _walk(found, top, forms)
     for name, function in functions.items():
-        found.arguments[name] = _arguments(function, forms)
+        taken = set(functions) if is_region(function) else {name}
+        found.arguments[name] = _arguments(function, forms, taken)
     for function in functions.values():
         _create(found, function, forms)
     return found
@@ -160,8 +161,8 @@ def _block(found: Module, op: CreateOp) -> Block:
     return block
 
 
-def _arguments(function: func.FuncOp, forms: dict[tuple[str, int], Block]) -> list[Argument]:
-    names = Names({function.sym_name.data})
+def _arguments(function: func.FuncOp, forms: dict[tuple[str, int], Block], taken: set[str]) -> list[Argument]:
+    names = Names(taken)
     itypes = function.attributes.get("itypes")
     letters = itypes.data if isinstance(itypes, StringAttr) else ""
     result = []
@@ -193,8 +194,3 @@ def _create(found: Module, function: func.FuncOp, forms: dict[tuple[str, int], B
             else:
                 assert isinstance(kind, BlocksType)
                 found.created[op.stream] = Argument(name, block=_block(found, op), depth=kind.depth.data)
-
-
-def unsigned_flag(op_attributes: dict[str, object]) -> bool:
-    """Whether a declaration carries ``unsigned``."""
-    return isinstance(op_attributes.get("unsigned"), UnitAttr)

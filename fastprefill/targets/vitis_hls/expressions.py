@@ -191,8 +191,10 @@ def _operands(a: Expr, b: Expr, lo: int, hi: int) -> tuple[Expr, Expr]:
 
 def arithmetic(op: str, a: Expr, b: Expr) -> Expr:
     """``a + b``, ``a - b`` or ``a * b``, exact."""
-    if op == "+" and b.constant is not None and b.constant < 0 and b.constant > INT_LO:
+    if op == "+" and b.constant is not None and INT_LO < b.constant < 0:
         return arithmetic("-", a, literal(-b.constant))
+    if op == "-" and b.constant is not None and INT_LO < b.constant < 0:
+        return arithmetic("+", a, literal(-b.constant))
     corners = {
         "+": [a.lo + b.lo, a.hi + b.hi],
         "-": [a.lo - b.hi, a.hi - b.lo],

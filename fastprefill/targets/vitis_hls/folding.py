@@ -83,7 +83,7 @@ class FoldingWriter:
             signed = expr.type.signed if not expr.within(False, width) else False
             ctype = cxx.ap(signed, width)
             lo, hi = (expr.lo, expr.hi) if expr.within(signed, width) else cxx.limits(signed, width)
-        name = self._names.new(value.name_hint or "value")
+        name = self._names.new(value.name_hint or ("product" if expr.bind else "value"))
         if update is not None:
             ctype = cxx.ap(False, width)
             lo, hi = cxx.limits(False, width)

@@ -12,7 +12,9 @@ _WORDS = (
     "namespace new noexcept not not_eq nullptr operator or or_eq private protected public register "
     "reinterpret_cast return short signed sizeof static static_assert static_cast struct switch "
     "template this thread_local throw true try typedef typeid typename union unsigned using virtual "
-    "void volatile wchar_t while xor xor_eq hls std main csim ap_int ap_uint"
+    "void volatile wchar_t while xor xor_eq "
+    # Macros of the standard headers, and what generated files define.
+    "assert errno stdin stdout stderr EOF NULL hls std main csim ap_int ap_uint argc argv tb_case tb_same"
 )
 RESERVED = frozenset(_WORDS.split(" "))
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

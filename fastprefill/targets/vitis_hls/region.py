@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xdsl.dialects import func
-from xdsl.dialects.builtin import StringAttr
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.ir import Block as IRBlock
 from xdsl.ir import Operation, SSAValue
 
@@ -118,6 +118,10 @@ def _streams(module: Module, block: IRBlock, channels: dict[SSAValue, Argument])
         if channel.block is not None and not channel.block.registers:
             lines.append(f"    hls::stream_of_blocks<{channel.block.name}, {depth}> {name};")
             lines.append(f"    DATAFLOW_NAME({name});")
+            if dropped := _partition(op):
+                lines.append(
+                    f"    // Not partitioned ({dropped}): UG1399 has no ARRAY_PARTITION for streams of blocks."
+                )
             lines += storage_pragmas(name, op, rom=False)
             continue
         token = (
@@ -127,3 +131,12 @@ def _streams(module: Module, block: IRBlock, channels: dict[SSAValue, Argument])
         )
         lines.append(f'    hls::stream<{token}, {depth}> {name}("{name}");')
     return lines
+
+
+def _partition(op: CreateOp) -> str:
+    """The partition that a stream of blocks cannot have, as the schedule says it; empty for none."""
+    partition = op.attributes.get("partition")
+    kinds = (
+        [p.data for p in partition if isinstance(p, StringAttr)] if isinstance(partition, ArrayAttr) else []
+    )
+    return ", ".join(kinds) if any(kind != "none" for kind in kinds) else ""

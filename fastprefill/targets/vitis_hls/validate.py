@@ -39,10 +39,9 @@ def validate(module: ModuleOp) -> None:
     top = list(functions.values())[-1]
     if not is_region(top):
         raise FastprefillError(f"the last function of the module, {top.sym_name.data}, is not a region")
+    _check_ports(top, functions)
     for name, function in functions.items():
         _check_name(name, "function")
-        for argument in argument_names(function):
-            _check_name(argument, f"argument of {name}")
         _check_arguments(function, function is top)
         if is_region(function):
             _check_region(functions, function)
@@ -59,6 +58,18 @@ def validate(module: ModuleOp) -> None:
 def _check_name(name: str, what: str) -> None:
     if not IDENTIFIER.fullmatch(name) or name in RESERVED:
         raise FastprefillError(f"{what} {name!r} cannot be a C++ name: rename it in the kernel or unit")
+
+
+def _check_ports(top: func.FuncOp, functions: dict[str, func.FuncOp]) -> None:
+    """Ports keep their names, which also name the files of a case."""
+    seen: set[str] = set()
+    for name in argument_names(top):
+        _check_name(name, f"port of {top.sym_name.data}")
+        if name in functions or name in seen:
+            raise FastprefillError(
+                f"port {name} of {top.sym_name.data} has a name that is taken: rename it in the unit"
+            )
+        seen.add(name)
 
 
 def _check_arguments(function: func.FuncOp, top: bool) -> None:
@@ -153,12 +164,16 @@ def _check_locks(process: func.FuncOp, arguments: list[Argument]) -> None:
         if not isinstance(outer, AcquireOp):
             continue
         following = outer.next_op
-        while following is not None and not (isinstance(following, ReleaseOp) and following.block == outer.block):
+        while following is not None and not (
+            isinstance(following, ReleaseOp) and following.block == outer.block
+        ):
             for inner in following.walk():
                 if not isinstance(inner, AcquireOp):
                     continue
                 if inner.stream == outer.stream:
-                    raise KernelError("a block stream is acquired again before its block is released", source(inner))
+                    raise KernelError(
+                        "a block stream is acquired again before its block is released", source(inner)
+                    )
                 if not {inner.stream, outer.stream} & registers:
                     raise KernelError(
                         "a block is acquired while another is held, and UG1399 allows no nested locks on streams of "
@@ -167,7 +182,9 @@ def _check_locks(process: func.FuncOp, arguments: list[Argument]) -> None:
                     )
             following = following.next_op
         if following is None:
-            raise KernelError("a block is acquired and not released in the same block of statements", source(outer))
+            raise KernelError(
+                "a block is acquired and not released in the same block of statements", source(outer)
+            )
 
 
 def _check_storage(op: Operation, name: str, shape: tuple[int, ...]) -> None:
