@@ -103,7 +103,7 @@ def is_scalar_argument(value: SSAValue) -> bool:
     )
 
 
-def is_lane_loop(op: Operation) -> bool:
+def is_lane_loop(op: Operation | None) -> bool:
     """A loop that is unrolled completely."""
     return isinstance(op, scf.ForOp) and number(op, "unroll") == 0
 

@@ -368,6 +368,7 @@ class _Process:
                     trips = trip_count(loop.new)
                     if trips is None or trips == 0:
                         live = LiveOp(loop.new.body.block.args[0])
+                        live.result.name_hint = f"{_loop_name(loop)}_live"
                         node.ops[:] = [live, *_under(node.ops, live.result)]
 
     # statements around an inner loop
@@ -406,7 +407,7 @@ class _Process:
             return False
         chain, first = _descend(loop, 0)
         assert first is not None
-        head, predicate = _all_of([FirstOp(inner.new.body.block.args[0]) for inner in chain])
+        head, predicate = _all_of([FirstOp(inner.new.body.block.args[0]) for inner in chain], chain, "first")
         first.ops[:0] = [*head, *_under(leaf.ops, predicate)]
         return True
 
@@ -414,7 +415,7 @@ class _Process:
         chain, last = _descend(loop, -1)
         if last is None or _conflict(last, leaf) or any(isinstance(op, ExitUnlessOp) for op in leaf.ops):
             return False
-        head, predicate = _all_of([LastOp(inner.new.body.block.args[0]) for inner in chain])
+        head, predicate = _all_of([LastOp(inner.new.body.block.args[0]) for inner in chain], chain, "last")
         last.ops += [*head, *_under(leaf.ops, predicate)]
         return True
 
@@ -483,11 +484,20 @@ def _descend(loop: _Loop, end: int) -> tuple[list[_Loop], _Leaf | None]:
     return chain, None
 
 
-def _all_of(facts: list[FirstOp] | list[LastOp]) -> tuple[list[Operation], SSAValue]:
+def _loop_name(loop: _Loop) -> str:
+    return text(loop.new, "loop_name") or loop.new.body.block.args[0].name_hint or "loop"
+
+
+def _all_of(
+    facts: list[FirstOp] | list[LastOp], chain: list[_Loop], what: str
+) -> tuple[list[Operation], SSAValue]:
     ops: list[Operation] = list(facts)
     value: SSAValue = facts[0].result
+    for fact, loop in zip(facts, chain, strict=True):
+        fact.result.name_hint = f"{_loop_name(loop)}_{what}"
     for fact in facts[1:]:
         both = arith.AndIOp(value, fact.result)
+        both.result.name_hint = f"{_loop_name(chain[0])}_{what}"
         ops.append(both)
         value = both.result
     return ops, value
@@ -518,6 +528,7 @@ def _under(ops: list[Operation], predicate: SSAValue) -> list[Operation]:
                 _set_predicate(inner, joined[inner.predicate])
             else:
                 both = arith.AndIOp(inner.predicate, predicate)
+                both.result.name_hint = predicate.name_hint
                 if inner is op:
                     result.append(both)
                     joined[inner.predicate] = both.result

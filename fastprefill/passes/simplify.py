@@ -34,16 +34,16 @@ _Key = tuple[object, ...]
 
 
 def _hoist(loop: Operation) -> None:
-    """What does not depend on the lane is computed once, in front of the lane loop."""
-    block, inner = loop.parent_block(), loop.regions[0].block
+    """What does not depend on the lane is computed once, in front of the whole lane nest."""
+    block = loop.parent_block()
     assert block is not None
-    for op in list(inner.ops):
-        if isinstance(op, _SHARED) and all(
-            v.owner is not inner and not (isinstance(v.owner, Operation) and v.owner.parent_block() is inner)
-            for v in op.operands
-        ):
+    inside = {value for op in loop.walk() for value in op.results}
+    inside |= {arg for op in loop.walk() for region in op.regions for inner in region.blocks for arg in inner.args}
+    for op in list(loop.walk()):
+        if isinstance(op, _SHARED) and not any(v in inside for v in op.operands):
             op.detach()
             block.insert_op_before(op, loop)
+            inside -= set(op.results)
 
 
 def _share(block: Block, outer: dict[_Key, Operation]) -> None:
@@ -52,7 +52,7 @@ def _share(block: Block, outer: dict[_Key, Operation]) -> None:
         for region in op.regions:
             for inner in region.blocks:
                 _share(inner, known)
-        if is_lane_loop(op):
+        if is_lane_loop(op) and not is_lane_loop(block.parent_op()):
             _hoist(op)
         if not isinstance(op, _SHARED) and not (isinstance(op, memref.LoadOp) and is_scalar_argument(op.memref)):
             continue

@@ -16,7 +16,7 @@ OPTIONS = ",".join(
 """Lowering options whose output Yosys 0.70 and ``verilator -Wall`` both read (docs/decisions/0001)."""
 
 PASSES = (
-    "builtin.module(lower-seq-to-sv{disable-reg-randomization}, "
+    "builtin.module(hw.module(canonicalize, cse, canonicalize), lower-seq-to-sv{disable-reg-randomization}, "
     "hw.module(canonicalize, cse, canonicalize, prettify-verilog, hw-cleanup))"
 )
 

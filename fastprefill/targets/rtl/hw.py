@@ -77,6 +77,12 @@ class Module:
     def output(self, name: str, value: Wire) -> None:
         self.outputs.append((name, value))
 
+    def free_port(self, base: str) -> str:
+        """`base`, or with a number when a port has that name."""
+        taken = {"clk", "rst", *(n for n, _ in self.inputs), *(n for n, _ in self.outputs)}
+        names = [base, *(f"{base}_{k}" for k in range(1, len(taken) + 2))]
+        return next(name for name in names if name not in taken)
+
     # values
 
     def fresh(self) -> str:
@@ -168,22 +174,22 @@ class Module:
         fill = top if count == 1 else self.op(f"comb.replicate {top.name} : (i1) -> i{count}", count)
         return self.concat([fill, a])
 
-    def both(self, values: Iterable[Wire | None]) -> Wire:
+    def both(self, values: Iterable[Wire | None], hint: str = "") -> Wire:
         """AND of the values that are there; true when none is."""
         real = [v for v in dict.fromkeys(values) if v is not None and v != self.constants.get((1, 1))]
-        return self._fold("and", real, 1)
+        return self._fold("and", real, 1, hint)
 
     def any(self, values: Iterable[Wire]) -> Wire:
         """OR of the values; false when there is none."""
         real = [v for v in dict.fromkeys(values) if v != self.constants.get((0, 1))]
         return self._fold("or", real, 0)
 
-    def _fold(self, name: str, values: list[Wire], empty: int) -> Wire:
+    def _fold(self, name: str, values: list[Wire], empty: int, hint: str = "") -> Wire:
         if not values:
             return self.const(empty, 1)
         if len(values) == 1:
             return values[0]
-        return self.op(f"comb.{name} bin {', '.join(v.name for v in values)} : i1", 1)
+        return self.op(f"comb.{name} bin {', '.join(v.name for v in values)} : i1", 1, hint)
 
     def invert(self, a: Wire) -> Wire:
         return self.binary("xor", a, self.const(1, 1))

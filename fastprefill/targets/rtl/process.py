@@ -26,7 +26,9 @@ from fastprefill.passes.storage import global_values, storage_of
 from fastprefill.passes.tree import Body
 from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number
 from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
+from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline
 from fastprefill.targets.rtl.memory import Index, Rams, Registers, Rom, Window, select
+from fastprefill.targets.rtl.sequencer import Sequencer
 
 FIFO_SLACK = 3
 """Cycles from taking a token out of a FIFO until its credit can be spent again, and one to spare."""
@@ -70,13 +72,13 @@ def credit_counter(initial: int, maximum: int, take: int, back: int) -> Part:
 
 def build_process(design: Design, func: FuncOp, schedule: ProcessSchedule) -> ProcessModule:
     """Add the module of a scheduled process to the design."""
-    return _Builder(design, func, schedule).build()
+    return ProcessBuilder(design, func, schedule).build()
 
 
-class _Builder:
+class ProcessBuilder:
+    """Builds the module of one process; ``lanes.py`` adds the elements of unrolled loops."""
+
     def __init__(self, design: Design, func: FuncOp, schedule: ProcessSchedule) -> None:
-        from fastprefill.targets.rtl.sequencer import Sequencer
-
         self.func, self.schedule = func, schedule
         self.m = Module(design, func.sym_name.data)
         self.start = self.m.input("start", 1)
@@ -93,6 +95,7 @@ class _Builder:
         self.exits: dict[Body, Wire] = {}
         self.result = ProcessModule(self.m)
         self.body: Body | None = None
+        self.names_used: dict[str, int] = {}
 
     def build(self) -> ProcessModule:
         self.interface()
@@ -180,6 +183,9 @@ class _Builder:
             self.m.src = text(op, "src")
             if is_lane_loop(op):
                 assert isinstance(op, scf.ForOp)
+                if not lane and can_outline(op):
+                    LaneBuilder(self, op).build()
+                    continue
                 low, step, trips = constant(op.lb), constant(op.step), trip_count(op)
                 assert low is not None and step is not None and trips is not None
                 for trip in range(trips):
@@ -244,11 +250,14 @@ class _Builder:
         return array.read(where, active)
 
     def store(self, op: StoreOp, lane: Lane) -> None:
+        self.write(op, lane, self.data.at(op.value, self.schedule.stages[op], lane), None)
+
+    def write(self, op: StoreOp, lane: Lane, data: Wire, predicate: Wire | None) -> None:
+        """Store `data`; the predicate is given when it was computed inside a processing element."""
         stage = self.schedule.stages[op]
-        enable = self.m.both(
-            [self.sequencer.valid(self.here, stage), self.predicate(op.predicate, stage, lane)]
-        )
-        data = self.data.at(op.value, stage, lane)
+        if predicate is None:
+            predicate = self.predicate(op.predicate, stage, lane)
+        enable = self.m.both([self.sequencer.valid(self.here, stage), predicate])
         where = self.indices(list(op.indices), stage, lane)
         self.m.src = text(op, "src")
         array = self.arrays[op.memref]
@@ -257,6 +266,11 @@ class _Builder:
         else:
             assert not isinstance(array, Rom)
             array.write(where, enable, data)
+
+    def free_name(self, base: str) -> str:
+        """`base`, or with a number when it is taken."""
+        self.names_used[base] = self.names_used.get(base, 0) + 1
+        return base if self.names_used[base] == 1 else f"{base}{self.names_used[base]}"
 
     def put(self, op: PutOp, lane: Lane) -> None:
         stage = self.schedule.stages[op]

@@ -123,7 +123,7 @@ class Sequencer:
         waiting = self._wait(moves, late)
         for body in bodies:
             m.src = text(body.op, "src")
-            m.bind(self.issue[body], m.both([self.turn[body], waiting, *conditions[body]]))
+            m.bind(self.issue[body], m.both([self.turn[body], waiting, *conditions[body]], f"{body.name}_issue"))
             arrives = m.any(move.when for move in moves if move.target is body)
             stays = m.both([self.turn[body], m.invert(self.issue[body])])
             m.bind(self.turn[body], m.register(m.any([arrives, stays]), f"{body.name}_turn", reset=0))

@@ -1,0 +1,213 @@
+"""Unrolled loops as processing elements: one module for the body of a lane, one instance for each lane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING
+
+from xdsl.dialects import memref, scf
+from xdsl.ir import Operation, SSAValue
+
+from fastprefill.ir.dialect import GetSliceOp, SetSliceOp
+from fastprefill.ir.pipe import StoreOp
+from fastprefill.ir.query import (
+    array_name,
+    constant,
+    is_lane_loop,
+    is_scalar_argument,
+    strip_casts,
+    text,
+    trip_count,
+    width,
+)
+from fastprefill.passes.delays import is_lane_constant
+from fastprefill.passes.fuse_lanes import nest
+from fastprefill.passes.storage import Storage, storage_of
+from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number
+from fastprefill.targets.rtl.hw import Module, Wire
+from fastprefill.targets.rtl.memory import Registers
+
+if TYPE_CHECKING:
+    from fastprefill.targets.rtl.process import ProcessBuilder
+
+LEAST_LANES = 4
+"""Fewer lanes are built in place."""
+
+
+def can_outline(loop: scf.ForOp) -> bool:
+    """Whether a lane nest is perfect, has lanes enough, and does more than move elements."""
+    loops = nest(loop)
+    lanes = 1
+    for level in loops:
+        lanes *= trip_count(level) or 0
+    inner = loops[-1].body.block
+    own_work = any(not is_edge(op) and not is_view(op) and not isinstance(op, StoreOp | scf.YieldOp) for op in inner.ops)
+    return lanes >= LEAST_LANES and own_work and not any(is_lane_loop(op) for op in inner.ops)
+
+
+def is_edge(op: Operation) -> bool:
+    """Ops that differ from lane to lane in how they are wired; they are built outside the element."""
+    if isinstance(op, memref.LoadOp):
+        return True
+    if isinstance(op, GetSliceOp | SetSliceOp):
+        return constant(op.lo) is None and is_lane_constant(op.lo)
+    return bool(op.results) and is_lane_constant(op.results[0])
+
+
+@dataclass
+class _Stored:
+    """A store to an array outside the element: ports that carry data and, when it is made inside, the enable."""
+
+    op: StoreOp
+    data: str
+    enable: str | None
+
+
+@dataclass
+class _LaneDatapath(Datapath):
+    """Values inside an element; what comes from outside becomes an input port."""
+
+    inside: set[Operation] = field(default_factory=set)
+    home: dict[SSAValue, Registers] = field(default_factory=dict)
+    imports: dict[tuple[SSAValue, int], str] = field(default_factory=dict)
+    ports: dict[tuple[SSAValue, int], Wire] = field(default_factory=dict)
+
+    def at(self, value: SSAValue, stage: int, lane: Lane) -> Wire:
+        number = lane_number(value, {})
+        op = value.owner
+        mine = isinstance(op, Operation) and op in self.inside
+        if number is None and (not mine or self.outside(op)):
+            return self.imported(value, stage)
+        return super().at(value, stage, {})
+
+    def outside(self, op: object) -> bool:
+        if isinstance(op, memref.LoadOp):
+            return op.memref not in self.home
+        return isinstance(op, Operation) and is_edge(op)
+
+    def imported(self, value: SSAValue, stage: int) -> Wire:
+        owner = value.owner
+        if is_lane_constant(value) or (isinstance(owner, memref.LoadOp) and is_scalar_argument(owner.memref)):
+            stage = 0
+        key = (value, stage)
+        if key not in self.ports:
+            name = self.m.free_port(value.name_hint or "value")
+            self.imports[key] = name
+            self.ports[key] = self.m.input(name, width(value))
+        return self.ports[key]
+
+    def lane_key(self, op: object, lane: Lane) -> tuple[int, ...]:
+        return ()
+
+
+class LaneBuilder:
+    """Builds the element of a lane nest and its instances in the process."""
+
+    def __init__(self, process: ProcessBuilder, loop: scf.ForOp) -> None:
+        self.process, self.loops = process, nest(loop)
+        self.block = self.loops[-1].body.block
+        self.variables = [level.body.block.args[0] for level in self.loops]
+        self.name = process.free_name("lane")
+        self.m = Module(process.m.design, f"{process.m.name}_{self.name}", reset=False)
+        self.m.src = text(loop, "src")
+        self.data = _LaneDatapath(self.m, process.schedule, self.source, inside=set(self.block.ops))
+        self.controls: dict[str, tuple[int, SSAValue | None]] = {}
+        self.stored: list[_Stored] = []
+
+    def build(self) -> None:
+        for array in self.own_arrays():
+            bits = storage_of(array).width
+            self.data.home[array] = Registers(self.m, array, Storage((), bits, (), (), "register"))
+        for op in self.block.ops:
+            self.m.src = text(op, "src")
+            if isinstance(op, StoreOp):
+                self.store(op)
+            elif op.results and not self.data.outside(op) and not is_view(op) and lane_number(op.results[0], {}) is None:
+                self.data.at(op.results[0], self.process.schedule.ready[op.results[0]], {})
+        for registers in self.data.home.values():
+            registers.finish()
+        self.instances()
+
+    def own_arrays(self) -> list[SSAValue]:
+        """Local arrays of which every lane uses just its own element, and nobody else any."""
+        uses: dict[SSAValue, list[Operation]] = {}
+        for body in self.process.schedule.tree.bodies:
+            for op in body.ops:
+                if isinstance(op, memref.LoadOp | StoreOp) and isinstance(op.memref.owner, memref.AllocOp):
+                    uses.setdefault(op.memref, []).append(op)
+        lanes = 1
+        for level in self.loops:
+            lanes *= trip_count(level) or 0
+        found = []
+        for array, ops in uses.items():
+            storage = storage_of(array)
+            if storage.memory != "register" or storage.banks != lanes:
+                continue
+            if all(op.parent_block() is self.block and self.own_element(op, storage) for op in ops):
+                found.append(array)
+        return found
+
+    def own_element(self, op: Operation, storage: Storage) -> bool:
+        assert isinstance(op, memref.LoadOp | StoreOp)
+        indices = [strip_casts(i) for i in op.indices]
+        if sorted(map(id, indices)) != sorted(map(id, self.variables)):
+            return False
+        for level in self.loops:
+            extent = storage.shape[indices.index(level.body.block.args[0])]
+            if constant(level.lb) != 0 or constant(level.step) != 1 or trip_count(level) != extent:
+                return False
+        return True
+
+    def source(self, value: SSAValue, lane: Lane) -> Wire:
+        op = value.owner
+        assert isinstance(op, memref.LoadOp)
+        return self.data.home[op.memref].read([], self.m.const(1, 1))
+
+    def store(self, op: StoreOp) -> None:
+        stage = self.process.schedule.stages[op]
+        data = self.data.at(op.value, stage, {})
+        inner = op.predicate is not None and op.predicate.owner in self.data.inside
+        if op.memref in self.data.home:
+            valid = self.control(stage, None if inner else op.predicate)
+            enable = self.m.both([valid, self.data.at(op.predicate, stage, {}) if inner and op.predicate else None])
+            self.data.home[op.memref].write([], enable, data)
+            return
+        name = array_name(op.memref)
+        port = self.m.free_port(f"{name}_data")
+        self.m.output(port, data)
+        enable_port = None
+        if inner and op.predicate is not None:
+            enable_port = self.m.free_port(f"{name}_enable")
+            self.m.output(enable_port, self.data.at(op.predicate, stage, {}))
+        self.stored.append(_Stored(op, port, enable_port))
+
+    def control(self, stage: int, predicate: SSAValue | None) -> Wire:
+        """A port that says that an iteration is in a stage, and its predicate holds."""
+        for name, known in self.controls.items():
+            if known == (stage, predicate):
+                return Wire(f"%{name}", 1)
+        name = self.m.free_port(f"enable_{stage}")
+        self.controls[name] = (stage, predicate)
+        return self.m.input(name, 1)
+
+    def instances(self) -> None:
+        process, here = self.process, self.process.here
+        spans = []
+        for level in self.loops:
+            low, step, trips = constant(level.lb), constant(level.step), trip_count(level)
+            assert low is not None and step is not None and trips is not None
+            spans.append([low + trip * step for trip in range(trips)])
+        for numbers in product(*spans):
+            lane: Lane = dict(zip(self.variables, numbers, strict=True))
+            inputs = {
+                name: process.data.at(value, stage, lane) for (value, stage), name in self.data.imports.items()
+            }
+            for name, (stage, predicate) in self.controls.items():
+                valid = process.sequencer.valid(here, stage)
+                inputs[name] = process.m.both([valid, process.predicate(predicate, stage, lane)])
+            process.m.src = self.m.src
+            label = "_".join([self.name, *map(str, numbers)])
+            outs = process.m.instance(label, self.m, inputs)
+            for stored in self.stored:
+                process.write(stored.op, lane, outs[stored.data], outs[stored.enable] if stored.enable else None)
