@@ -91,7 +91,7 @@ class Op:
     reference: Callable[[int, int], int]
 
 
-def program(n: int, ops: list[Op], *, lanes: bool, b_type: str | None = None) -> str:
+def program(n: int, ops: list[Op], *, b_type: str | None = None) -> str:
     """A process that reads LANES pairs, applies all ops to each pair and puts the results, op after op."""
     b_type = b_type or f"i{n}"
     arguments = [f"%sa: !fp.stream<i{n}, 2>", f"%sb: !fp.stream<{b_type}, 2>"]
@@ -119,7 +119,7 @@ def program(n: int, ops: list[Op], *, lanes: bool, b_type: str | None = None) ->
         text = op.text.format(a="%va", b="%vb", t=f"%t{i}", n=n)
         lines += [f"%y{i} = {text}" if "\n" not in text else text.replace("RESULT", f"%y{i}")]
         lines.append(f"memref.store %y{i}, %r{i}[%i] : memref<{LANES}xi{op.width}>")
-    lines.append("} {unroll = 0 : i32}" if lanes else "}")
+    lines.append("} {unroll = 0 : i32}")
     for i, op in enumerate(ops):
         lines += [
             "scf.for %i = %c0 to %n step %c1 {",
@@ -130,15 +130,22 @@ def program(n: int, ops: list[Op], *, lanes: bool, b_type: str | None = None) ->
     return "\n".join([*lines, "func.return", "}"])
 
 
-def compare(n: int, ops: list[Op], a: list[int], b: list[int], b_type: str | None = None, vector: bool = False) -> None:
-    for lanes in (False, True):
-        built = Program(parse(program(n, ops, lanes=lanes, b_type=b_type)))
-        if lanes and vector:
-            assert built.processes["p"].vector_nests == 1, built.processes["p"].scalar_nests
-        out = built.run(Case("case", {}, {"sa": a, "sb": b}))
-        for i, op in enumerate(ops):
-            expected = [op.reference(x, y) & mask(op.width) for x, y in zip(a, b, strict=True)]
-            assert out[f"o{i}"] == expected, f"{op.text} width {n} lanes {lanes} a {a} b {b}"
+def compare(
+    n: int, ops: list[Op], *data: tuple[list[int], list[int]], b_type: str | None = None, vector: bool = False
+) -> None:
+    """Run all ops on each pair of operand lists in `data`, as lanes and as scalar code."""
+    module = parse(program(n, ops, b_type=b_type))
+    for lanes in (True, False):
+        if not lanes:
+            for loop in module.walk():
+                loop.attributes.pop("unroll", None)
+        built = Program(module)
+        assert built.processes["p"].vector_nests == (1 if lanes and vector else 0) or not vector
+        for a, b in data:
+            out = built.run(Case("case", {}, {"sa": a, "sb": b}))
+            for i, op in enumerate(ops):
+                expected = [op.reference(x, y) & mask(op.width) for x, y in zip(a, b, strict=True)]
+                assert out[f"o{i}"] == expected, f"{op.text} width {n} lanes {lanes} a {a} b {b}"
 
 
 def constant(pattern: int, n: int) -> str:
@@ -156,12 +163,9 @@ def test_ops_of_two_operands(n: int) -> None:
     for name, function in BINARY.items():
         if name not in ("divui", "remui"):
             ops.append(Op(f"arith.{name} {{a}}, {{b}} : i{n}", n, lambda x, y, f=function: f(x, y, n)))
-    for _ in range(2):
-        a, b = ([corner(rng, n) for _ in range(LANES)] for _ in range(2))
-        compare(n, ops, a, b, vector=n <= 63)
-    shifts = [op for op in ops if "arith.sh" in op.text]
+    a, b, c = ([corner(rng, n) for _ in range(LANES)] for _ in range(3))
     amounts = [rng.choice([0, 1, n - 1, n, n + 1, 63, 64, rng.randrange(n)]) & mask(n) for _ in range(LANES)]
-    compare(n, shifts, a, amounts, vector=n <= 63)
+    compare(n, ops, (a, b), (b, c), (c, c), (a, amounts), vector=n <= 63)
 
 
 @pytest.mark.parametrize("n", WIDTHS)
@@ -178,7 +182,7 @@ def test_ops_with_a_constant(n: int) -> None:
             text = f"{constant(number, n)}\nRESULT = arith.{name} {{a}}, RESULT_c : i{n}"
             ops.append(Op(text, n, lambda x, y, f=function, c=number: f(x, c, n)))
     a = [corner(rng, n) for _ in range(LANES)]
-    compare(n, ops, a, a, vector=n <= 63)
+    compare(n, ops, (a, a), vector=n <= 63)
 
 
 @pytest.mark.parametrize("n", WIDTHS)
@@ -193,8 +197,8 @@ def test_change_of_width(n: int) -> None:
     ops.append(Op(text, 64, lambda x, y: signed(signed(x, n) & mask(32), 32)))
     small = [op for op in ops if op.width <= 64]
     a = [corner(rng, n) for _ in range(LANES)]
-    compare(n, ops, a, a)
-    compare(n, small, a, a, vector=n <= 63)
+    compare(n, ops, (a, a))
+    compare(n, small, (a, a), vector=n <= 63)
 
 
 @pytest.mark.parametrize("n", WIDTHS)
@@ -212,7 +216,7 @@ def test_slices_at_any_position(n: int) -> None:
         put += f"RESULT = fp.set_slice {{a}}[RESULT_l], RESULT_p : i{n}, i{w} -> i{n}"
         ops.append(Op(put, n, lambda x, y, w=w, p=part: ref_set_slice(x, max(-600, min(600, signed(y, 32))), p, w, n)))
     b = [position & mask(32) for position in rng.sample(positions, LANES)]
-    compare(n, ops, a, b, b_type="i32")
+    compare(n, ops, (a, b), b_type="i32")
     # Small, provably bounded positions can stay in lanes.
     w = 3
     lo = "RESULT_w = arith.extui {b} : i4 to i32\nRESULT_l = arith.index_cast RESULT_w : i32 to index\n"
@@ -222,10 +226,10 @@ def test_slices_at_any_position(n: int) -> None:
         Op(get, w, lambda x, y: ref_get_slice(x, y, w)),
         Op(put, n, lambda x, y: ref_set_slice(x, y, 5, w, n)),
     ]
-    compare(n, small, a, [rng.randrange(16) for _ in range(LANES)], b_type="i4", vector=n <= 63)
+    compare(n, small, (a, [rng.randrange(16) for _ in range(LANES)]), b_type="i4", vector=n <= 63)
 
 
 def test_division_by_what_is_not_a_positive_constant_is_refused() -> None:
-    text = program(8, [Op("arith.divui {a}, {b} : i8", 8, lambda x, y: 0)], lanes=False)
+    text = program(8, [Op("arith.divui {a}, {b} : i8", 8, lambda x, y: 0)])
     with pytest.raises(FastprefillError, match=r"arith\.divui needs a positive constant"):
         run(parse(text), Case("case", {}, {"sa": [1] * LANES, "sb": [1] * LANES}))
