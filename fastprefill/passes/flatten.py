@@ -393,7 +393,7 @@ class _Process:
 
     def can_merge_before(self, leaf: _Leaf, loop: _Loop) -> bool:
         chain, first = _descend(loop, 0)
-        if first is None or _conflict(leaf, first) or any(isinstance(op, ExitUnlessOp) for op in leaf.ops):
+        if first is None or _takes_cycles(leaf) or _conflict(leaf, first) or any(isinstance(op, ExitUnlessOp) for op in leaf.ops):
             return False
         written = {op.memref for outer in leaf.ops for op in outer.walk() if isinstance(op, StoreOp)}
         for inner in chain:
@@ -413,7 +413,7 @@ class _Process:
 
     def merge_after(self, leaf: _Leaf, loop: _Loop) -> bool:
         chain, last = _descend(loop, -1)
-        if last is None or _conflict(last, leaf) or any(isinstance(op, ExitUnlessOp) for op in leaf.ops):
+        if last is None or _takes_cycles(leaf) or _conflict(last, leaf) or any(isinstance(op, ExitUnlessOp) for op in leaf.ops):
             return False
         head, predicate = _all_of([LastOp(inner.new.body.block.args[0]) for inner in chain], chain, "last")
         last.ops += [*head, *_under(leaf.ops, predicate)]
@@ -554,24 +554,30 @@ def _set_predicate(op: _Effect, predicate: SSAValue) -> None:
 
 
 def _streams(op: Operation) -> set[tuple[SSAValue, str]]:
-    """Stream ends that an op uses: each serves one token or buffer per cycle."""
-    ends: set[tuple[SSAValue, str]] = set()
-    for inner in op.walk():
-        if isinstance(inner, GetOp | PutOp):
-            ends.add((inner.stream, inner.name))
-        elif isinstance(inner, AcquireOp | ReleaseOp):
-            ends.add((inner.stream, inner.name))
-    return ends
+    """Stream ends used by an op and what is inside it: each serves one token or buffer per cycle."""
+    return {use for inner in op.walk() for use in _streams_of(inner)}
+
+
+def _streams_of(op: Operation) -> set[tuple[SSAValue, str]]:
+    return {(op.stream, op.name)} if isinstance(op, GetOp | PutOp | AcquireOp | ReleaseOp) else set()
 
 
 def _ports(op: Operation) -> set[tuple[SSAValue, str]]:
-    """Memory ports that an op uses; registers have none."""
-    ports: set[tuple[SSAValue, str]] = set()
-    for inner in op.walk():
-        if isinstance(inner, memref.LoadOp | StoreOp) and not is_scalar_argument(inner.memref):
-            if storage_of(inner.memref).memory != "register":
-                ports.add((inner.memref, inner.name))
-    return ports
+    """Memory ports used by an op and what is inside it; registers and ROMs have none."""
+    return {use for inner in op.walk() for use in _ports_of(inner)}
+
+
+def _ports_of(op: Operation) -> set[tuple[SSAValue, str]]:
+    if isinstance(op, memref.LoadOp | StoreOp) and not is_scalar_argument(op.memref):
+        if storage_of(op.memref).memory not in ("register", "rom"):
+            return {(op.memref, op.name)}
+    return set()
+
+
+def _takes_cycles(leaf: _Leaf) -> bool:
+    """Whether a body uses one stream end or port several times: merged, it would slow every iteration down."""
+    uses = [use for op in leaf.ops for inner in op.walk() for use in _streams_of(inner) | _ports_of(inner)]
+    return len(uses) != len(set(uses))
 
 
 def _conflict(first: _Leaf, second: _Leaf) -> bool:

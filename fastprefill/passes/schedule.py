@@ -134,7 +134,7 @@ def _attempt(
         changed = False
         for c, offset in active:
             stage = (_effective(c.earlier, result) if c.earlier.is_store else _sampled(c.earlier, result)) + offset
-            later = _effective(c.later, result)
+            later = _sampled(c.later, result) if c.port else _effective(c.later, result)
             if later >= stage:
                 continue
             if c.later.fixed is not None or c.later.op in pinned:
@@ -163,7 +163,7 @@ def _effective(access: Access, result: ProcessSchedule) -> int:
 
 
 def _sampled(access: Access, result: ProcessSchedule) -> int:
-    """The stage in which a load's address is given; a later store must not happen in the same cycle."""
+    """The stage in which an op uses its port; a store after a load must not happen in the same cycle."""
     return result.stages[access.op] if access.fixed is None else access.fixed
 
 
