@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -26,9 +27,23 @@ class _Group(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("fastprefill: interrupted; nothing was left half-written", err=True)
             ctx.exit(130)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
         except BrokenPipeError:  # the reader of our output, such as `head`, has gone
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as error:
+            click.echo(f"fastprefill: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+            ctx.exit(1)
+        except Exception as error:  # a mistake of ours: still a sentence, with the way to its traceback
+            if os.environ.get("FASTPREFILL_DEBUG"):
+                raise
+            click.echo(
+                f"fastprefill: internal error ({type(error).__name__}: {error}); please report it with what is "
+                "printed when FASTPREFILL_DEBUG=1 is set",
+                err=True,
+            )
+            ctx.exit(70)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

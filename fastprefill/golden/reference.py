@@ -34,7 +34,7 @@ class Result:
 def forward(model: Model, tokens: NDArray[np.int64]) -> Result:
     """The whole model on int64 [tokens], all positions attended causally."""
     config = model.config
-    x = model.weights.embedding()[tokens]
+    x = model.weights.embedded(tokens)
     states: list[Array] = []
     for index in range(config.layers):
         layer = model.weights.layer(index)
@@ -57,7 +57,7 @@ def forward(model: Model, tokens: NDArray[np.int64]) -> Result:
 def query_projection_input(model: Model, tokens: NDArray[np.int64]) -> Array:
     """Normalised hidden states that enter layer 0's query projection: float32 [tokens, hidden]."""
     norm = model.weights.layer(0).input_norm
-    return rms_norm(model.weights.embedding()[tokens], norm, model.config.rms_norm_eps)
+    return rms_norm(model.weights.embedded(tokens), norm, model.config.rms_norm_eps)
 
 
 def rms_norm(x: Array, weight: Array, eps: float) -> Array:

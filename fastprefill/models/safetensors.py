@@ -11,13 +11,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprefill.errors import FastprefillError
 
-_ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+_STORED: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 _HEADER_LIMIT = 100_000_000  # the format's own limit; a larger length is a damaged file
 
 
@@ -87,8 +88,12 @@ class Safetensors:
             )
         return Safetensors(path, tensors, content[8 + length :])
 
-    def float32(self, name: str) -> NDArray[np.float32]:
+    def float32(self, name: str, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """One tensor as float32 (a copy), in the shape of its header.
+
+        Args:
+            name: of the tensor.
+            rows: read only these, in this order; all when None. Only what is asked for comes into memory.
 
         Raises:
             FastprefillError: no such tensor, a dtype other than F32, F16, BF16, or a contradictory header.
@@ -96,19 +101,22 @@ class Safetensors:
         tensor = self.tensors.get(name)
         if tensor is None:
             raise FastprefillError(f"{self.path} has no tensor '{name}'")
-        if tensor.dtype not in _ITEM_BYTES:
+        if tensor.dtype not in _STORED:
             raise FastprefillError(
-                f"{self.path}: tensor '{name}' is {tensor.dtype}; supported: {', '.join(_ITEM_BYTES)}"
+                f"{self.path}: tensor '{name}' is {tensor.dtype}; supported: {', '.join(_STORED)}"
             )
-        needed = math.prod(tensor.shape) * _ITEM_BYTES[tensor.dtype]
+        needed = math.prod(tensor.shape) * _STORED[tensor.dtype].itemsize
         if tensor.start < 0 or tensor.end - tensor.start != needed:
             raise FastprefillError(
                 f"{self.path}: tensor '{name}' of shape {list(tensor.shape)} needs {needed} bytes, "
                 f"its header gives it {tensor.end - tensor.start}"
             )
-        raw = self.data[tensor.start : tensor.end].tobytes()
+        stored: NDArray[Any] = (
+            self.data[tensor.start : tensor.end].view(_STORED[tensor.dtype]).reshape(tensor.shape)
+        )
+        if rows is not None:
+            stored = stored[rows]
         if tensor.dtype == "BF16":  # the upper half of a float32
-            values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
-        else:
-            values = np.frombuffer(raw, "<f4" if tensor.dtype == "F32" else "<f2").astype(np.float32)
-        return values.reshape(tensor.shape)
+            stored = (stored.astype(np.uint32) << 16).view(np.float32)
+        values: NDArray[np.float32] = stored.astype(np.float32)
+        return values

@@ -47,6 +47,10 @@ class Weights:
         """float32 [vocabulary, hidden]."""
         return self._file.float32("model.embed_tokens.weight")
 
+    def embedded(self, tokens: NDArray[np.int64]) -> Array:
+        """The embedding's rows for int64 [tokens]: float32 [tokens, hidden]; the others are not read."""
+        return self._file.float32("model.embed_tokens.weight", tokens)
+
     def final_norm(self) -> Array:
         """float32 [hidden]."""
         return self._file.float32("model.norm.weight")

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from xdsl.utils.exceptions import ParseError, VerifyException
+
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import projection
 from fastprefill.reports.project import Project, Vectors
@@ -74,7 +76,10 @@ def interpreter(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
     from fastprefill.ir.text import parse
     from fastprefill.targets.interpreter import run
 
-    module = parse(project.ir(), project.unit["ir"])
+    try:
+        module = parse(project.ir(), project.unit["ir"])
+    except (ParseError, VerifyException) as error:
+        return LevelResult("interpreter", FAILED, f"the IR cannot be read: {error}")
 
     def outputs(one: Vectors) -> Mapping[str, Sequence[int]]:
         return run(module, one.case)

@@ -294,3 +294,30 @@ def test_usage_errors_have_status_2() -> None:
     assert "'rows' is not NAME=VALUE with a whole number" in result.stderr
     assert run("generate").exit_code == 2
     assert run("frobnicate").exit_code == 2
+
+
+def test_a_mistake_of_ours_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastprefill import api
+
+    def boards_that_fail() -> None:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(api, "boards", boards_that_fail)
+    monkeypatch.delenv("FASTPREFILL_DEBUG", raising=False)
+    result = run("boards")
+    assert result.exit_code == 70
+    assert result.stderr == (
+        "fastprefill: internal error (RuntimeError: oops); please report it with what is "
+        "printed when FASTPREFILL_DEBUG=1 is set\n"
+    )
+
+
+def test_a_truncated_vector_file(tmp_path: Path, checkpoint: Path) -> None:
+    (checkpoint / "prompt.txt").write_text("short")
+    project = tmp_path / "project"
+    assert generate(checkpoint, project).exit_code == 0
+    (project / "vectors/layer0_q_proj/case.json").write_text("{")
+    result = run("verify", project)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert f"the test vectors in '{project}/vectors/layer0_q_proj' cannot be read" in result.stderr

@@ -176,6 +176,9 @@ def test_changed_ir_fails_in_the_interpreter(project: Path) -> None:
     opened = Project.open(project)
     found = levels.interpreter(opened, opened.vectors())
     assert found.result == "FAIL" and "stream 'c' differs first at index" in found.detail
+    file.write_text(text[: len(text) // 2])
+    found = levels.interpreter(opened, opened.vectors())
+    assert found.result == "FAIL" and found.detail.startswith("the IR cannot be read: ")
 
 
 @pytest.mark.skipif(not tools.available("g++"), reason="g++ is not installed")

@@ -66,6 +66,7 @@ def test_dtypes(tmp_path: Path) -> None:
     for name in ("single", "half", "brain"):
         assert np.array_equal(tensors.float32(name), values), name
         assert tensors.float32(name).dtype == np.float32
+        assert np.array_equal(tensors.float32(name, np.array([1, 0, 1])), values[[1, 0, 1]]), name
     with pytest.raises(FastprefillError) as caught:
         tensors.float32("whole")
     assert str(caught.value) == f"{file}: tensor 'whole' is I8; supported: F32, F16, BF16"
