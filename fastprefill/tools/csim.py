@@ -15,7 +15,7 @@ from fastprefill.tools import tiers
 _HEADER_PACKAGE = "da4ml"
 _HEADER_FOLDER = Path("codegen/hls/source/ap_types/include")
 
-_MISMATCH, _DEADLOCK = 1, 3
+_MISMATCH, _DEADLOCK, _UNBALANCED = 1, 3, 4
 _TIMEOUT_S = 600.0
 
 
@@ -110,12 +110,13 @@ def run(program: Path, case_folder: Path) -> dict[str, list[int]]:
         The tokens of each output stream as unsigned patterns, as they came, whether expected or not.
 
     Raises:
-        FastprefillError: a deadlock (who waits for what), or a case that the testbench cannot read.
+        FastprefillError: a deadlock (who waits for what), tokens that are left in a stream, or a case that the
+            testbench cannot read.
     """
     with tempfile.TemporaryDirectory() as output:
         answer = tools.run([program, case_folder, output], timeout_s=_TIMEOUT_S, check=False)
         last = (answer.output.strip().splitlines() or ["no message"])[-1]
-        if answer.status == _DEADLOCK:
+        if answer.status in (_DEADLOCK, _UNBALANCED):
             raise FastprefillError(f"C simulation of {case_folder.name}: {last}")
         if answer.status not in (0, _MISMATCH):
             raise FastprefillError(

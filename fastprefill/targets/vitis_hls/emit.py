@@ -7,7 +7,7 @@ from typing import Protocol
 
 import jinja2
 from xdsl.dialects import memref
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerType, MemRefType, ModuleOp, StringAttr
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerType, MemRefType, ModuleOp
 
 from fastprefill import resources
 from fastprefill.targets.vitis_hls import expressions as cxx
@@ -206,9 +206,3 @@ def _render(name: str, context: Mapping[str, object]) -> str:
         autoescape=False,
     )
     return environment.get_template(name).render(**context)
-
-
-def unit_name(module: ModuleOp) -> str:
-    """The name of the unit that a module was built from."""
-    attribute = module.attributes.get("fp.unit")
-    return attribute.data if isinstance(attribute, StringAttr) else "unit"

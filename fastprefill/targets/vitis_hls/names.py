@@ -14,7 +14,7 @@ _WORDS = (
     "template this thread_local throw true try typedef typeid typename union unsigned using virtual "
     "void volatile wchar_t while xor xor_eq "
     # Macros of the standard headers, and what generated files define.
-    "assert errno stdin stdout stderr EOF NULL hls std main csim ap_int ap_uint argc argv tb_case tb_same"
+    "assert errno stdin stdout stderr EOF NULL hls std main csim ap_int ap_uint argc argv tb_case tb_consumed tb_same"
 )
 RESERVED = frozenset(_WORDS.split(" "))
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -2,7 +2,8 @@
 //
 // A fibre runs until a stream makes it wait; then the next ready one runs, in the order in which they became
 // ready, so a simulation always takes the same course. When no fibre is ready the network is deadlocked: the
-// report says who waits for what, and the program ends with exit code 3.
+// report says who waits for what, and the program ends with exit code 3. A run that leaves something in a stream of
+// the region ends with exit code 4.
 #ifndef FASTPREFILL_CSIM_FIBRE_H
 #define FASTPREFILL_CSIM_FIBRE_H
 
@@ -21,8 +22,16 @@
 namespace csim {
 
 constexpr int deadlock_exit_code = 3;
+constexpr int unbalanced_exit_code = 4;
 // Address space only: pages are used when they are touched, and local arrays of a kernel live here.
 constexpr std::size_t stack_bytes = std::size_t(64) << 20;
+
+[[noreturn]] inline void fail_unbalanced(const std::string &where, std::size_t count, const char *what) {
+    std::fflush(nullptr);
+    std::fprintf(
+        stderr, "%zu %s%s left in %s at the end of the run\n", count, what, count == 1 ? " is" : "s are", where.c_str());
+    std::_Exit(unbalanced_exit_code);
+}
 
 struct Fibre {
     std::string name;
@@ -105,7 +114,7 @@ class Scheduler {
         void *stack = mmap(nullptr, stack_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
         if (stack == MAP_FAILED) {
             std::fprintf(stderr, "csim: no address space for the stack of another process\n");
-            std::exit(4);
+            std::exit(2);
         }
         mprotect(stack, 4096, PROT_NONE);  // an overflow stops here instead of corrupting a neighbour
         return stack;
@@ -133,6 +142,7 @@ class Scheduler {
     }
 
     [[noreturn]] void report_deadlock() const {
+        std::fflush(nullptr);
         std::fprintf(stderr, "deadlock: every process waits");
         const char *separator = ": ";
         for (const Fibre *fibre : fibres_) {
@@ -142,7 +152,6 @@ class Scheduler {
             }
         }
         std::fprintf(stderr, "\n");
-        std::fflush(nullptr);
         std::_Exit(deadlock_exit_code);
     }
 };

@@ -3,7 +3,6 @@
 #define FASTPREFILL_CSIM_HLS_STREAMOFBLOCKS_H
 
 #include <cstddef>
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,7 +19,7 @@ class stream_of_blocks {
     stream_of_blocks &operator=(const stream_of_blocks &) = delete;
     ~stream_of_blocks() {
         if (written_ != read_) {
-            std::fprintf(stderr, "csim: block stream %s still holds %zu blocks\n", name_.c_str(), written_ - read_);
+            csim::fail_unbalanced("block stream " + name_, written_ - read_, "block");
         }
     }
 

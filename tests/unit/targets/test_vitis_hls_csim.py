@@ -85,76 +85,93 @@ def test_a_missing_token_is_a_deadlock_that_names_the_waiting(matrix_unit: Path,
         csim.run(matrix_unit, tmp_path)
 
 
-def cycle(tokens_in_flight: int) -> str:
-    """`left` sends `tokens_in_flight` of its input ahead to `right`, which adds one and sends them back.
+def test_a_token_too_many_is_an_error(matrix_unit: Path, tmp_path: Path) -> None:
+    case = matrix_case("random", 2, 3)
+    case.inputs["b"].append(1)
+    case.save(tmp_path, {"a": 32, "b": 32, "c": 128})
+    with pytest.raises(FastprefillError, match="1 token is left in input b"):
+        csim.run(matrix_unit, tmp_path)
 
-    The loop of streams buffers four tokens and the processes hold one.
-    """
-    return f"""
-builtin.module attributes {{fp.unit = "ring"}} {{
-  func.func @ring_left(%n: memref<1xi32>, %x: !fp.stream<i16, 2>, %back: !fp.stream<i16, 2>,
-                       %to: !fp.stream<i16, 2>, %y: !fp.stream<i16, 2>) attributes {{
-      fp.process, arg_names = ["n", "x", "back", "to", "y"], itypes = "sssss", directions = "iiioo"}} {{
+
+CYCLE = """
+builtin.module attributes {fp.unit = "ring"} {
+  func.func @ring_left(%n: memref<1xi32>, %m: memref<1xi32>, %x: !fp.stream<i16, 2>, %back: !fp.stream<i16, 2>,
+                       %to: !fp.stream<i16, 2>, %y: !fp.stream<i16, 2>) attributes {
+      fp.process, arg_names = ["n", "m", "x", "back", "to", "y"], itypes = "ssssss", directions = "iiiioo"} {
     %zero = arith.constant 0 : index
     %one = arith.constant 1 : index
-    %ahead = arith.constant {tokens_in_flight} : index
+    %ahead32 = memref.load %m[%zero] : memref<1xi32>
+    %ahead = arith.index_cast %ahead32 : i32 to index
     %count32 = memref.load %n[%zero] : memref<1xi32>
     %count = arith.index_cast %count32 : i32 to index
-    scf.for %r = %zero to %count step %one {{
-      scf.for %i = %zero to %ahead step %one {{
+    scf.for %r = %zero to %count step %one {
+      scf.for %i = %zero to %ahead step %one {
         %v = fp.get %x : !fp.stream<i16, 2> -> i16
         fp.put %to, %v : !fp.stream<i16, 2>, i16
-      }} {{loop_name = "send"}}
-      scf.for %i = %zero to %ahead step %one {{
+      } {loop_name = "send"}
+      scf.for %i = %zero to %ahead step %one {
         %v = fp.get %back : !fp.stream<i16, 2> -> i16
         fp.put %y, %v : !fp.stream<i16, 2>, i16
-      }} {{loop_name = "receive"}}
-    }} {{loop_name = "round"}}
+      } {loop_name = "receive"}
+    } {loop_name = "round"}
     func.return
-  }}
-  func.func @ring_right(%n: memref<1xi32>, %from: !fp.stream<i16, 2>, %to: !fp.stream<i16, 2>) attributes {{
-      fp.process, arg_names = ["n", "from", "to"], itypes = "sss", directions = "iio"}} {{
+  }
+  func.func @ring_right(%n: memref<1xi32>, %m: memref<1xi32>, %from: !fp.stream<i16, 2>, %to: !fp.stream<i16, 2>)
+      attributes {fp.process, arg_names = ["n", "m", "from", "to"], itypes = "ssss", directions = "iiio"} {
     %zero = arith.constant 0 : index
     %one = arith.constant 1 : index
     %step = arith.constant 1 : i16
-    %ahead = arith.constant {tokens_in_flight} : index
+    %ahead32 = memref.load %m[%zero] : memref<1xi32>
+    %ahead = arith.index_cast %ahead32 : i32 to index
     %count32 = memref.load %n[%zero] : memref<1xi32>
     %rounds = arith.index_cast %count32 : i32 to index
     %count = arith.muli %rounds, %ahead : index
-    scf.for %i = %zero to %count step %one {{
+    scf.for %i = %zero to %count step %one {
       %v = fp.get %from : !fp.stream<i16, 2> -> i16
       %w = arith.addi %v, %step : i16
       fp.put %to, %w : !fp.stream<i16, 2>, i16
-    }} {{loop_name = "i", pipeline_ii = 1 : i32}}
+    } {loop_name = "i", pipeline_ii = 1 : i32}
     func.return
-  }}
-  func.func @ring(%n: memref<1xi32>, %x: !fp.stream<i16, 2>, %y: !fp.stream<i16, 2>) attributes {{
-      fp.region, arg_names = ["n", "x", "y"], itypes = "sss", directions = "iio"}} {{
+  }
+  func.func @ring(%n: memref<1xi32>, %m: memref<1xi32>, %x: !fp.stream<i16, 2>, %y: !fp.stream<i16, 2>) attributes {
+      fp.region, arg_names = ["n", "m", "x", "y"], itypes = "ssss", directions = "iiio"} {
     %there = fp.create "there" : !fp.stream<i16, 2>
     %back = fp.create "back" : !fp.stream<i16, 2>
-    func.call @ring_left(%n, %x, %back, %there, %y) {{instance = "left"}} : (memref<1xi32>, !fp.stream<i16, 2>,
-      !fp.stream<i16, 2>, !fp.stream<i16, 2>, !fp.stream<i16, 2>) -> ()
-    func.call @ring_right(%n, %there, %back) {{instance = "right"}} : (memref<1xi32>, !fp.stream<i16, 2>,
-      !fp.stream<i16, 2>) -> ()
+    func.call @ring_left(%n, %m, %x, %back, %there, %y) {instance = "left"} : (memref<1xi32>, memref<1xi32>,
+      !fp.stream<i16, 2>, !fp.stream<i16, 2>, !fp.stream<i16, 2>, !fp.stream<i16, 2>) -> ()
+    func.call @ring_right(%n, %m, %there, %back) {instance = "right"} : (memref<1xi32>, memref<1xi32>,
+      !fp.stream<i16, 2>, !fp.stream<i16, 2>) -> ()
     func.return
-  }}
-}}"""
+  }
+}"""
+"""`left` sends m tokens of its input ahead to `right`, which adds one and sends them back, n times.
+
+The loop of streams buffers four tokens and the processes hold one.
+"""
 
 
 def ring_case(ahead: int) -> Case:
     tokens = [7 * i - 20 for i in range(3 * ahead)]
-    return Case("ring", {"n": 3}, {"x": tokens}, {"y": [(t + 1) & 0xFFFF for t in tokens]})
+    return Case("ring", {"n": 3, "m": ahead}, {"x": tokens}, {"y": [(t + 1) & 0xFFFF for t in tokens]})
 
 
-def test_a_cycle_of_two_processes_runs(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ring_unit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of the cycle."""
+    return build(CYCLE, tmp_path_factory.mktemp("ring"))
+
+
+def test_a_cycle_of_two_processes_runs(ring_unit: Path, tmp_path: Path) -> None:
     case = ring_case(5)
-    assert run(cycle(5), case, {"x": 16, "y": 16}, tmp_path) == case.outputs
+    case.save(tmp_path, {"x": 16, "y": 16})
+    assert csim.run(ring_unit, tmp_path) == case.outputs
 
 
-def test_a_cycle_that_needs_deeper_streams_is_a_deadlock(tmp_path: Path) -> None:
+def test_a_cycle_that_needs_deeper_streams_is_a_deadlock(ring_unit: Path, tmp_path: Path) -> None:
+    ring_case(6).save(tmp_path, {"x": 16, "y": 16})
     message = r"left waits to write there \(full, depth 2\); right waits to write back \(full, depth 2\)"
     with pytest.raises(FastprefillError, match=message):
-        run(cycle(6), ring_case(6), {"x": 16, "y": 16}, tmp_path)
+        csim.run(ring_unit, tmp_path)
 
 
 def blocks(depth: int, partition: str) -> str:
@@ -254,7 +271,7 @@ def test_a_block_that_never_comes_is_a_deadlock(block_unit: Path, tmp_path: Path
 
 def test_a_system_of_a_cyclic_and_a_block_unit_runs(tmp_path: Path) -> None:
     stream = "!fp.stream<i16, 2>"
-    ring = cycle(4).replace("func.return\n  }\n}", "func.return\n  }\n")
+    ring = CYCLE.replace("func.return\n  }\n}", "func.return\n  }\n")
     unit = blocks(2, 'partition = ["complete", "complete"]').replace(
         "func.return\n  }\n}", "func.return\n  }\n"
     )
@@ -262,17 +279,19 @@ def test_a_system_of_a_cyclic_and_a_block_unit_runs(tmp_path: Path) -> None:
 builtin.module attributes {{fp.unit = "pair"}} {{
   {ring[ring.index("func.func") :]}
   {unit[unit.index("func.func") :]}
-  func.func @pair(%ring_n: memref<1xi32>, %blocks_n: memref<1xi32>, %x: {stream}, %y: {stream}) attributes {{
-      fp.region, arg_names = ["ring_n", "blocks_n", "x", "y"], itypes = "ssss", directions = "iiio"}} {{
+  func.func @pair(%ring_n: memref<1xi32>, %ring_m: memref<1xi32>, %blocks_n: memref<1xi32>,
+                  %x: {stream}, %y: {stream}) attributes {{
+      fp.region, arg_names = ["ring_n", "ring_m", "blocks_n", "x", "y"], itypes = "sssss", directions = "iiiio"}} {{
     %link = fp.create "link" : {stream}
     func.call @blocks(%blocks_n, %link, %y) {{instance = "second"}} : (memref<1xi32>, {stream}, {stream}) -> ()
-    func.call @ring(%ring_n, %x, %link) {{instance = "first"}} : (memref<1xi32>, {stream}, {stream}) -> ()
+    func.call @ring(%ring_n, %ring_m, %x, %link) {{instance = "first"}} :
+      (memref<1xi32>, memref<1xi32>, {stream}, {stream}) -> ()
     func.return
   }}
 }}"""
     plain = block_case(3)
     sums = [(total + 12) & 0xFFFF for total in plain.outputs["y"]]
-    case = Case("pair", {"ring_n": 9, "blocks_n": 3}, plain.inputs, {"y": sums})
+    case = Case("pair", {"ring_n": 9, "ring_m": 4, "blocks_n": 3}, plain.inputs, {"y": sums})
     assert run(text, case, {"x": 16, "y": 16}, tmp_path) == case.outputs
     emitted = (tmp_path / "pair.cpp").read_text()
     # Producers come before consumers; a block of registers travels as a struct; the cycle starts all at once.
@@ -280,6 +299,17 @@ builtin.module attributes {{fp.unit = "pair"}} {{
     assert "hls::stream<ring_t, 2> ring_2" in emitted or "hls::stream<ring_t, 2> ring" in emitted
     assert emitted.count("#pragma HLS DATAFLOW disable_start_propagation") == 1
     assert "csynth export" in (tmp_path / "run.tcl").read_text()
+
+
+def test_a_block_that_nobody_takes_is_an_error(tmp_path: Path) -> None:
+    fewer = blocks(2, "").replace(
+        "%count = arith.index_cast %n32 : i32 to index\n    scf.for %t = %zero to %count step %one {\n      %total",
+        "scf.for %t = %zero to %one step %one {\n      %total",
+    )
+    case = block_case(2)
+    del case.outputs["y"][1:]
+    with pytest.raises(FastprefillError, match="1 block is left in block stream ring at the end of the run"):
+        run(fewer, case, {"x": 16, "y": 16}, tmp_path)
 
 
 CONTROL = """

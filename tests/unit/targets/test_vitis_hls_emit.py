@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -44,6 +45,10 @@ def test_a_16x16_matrix_unit_reads_like_a_person_wrote_it() -> None:
     assert "// kernels/mpu.py:30\nstatic void mpu_array(" in text
     assert "step: for (int step = 0; step < lk; ++step) {  // mpu.py:34\n#pragma HLS PIPELINE II=1\n" in text
     assert "    DATAFLOW_PROCESS(array, mpu_array(k, tiles, a, b, finished));\n" in text
+
+
+def test_a_4x4_matrix_unit_is_as_in_the_snapshot(snapshot: Callable[[str, str], None]) -> None:
+    snapshot(matrix_unit(4)["mpu.cpp"], "vitis_hls/mpu_4x4.cpp")
 
 
 def test_the_length_does_not_grow_with_the_array() -> None:

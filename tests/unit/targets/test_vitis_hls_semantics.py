@@ -158,7 +158,7 @@ def pairs_of(width: int, rng: random.Random) -> list[tuple[int, int]]:
     return pairs + [(rng.getrandbits(width), rng.getrandbits(width)) for _ in range(4)]
 
 
-@pytest.mark.parametrize(("letter", "widths"), [("s", (1, 7, 33, 64, 65, 128)), ("u", (1, 33, 65))])
+@pytest.mark.parametrize(("letter", "widths"), [("s", (1, 7, 33, 64, 65, 128)), ("u", (33, 65))])
 def test_operations_compute_what_the_table_says(letter: str, widths: tuple[int, ...], tmp_path: Path) -> None:
     rng = random.Random(7)
     processes, inputs, outputs, sizes = "", {}, {}, {}
