@@ -18,9 +18,9 @@ from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array, Stream
 from fastprefill.frontend.emit import Emitter
 from fastprefill.frontend.names import hint, problem
-from fastprefill.frontend.process import Process
+from fastprefill.frontend.process import Argument, Process
 from fastprefill.frontend.scope import ArrayName, Scope
-from fastprefill.frontend.source import Function
+from fastprefill.frontend.source import Function, Source
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def lower_process(
     emit.finish()
     for argument in process.arguments:
         if argument.direction == "_":
-            _settle_direction(ctx, node, argument.name)
+            settle_direction(process, argument, source, node)
 
 
 def _parameters(ctx: Context, kernel: Kernel, region_arguments: Mapping[str, Array]) -> None:
@@ -113,16 +113,15 @@ def _parameters(ctx: Context, kernel: Kernel, region_arguments: Mapping[str, Arr
         ctx.scope.declare(parameter.arg, ArrayName(given, argument.ssa, refusal=refusal), parameter.lineno)
 
 
-def _settle_direction(ctx: Context, node: ast.FunctionDef, name: str) -> None:
+def settle_direction(process: Process, argument: Argument, source: Source, node: ast.AST) -> None:
     """``i`` for an array argument that is read, ``o`` for one that is written."""
-    argument = next(a for a in ctx.process.arguments if a.name == name)
     users = [use.operation for use in argument.ssa.uses]
     writes = any(not isinstance(user, memref.LoadOp) for user in users)
     reads = any(isinstance(user, memref.LoadOp) for user in users)
     if reads and writes:
-        raise ctx.error(
+        raise source.error(
             node,
-            f"kernel '{ctx.process.kernel}' both reads and writes its argument '{name}'; "
+            f"kernel '{process.kernel}' both reads and writes its argument '{argument.name}'; "
             f"read into a local array first, or use two arguments",
         )
     argument.direction = "o" if writes else ("i" if reads else "_")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from fastprefill.frontend.dtypes import Array, Scalar, Stream
@@ -72,6 +73,7 @@ class Process:
     bound: set[str] = field(default_factory=set)
     held: dict[str, str] = field(default_factory=dict)
     placed: list[tuple[str, Array, Place]] = field(default_factory=list)
+    block_partitions: dict[str, ArrayAttr[StringAttr]] = field(default_factory=dict)
     tables: list[tuple[Operation, Array, list[int], str, str]] = field(default_factory=list)
 
     def add_argument(self, name: str, actual: str, element: Scalar, type_: Attribute) -> Argument:

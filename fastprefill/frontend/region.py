@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from fastprefill.errors import KernelError
 from fastprefill.frontend import connections
+from fastprefill.frontend.bindings import check_bound, split_operators
 from fastprefill.frontend.globals import Globals
 from fastprefill.frontend.kernel import Kernel, lower_process
 from fastprefill.frontend.names import problem
@@ -67,7 +68,7 @@ def _lower(
     if unusable := problem(name, "unit"):
         raise KernelError(unusable)
     parts = read_region(source)
-    bindings = _operators(parts, operators)
+    bindings = split_operators({kernel.name for kernel in parts.kernels}, operators)
     _check_names(source, parts)
     tables = Globals(name, frozenset(f"{name}_{instance}" for k in parts.kernels for instance in _names(k)))
     processes: list[Process] = []
@@ -83,7 +84,7 @@ def _lower(
             )
             lower_process(kernel, position, process, parts.arguments, parts.streams, parts.helpers)
             processes.append(process)
-    _check_bound(bindings, processes)
+    check_bound(bindings, processes)
     ports = (
         connections.ports(parts, port_names[0], "input"),
         connections.ports(parts, port_names[1], "output"),
@@ -121,30 +122,3 @@ def _check_names(source: Function, parts: Parts) -> None:
                 f"(positions and _valid, _data, _ready are appended to names); rename one",
             )
         seen.add(name)
-
-
-def _operators(parts: Parts, operators: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    kernels = {kernel.name for kernel in parts.kernels}
-    result: dict[str, dict[str, str]] = {}
-    for target, where in operators.items():
-        kernel, _, variable = target.partition(":")
-        if kernel not in kernels or not variable:
-            known = ", ".join(sorted(kernels))
-            raise KernelError(
-                f"operator binding '{target}'; write 'kernel:variable' with one of the kernels {known}"
-            )
-        if where not in ("dsp", "fabric"):
-            raise KernelError(f"operator binding of '{target}' to {where!r}; write 'dsp' or 'fabric'")
-        result.setdefault(kernel, {})[variable] = where
-    return result
-
-
-def _check_bound(bindings: Mapping[str, Mapping[str, str]], processes: Sequence[Process]) -> None:
-    for kernel, variables in bindings.items():
-        bound = {name for process in processes if process.kernel == kernel for name in process.bound}
-        for variable in variables:
-            if variable not in bound:
-                raise KernelError(
-                    f"operator binding '{kernel}:{variable}': kernel '{kernel}' assigns no variable '{variable}'; "
-                    f"name the variable that the product is assigned to"
-                )
