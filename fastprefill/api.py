@@ -143,7 +143,7 @@ def _compiled(unit: Unit, emit: str, after: str | None, frontend: str, board: Bo
     from fastprefill.system.build import build_unit
     from fastprefill.targets import rtl, vitis_hls
 
-    module = build_unit(unit)
+    module = build_unit(unit, frontend)
     if emit == "hls":
         vitis_hls.validate(module)
         return vitis_hls.emit(module, board=board)
