@@ -243,7 +243,10 @@ def store_lanes(
     """Write one element from each active lane."""
     if not value.exact:
         raise NotVector("a value of more than 64 bits in a lane")
-    subscript = lane_subscript(builder, nest, array, info, index, src)
+    named = {axis for v in index for axis in v.axes}
+    # A known mask may leave one lane to an element that the subscripts alone give to many: index by arrays.
+    by_range = nest.mask is None or named.issuperset((*nest.mask.axes, *value.axes))
+    subscript = lane_subscript(builder, nest, array, info, index, src, by_range=by_range)
     place = "..." if subscript.whole else subscript.text
     if nest.mask is not None:
         method = "put_masked" if subscript.sliced else "scatter_masked"
@@ -257,18 +260,26 @@ def store_lanes(
 
 
 def lane_subscript(
-    builder: ProcessBuilder, nest: Nest, array: SSAValue, info: ArrayInfo, index: tuple[Value, ...], src: str
+    builder: ProcessBuilder,
+    nest: Nest,
+    array: SSAValue,
+    info: ArrayInfo,
+    index: tuple[Value, ...],
+    src: str,
+    *,
+    by_range: bool = True,
 ) -> Subscript:
-    """Subscripts for an access by lanes, with its range checked."""
+    """Subscripts for an access by lanes, with its range checked; ranges only where `by_range` allows them."""
     if not info.lanes:
         raise NotVector(f"elements of '{info.label}' have more than 64 bits")
     builder.vector_arrays.add(array)
     ranges = [nest.as_range(value) for value in index]
     inside = all(v.low >= 0 and v.high < size for v, size in zip(index, info.shape, strict=True))
     axes = [r.axis for r in ranges if r is not None and r.axis is not None]
-    if axes and None not in ranges and axes == sorted(set(axes)) and (inside or nest.mask is None):
+    in_order = None not in ranges and axes == sorted(set(axes))
+    if by_range and axes and in_order and (inside or nest.mask is None):
         parts: list[str] = []
-        next_axis = axes[0]
+        next_axis = 0
         for lane_range in ranges:
             assert lane_range is not None
             if lane_range.axis is None:

@@ -71,8 +71,8 @@ def begin(builder: ProcessBuilder, nest: Nest, op: Operation) -> bool:
     if None in chains or len({chain.kind for chain in chains if chain}) != 1:
         return False
     ends = {chain.store for chain in chains if chain}
-    if any(user.name != "memref.load" and user not in ends for user in users):
-        return False
+    if any(user.name != "memref.load" and user not in ends for user in users) or len(ends) != len(chains):
+        return False  # a use besides the updates, or an update by the element itself
     chain = next(chain for chain in chains if chain and chain.load is op)
     nest.absorbed.update((*chain.inner,))
     nest.reductions[chain.store] = chain

@@ -142,6 +142,10 @@ VECTORS = {
         f"%a = memref.load %x[%i] : {X} %p = arith.cmpi eq, %i, %c3 : index scf.if %p {{ "
         f"memref.store %a, %y[%c2] : {X} }}"
     ),
+    "one lane writes its own": NEST.format(
+        f"%a = memref.load %x[%j] : {X} %p = arith.cmpi eq, %j, %c3 : index "
+        f"scf.if %p {{ memref.store %a, %y[%i] : {X} }}"
+    ),
     "gather": LOOP.format(
         f"%a = memref.load %x[%i] : {X} %b = arith.andi %a, %three : i32 "
         f"%k = arith.index_cast %b : i32 to index "
@@ -187,6 +191,10 @@ SEQUENTIAL = {
     "sum that is also used": LOOP.format(
         f"%a = memref.load %x[%i] : {X} %b = memref.load %s[] : memref<i32> %c = arith.addi %b, %a : i32 "
         f"memref.store %c, %s[] : memref<i32> memref.store %c, %y[%i] : {X}"
+    ),
+    "doubled by every lane": LOOP.format(
+        "%a = memref.load %s[] : memref<i32> %b = memref.load %s[] : memref<i32> %c = arith.addi %a, %b : i32 "
+        "memref.store %c, %s[] : memref<i32>"
     ),
     "slices that overlap": LOOP.format(
         f"%a = memref.load %x[%i] : {X} %b = arith.trunci %a : i32 to i9 %l = arith.muli %i, %c8 : index "
