@@ -153,21 +153,52 @@ def _join(block: Block) -> None:
 
 def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
     value, predicate = later.value, later.predicate
-    if predicate is not None:
+    anchor: Operation = later
+    known = _known_choice(earlier, later)
+    if predicate is not None and known is not None:
+        value, anchor = known, _after(known, later)
+    elif predicate is not None:
         choice = arith.SelectOp(predicate, later.value, earlier.value)
         choice.result.name_hint = array_name(later.memref)
         block.insert_op_before(choice, later)
         value = choice.result
+    if predicate is not None:
         if earlier.predicate is None:
             predicate = None
         elif earlier.predicate is not predicate:
             either = arith.OrIOp(earlier.predicate, predicate)
-            block.insert_op_before(either, later)
+            block.insert_op_before(either, anchor)
             predicate = either.result
     joined = StoreOp(value, later.memref, list(later.indices), predicate)
     joined.attributes.update(later.attributes)
-    block.insert_op_before(joined, later)
+    block.insert_op_before(joined, anchor)
     for gone in (earlier, later):
         gone.detach()
         gone.erase()
     return joined
+
+
+def _known_choice(earlier: StoreOp, later: StoreOp) -> SSAValue | None:
+    """What a load behind both stores sees, when one asked: right wherever the joined store writes."""
+    for use in later.value.uses:
+        outer = use.operation
+        if not isinstance(outer, arith.SelectOp) or outer.cond is not later.predicate or outer.lhs is not later.value:
+            continue
+        inner = outer.rhs.owner
+        if outer.parent_block() is not later.parent_block():
+            continue
+        if isinstance(inner, arith.SelectOp) and inner.cond is earlier.predicate and inner.lhs is earlier.value:
+            return outer.result
+    return None
+
+
+def _after(value: SSAValue, op: Operation) -> Operation:
+    """The op in front of which a user of `value` may stand: behind both `value` and `op`."""
+    owner = value.owner
+    assert isinstance(owner, Operation)
+    at: Operation | None = op
+    while at is not None and at is not owner:
+        at = at.next_op
+    following = owner.next_op if at is owner else op
+    assert following is not None
+    return following

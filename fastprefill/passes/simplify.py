@@ -125,6 +125,9 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
         inner = op.rhs.owner
         if isinstance(inner, arith.SelectOp) and inner.cond is op.cond:
             return arith.SelectOp(op.cond, op.lhs, inner.rhs)
+        accumulated = _conditional_add(op)
+        if accumulated is not None:
+            return accumulated
         condition = constant(op.cond)
         if condition is not None:
             return op.lhs if condition else op.rhs
@@ -143,6 +146,25 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
     if bits > 1 and value >> (bits - 1):
         value -= 1 << bits
     return arith.ConstantOp(IntegerAttr(value, kind))  # type: ignore[arg-type]
+
+
+def _conditional_add(op: arith.SelectOp) -> Operation | None:
+    """``c ? b + x : b`` is ``b + (c ? x : 0)``: the choice leaves the path from b, and fits in the adder's LUTs."""
+    total = op.lhs.owner
+    if not isinstance(total, arith.AddiOp) or total.result.has_more_than_one_use():
+        return None
+    for base, added in ((total.lhs, total.rhs), (total.rhs, total.lhs)):
+        if base is op.rhs:
+            block = op.parent_block()
+            assert block is not None
+            zero = arith.ConstantOp(IntegerAttr(0, added.type))  # type: ignore[arg-type]
+            choice = arith.SelectOp(op.cond, added, zero.result)
+            choice.result.name_hint = added.name_hint
+            block.insert_ops_before([zero, choice], op)
+            result = arith.AddiOp(base, choice.result)
+            result.attributes.update(total.attributes)
+            return result
+    return None
 
 
 def _evaluate(op: Operation, numbers: list[int]) -> int | None:

@@ -1,4 +1,4 @@
-"""CIRCT: text in the hw/comb/seq dialects -> SystemVerilog text."""
+"""CIRCT: text in the hw/comb/seq dialects -> SystemVerilog text. Why these options: docs/decisions/0001."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import io
 
 OPTIONS = ",".join(
     [
-        "disallowLocalVariables",  # Yosys reads no `automatic logic` in always blocks
+        "disallowLocalVariables",
         "disallowPackedArrays",
-        "explicitBitcast",
+        "caseInsensitiveKeywords",
+        "omitVersionComment",
+        "wireSpillingHeuristic=spillLargeTermsWithNamehints",
+        "wireSpillingNamehintTermLimit=0",
+        "maximumNumberOfTermsPerExpression=16",
         "emittedLineLength=110",
         "locationInfoStyle=wrapInAtSquareBracket",
     ]
 )
-"""Lowering options whose output Yosys 0.70 and ``verilator -Wall`` both read (docs/decisions/0001)."""
-
 PASSES = (
     "builtin.module(hw.module(canonicalize, cse, canonicalize), lower-seq-to-sv{disable-reg-randomization}, "
-    "hw.module(canonicalize, cse, canonicalize, prettify-verilog, hw-cleanup))"
+    "hw.module(canonicalize, cse, canonicalize, prettify-verilog))"
 )
+CLEANUP_MAX_LINES = 6000
+"""``hw-cleanup`` joins always blocks in quadratic time; modules with more ops than this do without."""
 
 
 def export(text: str) -> str:
@@ -32,6 +36,10 @@ def export(text: str) -> str:
         module = ir.Module.parse(text)
         module.operation.attributes["circt.loweringOptions"] = ir.StringAttr.get(OPTIONS)
         passmanager.PassManager.parse(PASSES).run(module.operation)
+        cleanup = passmanager.PassManager.parse("hw.module(hw-cleanup)")
+        for op in module.body.operations:
+            if op.operation.name == "hw.module" and len(op.regions[0].blocks[0].operations) < CLEANUP_MAX_LINES:
+                cleanup.run(op.operation)
         out = io.StringIO()
         export_verilog(module, out)
         return out.getvalue()

@@ -103,7 +103,10 @@ class Datapath:
         self.m.src = text(op, "src")
         hint = value.name_hint or ""
         wire = self.compute(op, operands, lane, hint)
-        return self.m.register(wire, hint or "product") if is_multiplier(op) else wire
+        if not is_multiplier(op):
+            return wire
+        use_dsp = {"dsp": "yes", "fabric": "no"}.get(text(op, "bind"))
+        return self.m.register(wire, hint or "product", use_dsp=use_dsp)
 
     def compute(self, op: Operation, operands: list[Wire], lane: Lane, hint: str) -> Wire:
         m = self.m

@@ -196,15 +196,24 @@ class Module:
 
     # state
 
-    def register(self, following: Wire, name: str, *, enable: Wire | None = None, reset: int | None = None) -> Wire:
-        """A flip-flop; with a reset value it is reset synchronously."""
+    def register(
+        self,
+        following: Wire,
+        name: str,
+        *,
+        enable: Wire | None = None,
+        reset: int | None = None,
+        use_dsp: str | None = None,
+    ) -> Wire:
+        """A flip-flop; with a reset value it is reset synchronously. `use_dsp` becomes the attribute of that name."""
         wire = Wire(self.fresh(), following.width)
         tail = f" reset %rst, {self.const(reset, following.width).name}" if reset is not None else ""
         if enable is None:
             text = f'seq.compreg name "{name}" {following.name}, %clk{tail}'
         else:
             text = f'seq.compreg.ce name "{name}" {following.name}, %clk, {enable.name}{tail}'
-        self.lines.append(f"    {wire.name} = {text} : i{wire.width}{self.loc()}")
+        mark = f' {{sv.attributes = [#sv.attribute<"use_dsp" = "\\"{use_dsp}\\"">]}}' if use_dsp else ""
+        self.lines.append(f"    {wire.name} = {text}{mark} : i{wire.width}{self.loc()}")
         return wire
 
     def later(self, width: int) -> Wire:
