@@ -48,6 +48,10 @@ class FoldingWriter:
         self._uses: dict[SSAValue, int] = {}
         self._pending: dict[SSAValue, None] = {}
         self._line: str | None = None
+        # Values that are made in a scope of their own and used behind it, and where that scope begins.
+        self._escaping: dict[SSAValue, None] = {}
+        self._escape_line = 0
+        self._escape_depth = 0
 
     def _define(self, result: SSAValue, expr: Expr, op: Operation) -> None:
         uses = sum(1 for _ in result.uses)
@@ -83,14 +87,21 @@ class FoldingWriter:
             signed = expr.type.signed if not expr.within(False, width) else False
             ctype = cxx.ap(signed, width)
             lo, hi = (expr.lo, expr.hi) if expr.within(signed, width) else cxx.limits(signed, width)
-        name = self._names.new(value.name_hint or ("product" if expr.bind else "value"))
+        hint = value.name_hint or ("product" if expr.bind else "value")
+        escapes = value in self._escaping
+        name = self._names.new(hint, everywhere=escapes)
         if update is not None:
             ctype = cxx.ap(False, width)
             lo, hi = cxx.limits(False, width)
-            self._statement(f"{ctype.text} {name} = {update.base.text};", op)
+        declared = ctype.text if update is not None else f"const {ctype.text}"
+        if escapes:
+            self.lines.insert(self._escape_line, "    " * self._escape_depth + f"{ctype.text} {name};")
+            self._escape_line += 1
+            del self._escaping[value]
+        start = name if escapes else f"{declared} {name}"
+        self._statement(f"{start} = {expr.text if update is None else update.base.text};", op)
+        if update is not None:
             self._statement(update.assign(name), op)
-        else:
-            self._statement(f"const {ctype.text} {name} = {expr.text};", op)
         if expr.bind is not None:
             self._pragma(pragma("BIND_OP", variable=name, op="mul", impl=expr.bind))
         self._values[value] = Expr(name, cxx.PRIMARY, ctype, lo, hi)

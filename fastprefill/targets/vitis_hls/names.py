@@ -40,12 +40,12 @@ class Names:
     def pop(self) -> None:
         self._scopes.pop()
 
-    def new(self, wanted: str) -> str:
-        """A name like `wanted` that no visible scope has, now taken in the innermost one."""
+    def new(self, wanted: str, *, everywhere: bool = False) -> str:
+        """A name like `wanted` that no visible scope has, now taken in the innermost or the outermost one."""
         base = name = clean(wanted)
         number = 2
         while any(name in scope for scope in self._scopes):
             name = f"{base}_{number}"
             number += 1
-        self._scopes[-1].add(name)
+        self._scopes[0 if everywhere else -1].add(name)
         return name

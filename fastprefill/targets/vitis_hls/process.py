@@ -131,6 +131,10 @@ class ProcessWriter(VariableWriter):
         self._sequence(ops[position + 1 : end])
         self._flush({name})
         if not last:
+            for value in list(self._escaping):
+                if value in self._values and self._values[value].constant is None:
+                    self._name(value)
+            self._escaping = {}
             self._close()
         return end + 1
 
@@ -156,21 +160,14 @@ class ProcessWriter(VariableWriter):
             self._statement(f"{channel.name}.write({name});", ops[end])
 
     def _hoist(self, inside: list[Operation], after: list[Operation]) -> None:
-        """Declare before a scope what is made in it and used behind it."""
+        """Prepare for what is made in a scope and used behind it: variables are declared before the scope."""
         later = {operand for op in after for inner in op.walk() for operand in inner.operands}
+        self._escaping = {result: None for op in inside for result in op.results if result in later}
         for op in inside:
-            for result in op.results:
-                if result not in later:
-                    continue
-                if isinstance(op, memref.AllocOp):
-                    self._early.add(result)
-                    self._alloc(op)
-                elif not isinstance(op, arith.ConstantOp):
-                    raise KernelError(
-                        "a value that is computed while a block is held is used after its release; "
-                        "store it in a variable that is declared before",
-                        operations.source(op),
-                    )
+            if isinstance(op, memref.AllocOp) and op.memref in later:
+                self._early.add(op.memref)
+                self._alloc(op)
+        self._escape_line, self._escape_depth = len(self.lines), self._depth
 
     # Control flow
 

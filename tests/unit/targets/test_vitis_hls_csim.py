@@ -175,7 +175,10 @@ def test_a_cycle_that_needs_deeper_streams_is_a_deadlock(ring_unit: Path, tmp_pa
 
 
 def blocks(depth: int, partition: str) -> str:
-    """`fill` writes rows of 3x4 blocks, `sum` reads each block by columns, in place at both ends."""
+    """`fill` writes rows of 3x4 blocks, `sum` reads each block by columns, in place at both ends.
+
+    A block's result is the sum of its elements and its first element, which is used after the release.
+    """
     kind = f"!fp.blocks<memref<3x4xi16>, {depth}>"
     array = "memref<3x4xi16>"
     loops = """
@@ -222,8 +225,15 @@ builtin.module attributes {{fp.unit = "blocks"}} {{
           memref.store %s2, %total[] : memref<i16>
         }} {{loop_name = "r"}}
       }} {{loop_name = "c"}}
+      %bare = memref.load %b[%zero, %zero] : {array}
+      %three16 = arith.constant 3 : i16
+      %tripled = arith.muli %bare, %three16 : i16
+      %negated = arith.subi %nothing, %tripled : i16
+      %first = arith.addi %tripled, %negated : i16
+      %again = arith.addi %bare, %first : i16
       fp.release %from, %b : {kind}, {array}
-      %result = memref.load %total[] : memref<i16>
+      %elements = memref.load %total[] : memref<i16>
+      %result = arith.addi %elements, %again : i16
       fp.put %y, %result : !fp.stream<i16, 2>, i16
     }} {{loop_name = "t"}}
     func.return
@@ -246,7 +256,7 @@ def block_unit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def block_case(rounds: int) -> Case:
     tokens = [i * i - 30 for i in range(rounds * 12)]
-    sums = [sum(tokens[12 * t : 12 * t + 12]) & 0xFFFF for t in range(rounds)]
+    sums = [(sum(tokens[12 * t : 12 * t + 12]) + tokens[12 * t]) & 0xFFFF for t in range(rounds)]
     return Case("blocks", {"n": rounds}, {"x": tokens}, {"y": sums})
 
 
@@ -290,7 +300,7 @@ builtin.module attributes {{fp.unit = "pair"}} {{
   }}
 }}"""
     plain = block_case(3)
-    sums = [(total + 12) & 0xFFFF for total in plain.outputs["y"]]
+    sums = [(total + 13) & 0xFFFF for total in plain.outputs["y"]]
     case = Case("pair", {"ring_n": 9, "ring_m": 4, "blocks_n": 3}, plain.inputs, {"y": sums})
     assert run(text, case, {"x": 16, "y": 16}, tmp_path) == case.outputs
     emitted = (tmp_path / "pair.cpp").read_text()
