@@ -119,9 +119,9 @@ def test_verify(project: Path) -> None:
     for tool in ("g++", "verilator", "yosys"):
         if not tools.available(tool):
             pytest.skip(f"{tool} is not installed")
-    result = run("verify", project, "--json")
+    result = run("verify", project)
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
+    found = json.loads((project / "verify.json").read_text())
     assert found["ok"]
     levels = {level["level"]: level for level in found["levels"]}
     assert [level["result"] for level in found["levels"]] == ["pass"] * 5
@@ -133,8 +133,10 @@ def test_verify(project: Path) -> None:
     assert found["resources"]["used"]["dsp"] == 32
     assert 0 < found["errors"][0]["relative"] < 0.01
     assert "vivado NOT run: not installed" in found["tiers"] or tools.available("vivado")
-    assert json.loads((project / "verify.json").read_text()) == found
-    text = run("verify", project).stdout
+    steps = json.loads((project / "steps.json").read_text())
+    assert [step["name"] for step in steps["steps"]][-3:] == ["lint", "RTL", "synthesis"]
+    text = result.stdout
+    assert text.splitlines()[-1] == found["tiers"]
     for word in (
         "golden",
         "interpreter",
@@ -190,6 +192,19 @@ def test_changed_cpp_fails_in_csim(project: Path) -> None:
     result = run("csim", project)
     assert result.exit_code == 1, result.output
     assert result.stdout.startswith("C-sim: FAIL; layer0_q_proj: ")
+
+
+@pytest.mark.slow
+def test_changed_rtl_fails_in_cosim(project: Path) -> None:
+    if not tools.available("verilator") or not tools.available("g++"):
+        pytest.skip("verilator or g++ is not installed")
+    (file,) = (file for file in project.glob("rtl/mpu*.sv") if " * " in file.read_text())
+    file.write_text(file.read_text().replace(" * ", " + ", 1))
+    result = run("cosim", project, "--seed", "7")
+    assert result.exit_code == 1, result.output
+    assert result.stdout.startswith("RTL: FAIL; case 'layer0_q_proj', seed ")
+    assert "stream 'c' differs first at index" in result.stdout
+    assert "waveform: " in result.stdout
 
 
 def test_generate_reports_the_board_in_the_tcl(generated: Path) -> None:
