@@ -9,6 +9,8 @@ import __future__
 
 import ast
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -47,8 +49,7 @@ def evaluate(node: ast.expr, names: dict[str, Any], source: Source) -> Any:
         KernelError: it uses a name that exists only at run time, or Python fails to evaluate it.
     """
     try:
-        code = compile(ast.Expression(node), source.path, "eval")
-        return eval(code, {"__builtins__": __builtins__, **names})  # the user's own kernel file
+        return eval(_compiled(node), {"__builtins__": __builtins__, **names})  # the user's own kernel file
     except NameError as error:
         future = isinstance(names.get("annotations"), __future__._Feature)
         hidden = ", and remove 'from __future__ import annotations', which hides them" if future else ""
@@ -63,6 +64,11 @@ def evaluate(node: ast.expr, names: dict[str, Any], source: Source) -> Any:
         raise source.error(
             node, f"Python cannot evaluate '{ast.unparse(node)}': {error}; write a constant"
         ) from None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(node: ast.expr) -> CodeType:
+    return compile(ast.Expression(node), "<kernel>", "eval")
 
 
 def integer(node: ast.expr, names: dict[str, Any], source: Source, what: str, least: int = 1) -> int:

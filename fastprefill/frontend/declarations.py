@@ -14,12 +14,10 @@ from fastprefill.frontend.annotations import ConstExpr, read
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array, Scalar, Stream
 from fastprefill.frontend.names import hint, problem
-from fastprefill.frontend.process import Local
+from fastprefill.frontend.process import End, Local
 from fastprefill.frontend.scope import ArrayName, Fixed, Variable
 from fastprefill.frontend.values import Value
 from fastprefill.ir.dialect import AcquireOp, FillOp
-
-End = tuple[str, str, Stream]
 
 
 def annotated(ctx: Context, node: ast.AnnAssign, rest: Sequence[ast.stmt]) -> tuple[str, ArrayName] | None:
@@ -152,7 +150,7 @@ def block_get(ctx: Context, node: ast.expr) -> End | None:
     match node:
         case ast.Call(func=ast.Attribute(value=stream, attr="get"), args=[], keywords=[]):
             end = subscripts.stream_end(ctx, stream)
-            return end if end is not None and isinstance(end[2].token, Array) else None
+            return end if end is not None and isinstance(end.stream.token, Array) else None
     return None
 
 
@@ -178,8 +176,7 @@ def acquire(
     ctx: Context, name: str, end: End, mode: str, type_: Array | None, node: ast.stmt
 ) -> tuple[str, ArrayName]:
     """Take a buffer of a block stream and name it."""
-    base, actual, stream = end
-    token = stream.token
+    actual, token = end.actual, end.stream.token
     if not isinstance(token, Array):
         raise ctx.error(
             node,
@@ -190,7 +187,7 @@ def acquire(
             node, f"'{name}' is {type_} and a block of '{actual}' is {token}; the types must be equal"
         )
     direction = "o" if mode == "write" else "i"
-    argument = ctx.process.stream(base, actual, stream, direction, ctx.source, node)
+    argument = ctx.process.use(end, direction, ctx.source, node)
     if argument.name in ctx.process.held:
         raise ctx.error(
             node,

@@ -277,7 +277,7 @@ def get(ctx: Context, node: ast.Call, stream: ast.expr) -> Value:
     """``s.get()`` of a stream of scalars."""
     end = subscripts.stream_end(ctx, stream)
     assert end is not None
-    base, actual, type_ = end
+    actual, type_ = end.actual, end.stream
     if node.args or node.keywords:
         raise ctx.error(node, f"'{ast.unparse(node)}'; get() has no arguments")
     if isinstance(type_.token, Array):
@@ -288,7 +288,7 @@ def get(ctx: Context, node: ast.Call, stream: ast.expr) -> Value:
         )
     if ctx.strict:
         raise ctx.error(node, f"'{ast.unparse(node)}' where {ctx.strict[-1]}; write it under 'if'")
-    argument = ctx.process.stream(base, actual, type_, "i", ctx.source, node)
+    argument = ctx.process.use(end, "i", ctx.source, node)
     op = ctx.emit.add(GetOp(argument.ssa), ctx.line(node))
     return Value.loaded(op.results[0], type_.token)
 

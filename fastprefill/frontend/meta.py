@@ -9,6 +9,7 @@ import numpy as np
 
 from fastprefill.frontend import declarations, statements
 from fastprefill.frontend.context import Context
+from fastprefill.frontend.process import Decision
 from fastprefill.frontend.scope import Fixed
 from fastprefill.frontend.values import Value
 
@@ -52,11 +53,17 @@ def _item(ctx: Context, node: ast.stmt) -> tuple[str, ast.Call, ast.expr | None]
 def _branch(ctx: Context, node: ast.stmt, call: ast.Call, taken: bool) -> bool:
     assert isinstance(node, ast.With)
     is_else = not call.args
-    chosen = not taken and (is_else or bool(ctx.evaluate(call.args[0])))
+    chosen = not taken and (is_else or _decide(ctx, call.args[0]))
     if chosen:
         with ctx.nested() as inner:
             statements.block(inner, node.body)
     return chosen
+
+
+def _decide(ctx: Context, node: ast.expr) -> bool:
+    answer = bool(ctx.evaluate(node))
+    ctx.process.decisions.append(Decision(node, ctx.scope.names, answer))
+    return answer
 
 
 def _unrolled(ctx: Context, node: ast.stmt, call: ast.Call, target: ast.expr | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from typing import Any
 
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
@@ -27,6 +28,10 @@ class Argument:
     ssa: SSAValue
     direction: str = "_"
 
+    @property
+    def is_stream(self) -> bool:
+        return isinstance(self.ssa.type, StreamType | BlocksType)
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -49,6 +54,42 @@ class Local:
     stream: str | None = None
 
 
+@dataclass(frozen=True)
+class End:
+    """An expression that names a stream.
+
+    Attributes:
+        base: the stream's declared name.
+        actual: its name in the region, with the position.
+        stream: its type.
+        subscripts: the expressions of the position.
+        names: what those could see.
+    """
+
+    base: str
+    actual: str
+    stream: Stream
+    subscripts: tuple[ast.expr, ...]
+    names: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A compile-time condition, the names that it could see, and its answer."""
+
+    node: ast.expr
+    names: dict[str, Any]
+    answer: bool
+
+
+@dataclass(frozen=True)
+class Access:
+    """A use of a stream by the argument of that number."""
+
+    argument: int
+    end: End
+
+
 @dataclass
 class Process:
     """One kernel instance.
@@ -59,6 +100,8 @@ class Process:
         mesh: whether the kernel has several instances.
         globals: constant arrays of the unit.
         operators: variable -> ``dsp`` or ``fabric``, from the unit.
+        decisions, accesses: what the body depends on, when its position is no number in it.
+        twin: the instance whose body this one shares.
     """
 
     kernel: str
@@ -70,6 +113,9 @@ class Process:
     arguments: list[Argument] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
     locals: list[Local] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    accesses: list[Access] = field(default_factory=list)
+    twin: Process | None = None
     bound: set[str] = field(default_factory=set)
     held: dict[str, str] = field(default_factory=dict)
     placed: list[tuple[str, Array, Place]] = field(default_factory=list)
@@ -82,27 +128,15 @@ class Process:
         self.arguments.append(argument)
         return argument
 
-    def stream(
-        self, base: str, actual: str, stream: Stream, direction: str, source: Source, node: ast.AST
-    ) -> Argument:
-        """The argument for one end of a stream; made at its first use.
-
-        Args:
-            base: the stream's declared name, without a position.
-            actual: its name in the region, with the position.
-            direction: ``i`` when this is a read, ``o`` when it is a write.
-        """
-        for argument in self.arguments:
-            if argument.actual == actual and isinstance(argument.ssa.type, StreamType | BlocksType):
-                break
-        else:
-            argument = self.add_argument(
-                self._stream_name(base, actual, stream, direction),
-                actual,
-                stream.element,
-                stream_type(stream),
-            )
+    def use(self, end: End, direction: str, source: Source, node: ast.AST) -> Argument:
+        """The argument for one end of a stream, made at its first use: ``i`` to read it, ``o`` to write it."""
+        actual, stream = end.actual, end.stream
+        argument = next((a for a in self.arguments if a.actual == actual and a.is_stream), None)
+        if argument is None:
+            name = self._stream_name(end, direction)
+            argument = self.add_argument(name, actual, stream.element, stream_type(stream))
             argument.direction = direction
+        self.accesses.append(Access(self.arguments.index(argument), end))
         if argument.direction != direction:
             raise source.error(
                 node,
@@ -111,11 +145,11 @@ class Process:
             )
         return argument
 
-    def _stream_name(self, base: str, actual: str, stream: Stream, direction: str) -> str:
+    def _stream_name(self, end: End, direction: str) -> str:
         """Position-free in a mesh, so that instances can share one body."""
-        name = actual
-        if self.mesh and stream.shape:
-            name = f"{base}_{'in' if direction == 'i' else 'out'}"
+        name = end.actual
+        if self.mesh and end.stream.shape:
+            name = f"{end.base}_{'in' if direction == 'i' else 'out'}"
         taken = {argument.name for argument in self.arguments}
         number, unique = 1, name
         while unique in taken:

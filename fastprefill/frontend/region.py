@@ -15,6 +15,7 @@ from fastprefill.frontend.kernel import Kernel, lower_process
 from fastprefill.frontend.names import problem
 from fastprefill.frontend.parts import Parts, read_region
 from fastprefill.frontend.process import Process
+from fastprefill.frontend.replicate import position_names, twin
 from fastprefill.frontend.schedule import Schedule
 from fastprefill.frontend.sharing import share
 from fastprefill.frontend.source import Function, function
@@ -71,19 +72,9 @@ def _lower(
     bindings = split_operators({kernel.name for kernel in parts.kernels}, operators)
     _check_names(source, parts)
     tables = Globals(name, frozenset(f"{name}_{instance}" for k in parts.kernels for instance in _names(k)))
-    processes: list[Process] = []
-    for kernel in parts.kernels:
-        positions = kernel.positions()
-        for position in positions:
-            process = Process(
-                kernel.name,
-                kernel.instance(position),
-                len(positions) > 1,
-                tables,
-                bindings.get(kernel.name, {}),
-            )
-            lower_process(kernel, position, process, parts.arguments, parts.streams, parts.helpers)
-            processes.append(process)
+    processes = [
+        process for kernel in parts.kernels for process in _instances(kernel, parts, tables, bindings)
+    ]
     check_bound(bindings, processes)
     ports = (
         connections.ports(parts, port_names[0], "input"),
@@ -98,6 +89,29 @@ def _lower(
     module = ModuleOp([*tables.ops.values(), *functions, top])
     module.attributes["fp.unit"] = StringAttr(name)
     return module
+
+
+def _instances(
+    kernel: Kernel, parts: Parts, tables: Globals, bindings: Mapping[str, dict[str, str]]
+) -> list[Process]:
+    """The instances of a kernel; one whose body must equal an earlier one's is not lowered again."""
+    source, positions, flat = kernel.function.source, kernel.positions(), parts.flat()
+    names = position_names(kernel.function.node, parts.streams)
+    movable = names is not None and len(names) in (0, len(kernel.mapping))
+    lowered: list[Process] = []
+    result: list[Process] = []
+    for position in positions:
+        instance, values = kernel.instance(position), dict(zip(names or [], position, strict=False))
+        twins = (twin(first, instance, values, flat, source) for first in lowered if movable)
+        process = next((found for found in twins if found is not None), None)
+        if process is None:
+            process = Process(
+                kernel.name, instance, len(positions) > 1, tables, bindings.get(kernel.name, {})
+            )
+            lower_process(kernel, position, process, parts.arguments, parts.streams, parts.helpers)
+            lowered.append(process)
+        result.append(process)
+    return result
 
 
 def _names(kernel: Kernel) -> list[str]:

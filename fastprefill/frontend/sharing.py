@@ -23,6 +23,9 @@ def share(unit: str, processes: Sequence[Process]) -> tuple[list[func.FuncOp], d
     first: dict[tuple[str, str], str] = {}
     of_instance: dict[str, tuple[str, str]] = {}
     for process in processes:
+        if process.twin is not None:
+            of_instance[process.instance] = of_instance[process.twin.instance]
+            continue
         op = as_function(process, "body")
         key = (process.kernel, _text(op) if process.mesh else "")
         if key not in bodies:

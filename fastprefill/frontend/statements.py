@@ -136,12 +136,12 @@ def _expression(ctx: Context, node: ast.Expr) -> None:
 def _put(ctx: Context, node: ast.Call, stream: ast.expr) -> None:
     end = subscripts.stream_end(ctx, stream)
     assert end is not None
-    base, actual, type_ = end
+    actual, type_ = end.actual, end.stream
     if len(node.args) != 1 or node.keywords:
         raise ctx.error(node, f"'{ast.unparse(node)}'; put takes one value")
     token = node.args[0]
     if isinstance(type_.token, Array):
-        argument = ctx.process.stream(base, actual, type_, "o", ctx.source, node)
+        argument = ctx.process.use(end, "o", ctx.source, node)
         symbol = ctx.scope.find(token.id) if isinstance(token, ast.Name) else None
         if not isinstance(symbol, ArrayName) or ctx.process.held.get(argument.name) != getattr(
             token, "id", None
@@ -155,5 +155,5 @@ def _put(ctx: Context, node: ast.Call, stream: ast.expr) -> None:
         symbol.gone = f"was put into '{actual}' and belongs to the reader now; use it before the put"
         return
     number = expressions.value(ctx, token)
-    argument = ctx.process.stream(base, actual, type_, "o", ctx.source, node)
+    argument = ctx.process.use(end, "o", ctx.source, node)
     ctx.emit.add(PutOp(argument.ssa, ctx.emit.at_width(number, type_.token.bits)), ctx.line(node))

@@ -14,7 +14,8 @@ from xdsl.ir import SSAValue
 
 from fastprefill.frontend import expressions
 from fastprefill.frontend.context import Context
-from fastprefill.frontend.dtypes import Scalar, Stream
+from fastprefill.frontend.dtypes import Scalar
+from fastprefill.frontend.process import End
 from fastprefill.frontend.scope import ArrayName, Fixed
 
 
@@ -197,8 +198,8 @@ def chain(node: ast.expr) -> tuple[ast.expr, list[ast.expr]]:
     return node, subscripts
 
 
-def stream_end(ctx: Context, node: ast.expr) -> tuple[str, str, Stream] | None:
-    """The stream that an expression names: (declared name, name with position, stream), if it names one."""
+def stream_end(ctx: Context, node: ast.expr) -> End | None:
+    """The stream that an expression names, if it names one."""
     base, subscripts = chain(node)
     if not isinstance(base, ast.Name) or base.id not in ctx.streams or ctx.scope.find(base.id):
         return None
@@ -215,4 +216,5 @@ def stream_end(ctx: Context, node: ast.expr) -> tuple[str, str, Stream] | None:
                 part, f"subscript {number!r} of stream '{base.id}'; write an integer from 0 to {size - 1}"
             )
         position.append(int(number))
-    return base.id, "_".join([base.id, *map(str, position)]), stream
+    actual = "_".join([base.id, *map(str, position)])
+    return End(base.id, actual, stream, tuple(parts), ctx.scope.names)

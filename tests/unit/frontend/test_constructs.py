@@ -10,7 +10,7 @@ from xdsl.dialects import func, memref, scf
 from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr
 
 from fastprefill.errors import KernelError
-from fastprefill.frontend import load
+from fastprefill.frontend import load, region
 from fastprefill.ir.dialect import AcquireOp, CreateOp, FillOp, ReleaseOp
 from fastprefill.ir.text import parse, to_text
 from fastprefill.system.build import build_unit
@@ -294,6 +294,14 @@ def test_position_as_a_number_makes_bodies_differ(tmp_path: Path) -> None:
     built = module(tmp_path, MESH.replace("NUMBER", "p"))
     assert symbols(built) == [f"test_stage_{i}" for i in range(4)] + ["test"]
     assert outputs(built, [5]) == [11]
+
+
+def test_twins_are_what_lowering_each_instance_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instances known to be equal are not lowered again; that must not show."""
+    text = MESH.replace("NUMBER", "1")
+    quick = to_text(module(tmp_path, text))
+    monkeypatch.setattr(region, "position_names", lambda node, streams: None)
+    assert to_text(module(tmp_path, text)) == quick
 
 
 def test_attributes_of_functions_and_calls(tmp_path: Path) -> None:
