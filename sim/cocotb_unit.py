@@ -2,13 +2,15 @@
 
 ``+plan=FILE`` names a JSON file:
 
-    {"ports": {"scalars": [...], "inputs": {name: tokens per case}, "outputs": [...]},
-     "steps": [{"case": 0, "scalars": {...}, "inputs": {...}, "stall": 0, "seed": 1, "reset_after": null}, ...],
+    {"ports": {"scalars": [...], "inputs": [...], "outputs": [...]},
+     "steps": [{"case": 0, "scalars": {...}, "inputs": {name: tokens}, "outputs": {name: tokens}, "starts": 1,
+                "stall": 0, "seed": 1, "reset_after": null}, ...],
      "patience": cycles without a token after which a run counts as hung,
      "idle_bound": cycles after a reset within which the unit must be idle and its outputs silent,
      "result": FILE}
 
-A step with ``reset_after`` asserts reset that many cycles after its start and expects an idle, empty unit.
+A step with several ``starts`` gives the unit each as soon as it is idle after the one before. A step
+with ``reset_after`` asserts reset that many cycles after its start and expects an idle, empty unit.
 """
 
 import json
@@ -43,6 +45,7 @@ async def begin(dut: Any, step: dict[str, Any]) -> None:
     dut.index.value = step["case"]
     dut.seed.value = step["seed"]
     dut.stall.value = step["stall"]
+    dut.starts.value = step["starts"]
     for name, pattern in step["scalars"].items():
         getattr(dut, f"scalar_{name}").value = pattern
     dut.go.value = 1 - int(dut.go.value)
@@ -86,6 +89,16 @@ async def run_case(dut: Any, step: dict[str, Any], ports: dict[str, Any]) -> dic
     return found
 
 
+def silent(dut: Any, when: str) -> list[str]:
+    """What an idle unit must not do."""
+    problems = []
+    if number(dut.idle) != 1:
+        problems.append(f"not idle {when}")
+    if number(dut.offering) != 0:
+        problems.append(f"a token is on offer {when}")
+    return problems
+
+
 async def reset_under_traffic(dut: Any, step: dict[str, Any], bound: int) -> dict[str, Any]:
     """Start, reset in the middle, then expect an idle unit that offers nothing within `bound` cycles."""
     problems: list[str] = []
@@ -93,14 +106,14 @@ async def reset_under_traffic(dut: Any, step: dict[str, Any], bound: int) -> dic
     await First(dut.finished.value_change, Timer(PERIOD * step["reset_after"], unit="ns"))
     await Timer(PERIOD - cocotb.simtime.get_sim_time("ns") % PERIOD, unit="ns")
     await reset(dut)
-    await cycles(bound)
-    if number(dut.idle) != 1:
-        problems.append(f"not idle {bound} cycles after a reset under traffic")
     for _ in range(bound):
-        if number(dut.offering) != 0:
-            problems.append(f"a token is on offer {bound} cycles after a reset under traffic")
-            break
         await cycles(1)
+        problems = silent(dut, f"{bound} cycles after a reset under traffic")
+        if not problems:
+            break
+    for _ in range(bound):
+        await cycles(1)
+        problems = problems or silent(dut, "later after a reset under traffic")
     return {"cycles": 0, "problems": problems, "difference": None}
 
 
@@ -110,6 +123,7 @@ async def plan(dut: Any) -> None:
     dut.patience.value = todo["patience"]
     await reset(dut)
     await cycles(todo["idle_bound"])
+    after_reset = silent(dut, f"{todo['idle_bound']} cycles after power-up")
     results: list[dict[str, Any]] = []
     began = time.perf_counter()
 
@@ -125,6 +139,7 @@ async def plan(dut: Any) -> None:
             found = await run_case(dut, step, todo["ports"])
         else:
             found = await reset_under_traffic(dut, step, todo["idle_bound"])
+        found["problems"] += after_reset
         results.append(found)
         if found["problems"] or found["difference"]:
             break

@@ -28,6 +28,9 @@ PATIENCE = 100_000
 IDLE_BOUND = 64
 """Cycles after reset within which a unit has to be idle with nothing on offer."""
 
+# How many cases are started several times in a row, how often, and the most tokens of such a case.
+_REPEATED, _STARTS, _REPEATABLE = 4, 3, 20_000
+
 _ASSERTION = re.compile(r"Assertion failed|^ERROR: ")
 
 
@@ -147,14 +150,20 @@ def parts_folder() -> Path:
 
 def steps(
     build: Build, cases: Sequence[Case], *, seed: int, stall: Sequence[int], resets: int
-) -> list[dict[str, object]]:
-    """The plan: every case at every stall setting, then resets in the middle, each followed by a correct run."""
-    chance = random.Random(seed)
+) -> tuple[list[Case], list[dict[str, object]]]:
+    """The plan, and the cases with those added that it needs.
 
-    def step(index: int, chosen: int, reset_after: int | None = None) -> dict[str, object]:
-        case, ports = cases[index], build.ports
+    Every case runs at every stall setting. Then the same case is started several times in a row without a pause,
+    for a few cases; last come resets in the middle, each followed by a complete run.
+    """
+    chance = random.Random(seed)
+    played = list(cases)
+
+    def step(index: int, chosen: int, starts: int = 1, reset_after: int | None = None) -> dict[str, object]:
+        case, ports = played[index], build.ports
         return {
-            "case": index, "stall": chosen, "seed": chance.getrandbits(31), "reset_after": reset_after,
+            "case": index, "stall": chosen, "seed": chance.getrandbits(31), "starts": starts,
+            "reset_after": reset_after,
             "scalars": {
                 name: case.scalars[name] & ((1 << width) - 1) for name, width in ports.scalars.items()
             },
@@ -162,13 +171,25 @@ def steps(
             "outputs": {name: len(case.outputs[name]) for name in ports.outputs},
         }  # fmt: skip
 
+    def size(case: Case) -> int:
+        return sum(map(len, (*case.inputs.values(), *case.outputs.values())))
+
     plan = [step(i, chosen) for chosen in stall for i in range(len(cases))]
-    longest = max(range(len(cases)), key=lambda i: sum(map(len, cases[i].inputs.values())), default=0)
+    for case in sorted((case for case in cases if size(case) <= _REPEATABLE), key=size)[:_REPEATED]:
+        played.append(_repeated(case))
+        plan += [step(len(played) - 1, chosen, starts=_STARTS) for chosen in sorted({stall[0], stall[-1]})]
+    longest = max(range(len(cases)), key=lambda i: size(cases[i]), default=0)
     for _ in range(resets if cases else 0):
-        tokens = sum(map(len, cases[longest].inputs.values()))
-        plan.append(step(longest, stall[-1], reset_after=chance.randint(8, 40 + tokens)))
+        plan.append(step(longest, stall[-1], reset_after=chance.randint(8, 40 + size(cases[longest]))))
         plan.append(step(longest, stall[-1]))
-    return plan
+    return played, plan
+
+
+def _repeated(case: Case) -> Case:
+    def times(streams: Mapping[str, list[int]]) -> dict[str, list[int]]:
+        return {name: tokens * _STARTS for name, tokens in streams.items()}
+
+    return Case(f"{_STARTS} x {case.name}", case.scalars, times(case.inputs), times(case.outputs))
 
 
 def run(
@@ -183,7 +204,7 @@ def run(
     patience: int = PATIENCE,
     timeout_s: float = 1800,
 ) -> SimulationResult:
-    """Run every case at every stall setting, then reset under traffic, and compare all tokens.
+    """Run every case at every stall setting, then starts in a row and resets under traffic; compare all tokens.
 
     Args:
         build: from a simulator's ``build``.
@@ -202,13 +223,13 @@ def run(
     keep = folder is not None
     work = folder if folder is not None else Path(tempfile.mkdtemp(prefix="fastprefill-sim-"))
     work.mkdir(parents=True, exist_ok=True)
-    for index, case in enumerate(cases):
+    played, plan = steps(build, cases, seed=seed, stall=stall, resets=resets)
+    for index, case in enumerate(played):
         _save(case, work / "cases" / str(index), build.ports.widths)
-    plan = steps(build, cases, seed=seed, stall=stall, resets=resets)
-    result = _execute(build, cases, plan, work, seed, patience, timeout_s)
+    result = _execute(build, played, plan, work, seed, patience, timeout_s)
     traced = None
     if not result.ok and waveform:
-        traced = _waveform(build, cases, plan[: len(result.steps)], work, seed, patience, timeout_s)
+        traced = _waveform(build, played, plan[: len(result.steps)], work, seed, patience, timeout_s)
     elif not keep:
         shutil.rmtree(work, ignore_errors=True)
     return SimulationResult(result.steps, result.total_cycles, result.cycles_per_second, traced)

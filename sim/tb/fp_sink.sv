@@ -18,6 +18,7 @@ module fp_sink #(
     input  wire             valid,
     input  wire [WIDTH-1:0] data,
     output logic            ready,
+    output wire             progress,
     output logic [31:0]     seen,
     output logic [31:0]     wanted,
     output logic [31:0]     mismatches,
@@ -39,6 +40,9 @@ module fp_sink #(
   logic [WIDTH-1:0] last;
   logic [31:0] random = INDEX + 1;
   logic [5:0] pause = 0;
+
+  // Tokens beyond the last expected one are no progress: a unit that never stops must not run for ever.
+  assign progress = valid && ready && more;
 
   wire gap = pause != 0 || {1'b0, random[7:0]} < stall;
   wire [31:0] shifted = random ^ (random << 13);

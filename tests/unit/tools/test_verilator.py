@@ -39,7 +39,8 @@ def simulate(rtl: dict[str, str], tmp_path: Path, **options: object) -> testbenc
 def test_all_cases_resets_and_stalls_pass(tmp_path: Path) -> None:
     result = simulate({"addup.sv": SOURCE}, tmp_path, stall=(0, 40, 160), resets=3, seed=7)
     assert result.ok, result.failure and result.failure.describe()
-    assert [step.kind for step in result.steps] == ["run"] * 9 + ["reset", "run"] * 3
+    assert [step.kind for step in result.steps] == ["run"] * 15 + ["reset", "run"] * 3
+    assert [step.case for step in result.steps[9:15:2]] == ["3 x none", "3 x one", "3 x many"]
     assert result.cycles("many") == 303  # one token a cycle, one cycle to start, two to end
     slow = result.cycles("many", stall=160)
     assert slow is not None and slow > 600
@@ -151,3 +152,20 @@ def test_four_state_run_passes_and_sees_unknown_values(tmp_path: Path) -> None:
     failure = testbench.run(icarus.build(forgot, PORTS), CASES, folder=tmp_path / "bad", patience=2000).failure
     assert failure is not None and failure.difference is not None
     assert "x" in failure.difference[3].lower()
+
+
+@needs_verilator
+def test_a_run_that_follows_at_once_finds_what_the_one_before_left(tmp_path: Path) -> None:
+    """A sum that is loaded only when the output is empty is right for every single run."""
+    rtl = broken("      sum <= bias;\n", "      if (!y_valid) sum <= bias;\n")
+    failure = simulate(rtl, tmp_path, waveform=False, stall=(0, 96)).failure
+    assert failure is not None
+    assert failure.case.startswith("3 x ")
+
+
+@needs_verilator
+def test_a_unit_that_starts_by_itself_is_seen(tmp_path: Path) -> None:
+    rtl = broken("if (rst) running <= 1'b0;", "if (rst) running <= 1'b1;")
+    failure = simulate(rtl, tmp_path, waveform=False).failure
+    assert failure is not None
+    assert "not idle 64 cycles after power-up" in failure.describe()
