@@ -1,0 +1,39 @@
+"""Time to generate a 16 x 16 matrix unit, from the start of Python to its exit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from _measure import program
+
+SECONDS = 3.0
+CPP_LINES = 400
+REPEATS = 3
+
+
+def measure(target: str) -> dict[str, object]:
+    """The quickest of some runs of ``compile mpu --emit <target>``."""
+    size = ["--param", "rows=16", "--param", "cols=16"]
+    runs = [program(["compile", "mpu", "--emit", target, "--json", *size]) for _ in range(REPEATS)]
+    texts = json.loads(runs[0][2])
+    kernel = [text for path, text in texts.items() if path.endswith(".cpp") and not path.endswith("_tb.cpp")]
+    return {
+        "target": target,
+        "seconds": round(min(run[0] for run in runs), 2),
+        "memory_mib": round(min(run[1] for run in runs)),
+        "files": len(texts),
+        "lines": sum(text.count("\n") for text in texts.values()),
+        "kernel_cpp_lines": sum(text.count("\n") for text in kernel),
+        "reproducible": len({run[2] for run in runs}) == 1,
+    }
+
+
+results = [measure("rtl"), measure("hls")]
+met = all(r["seconds"] < SECONDS and r["reproducible"] and r["kernel_cpp_lines"] <= CPP_LINES for r in results)
+target = f"less than {SECONDS} s each, the same bytes every time, C++ of the kernel at most {CPP_LINES} lines"
+print(json.dumps({"benchmark": "generation", "target": target, "met": met, "results": results}, indent=1))
+sys.exit(0 if met else 1)
