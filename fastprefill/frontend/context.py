@@ -33,6 +33,8 @@ class Context:
         calls: helper functions being inlined, to refuse recursion.
         prefix: of the names of local arrays, inside helpers.
         bind: where multiplications of the present assignment are built.
+        outer: names of the region's arguments, which reach a kernel through its parameters only.
+        strict: why a `get` may not stand in the present expression, innermost last.
     """
 
     emit: Emitter
@@ -46,6 +48,7 @@ class Context:
     calls: tuple[str, ...] = ()
     prefix: str = ""
     bind: str | None = None
+    outer: frozenset[str] = frozenset()
     strict: list[str] = field(default_factory=list)
 
     def error(self, node: ast.AST, message: str) -> KernelError:

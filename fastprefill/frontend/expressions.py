@@ -143,6 +143,12 @@ def _name(ctx: Context, node: ast.Name) -> Value:
             f"'{name}' does not exist here: it was declared in a block that has ended, at line "
             f"{ctx.scope.ended[name]}; declare it before that block",
         )
+    if name in ctx.outer and name not in ctx.scope.names:
+        raise ctx.error(
+            node,
+            f"'{name}' is an argument of the region; give it to the kernel: @df.kernel(..., args=[{name}]) and a "
+            f"parameter of its type",
+        )
     if name not in ctx.scope.names:
         raise ctx.error(node, f"'{name}' is not declared; write {name}: int32 = 0 before its first use")
     known = ctx.scope.names[name]

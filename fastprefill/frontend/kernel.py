@@ -65,7 +65,9 @@ def lower_process(
     source, node = kernel.function.source, kernel.function.node
     emit = Emitter(process.entry)
     scope = Scope(kernel.function.names)
-    ctx = Context(emit, process, source, scope, streams, helpers, pid, inline)
+    ctx = Context(
+        emit, process, source, scope, streams, helpers, pid, inline, outer=frozenset(region_arguments)
+    )
     _parameters(ctx, kernel, region_arguments)
     with ctx.nested() as inner:
         statements.block(inner, node.body)

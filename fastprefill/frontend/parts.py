@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from fastprefill.frontend.annotations import integer, read
+from fastprefill.frontend.annotations import evaluate, integer, read
 from fastprefill.frontend.dtypes import Array, Stream
 from fastprefill.frontend.kernel import Kernel
 from fastprefill.frontend.names import problem
@@ -117,9 +117,8 @@ def _kernel(source: Function, parts: Parts, node: ast.FunctionDef, decorator: as
     mapping: tuple[int, ...] = (1,)
     arguments: list[str] = []
     for keyword in decorator.keywords:
-        if keyword.arg == "mapping" and isinstance(keyword.value, ast.List | ast.Tuple):
-            elements = keyword.value.elts
-            mapping = tuple(integer(e, source.names, where, "a dimension of the mapping") for e in elements)
+        if keyword.arg == "mapping":
+            mapping = _mapping(source, keyword.value)
         elif keyword.arg == "args" and isinstance(keyword.value, ast.List | ast.Tuple):
             for element in keyword.value.elts:
                 if not isinstance(element, ast.Name) or element.id not in parts.arguments:
@@ -141,3 +140,16 @@ def _kernel(source: Function, parts: Parts, node: ast.FunctionDef, decorator: as
             f"'{ast.unparse(decorator)}'; write @df.kernel(mapping=[P0, P1], args=[A]), 1 to 3 sizes",
         )
     return Kernel(Function(where, node, source.names), mapping, tuple(arguments))
+
+
+def _mapping(source: Function, node: ast.expr) -> tuple[int, ...]:
+    """The shape of a mesh: a list of integers, or a name of one."""
+    if isinstance(node, ast.List | ast.Tuple):
+        what = "a dimension of the mapping"
+        return tuple(integer(element, source.names, source.source, what) for element in node.elts)
+    sizes = evaluate(node, source.names, source.source)
+    if not isinstance(sizes, list | tuple) or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise source.source.error(
+            node, f"mapping={ast.unparse(node)} is {sizes!r}; write a list of sizes: [4, 4]"
+        )
+    return tuple(sizes)

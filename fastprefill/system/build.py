@@ -6,7 +6,6 @@ from xdsl.dialects.builtin import ModuleOp
 
 from fastprefill import frontend as language
 from fastprefill.errors import FastprefillError
-from fastprefill.frontend import real_allo
 from fastprefill.system.unit import Unit
 
 
@@ -20,10 +19,15 @@ def build_unit(unit: Unit, frontend: str = "embedded") -> ModuleOp:
     Raises:
         KernelError: the unit's kernels are outside the language.
     """
-    lowerings = {"embedded": language.lower, "allo": real_allo.lower}
-    if frontend not in lowerings:
-        raise FastprefillError(f"front end '{frontend}' does not exist; there are {', '.join(lowerings)}")
-    return lowerings[frontend](
+    if frontend == "embedded":
+        lower = language.lower
+    elif frontend == "allo":
+        from fastprefill.frontend import real_allo  # reads more dialects, which take time to import
+
+        lower = real_allo.lower
+    else:
+        raise FastprefillError(f"front end '{frontend}' does not exist; there are embedded, allo")
+    return lower(
         unit.region,
         name=unit.name,
         inputs=unit.inputs,

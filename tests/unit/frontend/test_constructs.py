@@ -320,3 +320,35 @@ def test_attributes_of_functions_and_calls(tmp_path: Path) -> None:
 def test_the_same_input_gives_the_same_text(tmp_path: Path) -> None:
     text = MESH.replace("NUMBER", "p")
     assert to_text(module(tmp_path, text)) == to_text(module(tmp_path, text))
+
+
+LOCAL_HELPER = """
+SHAPE = [2]
+
+@df.region()
+def region(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+    between: Stream[int32, 2]
+
+    def send(value: int32):
+        between.put(value + 1)
+
+    @df.kernel(mapping=SHAPE, args=[n])
+    def work(ln: int32[1]):
+        p = df.get_pid()
+        with allo.meta_if(p == 0):
+            for i in range(ln[0]):
+                send(x.get())
+        with allo.meta_else():
+            for i in range(ln[0]):
+                y.put(between.get() * 2)
+
+def unit():
+    return Unit("test", region, inputs=("x",), outputs=("y",))
+"""
+
+
+def test_helper_in_a_region_sees_its_streams(tmp_path: Path) -> None:
+    built = module(tmp_path, LOCAL_HELPER)
+    assert outputs(built, [1, 5]) == [4, 12]
