@@ -214,7 +214,6 @@ def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
     from fastprefill import tools
     from fastprefill.build.steps import Steps
     from fastprefill.reports import levels, verify
-    from fastprefill.tools import tiers
 
     steps = Steps("verify", show)
     with steps.step("read the project"):
@@ -245,13 +244,20 @@ def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
         errors=[verify.quantisation_error(one) for one in vectors],
         resources=use,
         resources_detail=why,
-        tiers=tiers.line(tiers.ran()),
+        tiers=tier_line(),
     )
     # results are printed all the same when the project lies on a read-only disk
     with suppress(OSError):
         (folder / "verify.json").write_text(json.dumps(result.as_dict(), indent=1) + "\n")
         (folder / "steps.json").write_text(steps.to_json())
     return result
+
+
+def tier_line() -> str:
+    """The line that names the tools which checked something in this process, and those that did not."""
+    from fastprefill.tools import tiers
+
+    return tiers.line(tiers.ran())
 
 
 def _open(folder: Path) -> tuple[Project, list[Vectors]]:

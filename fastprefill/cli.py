@@ -171,7 +171,7 @@ def cosim(folder: Path, seed: int, as_json: bool) -> None:
 def synth(folder: Path, as_json: bool) -> None:
     """Count the resources of the project in FOLDER with Yosys."""
     use = api.synth(folder, show=progress)
-    _print(as_json, asdict(use), "\n".join(use.lines()))
+    _print(as_json, asdict(use), "\n".join([*use.lines(), "", api.tier_line()]))
 
 
 @main.command()
@@ -193,7 +193,7 @@ def _print(as_json: bool, data: object, text: str) -> None:
 
 
 def _print_level(as_json: bool, level: Any) -> None:
-    _print(as_json, asdict(level), level.line())
+    _print(as_json, asdict(level), f"{level.line()}\n\n{api.tier_line()}")
     if not level.ok:
         raise click.exceptions.Exit(1)
 

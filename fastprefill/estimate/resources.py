@@ -11,12 +11,12 @@ LABELS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "U
 def matrix_unit(rows: int, cols: int) -> Resources:
     """Modelled resources of the output-stationary matrix unit, plain DSP columns.
 
-    Per output: one DSP48E2 for the product, 79 LUT (accumulator, its clearing, the finished tile's write and
-    read select) and 82 FF (product, accumulator, finished tile). Fitted to Yosys' counts of 4 x 4, 8 x 8,
-    4 x 16 and 16 x 4; within 3 % of them.
+    Per output: one DSP48E2 for the product, 78 LUT (accumulator, its clearing, the finished tile's write and
+    read select) and 82 FF (product, accumulator, finished tile). Fitted to Yosys' counts of sizes
+    from 4 x 4 to 16 x 16; within 2 % of them.
     """
     outputs = rows * cols
-    return Resources(lut=79 * outputs + 150, ff=82 * outputs + 256, dsp=outputs)
+    return Resources(lut=78 * outputs + 220, ff=82 * outputs + 256, dsp=outputs)
 
 
 def excess(needed: Resources, available: Resources) -> dict[str, tuple[int, int]]:
