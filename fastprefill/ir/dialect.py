@@ -104,7 +104,9 @@ class CreateOp(IRDLOperation):
     unsigned = opt_prop_def(UnitAttr)
     assembly_format = "$stream_name (`unsigned` $unsigned^)? attr-dict `:` type($stream)"
 
-    def __init__(self, stream_name: str, stream_type: StreamType | BlocksType, *, unsigned: bool = False) -> None:
+    def __init__(
+        self, stream_name: str, stream_type: StreamType | BlocksType, *, unsigned: bool = False
+    ) -> None:
         super().__init__(
             result_types=[stream_type],
             properties={
@@ -133,7 +135,9 @@ class GetOp(IRDLOperation):
     def verify_(self) -> None:
         assert isinstance(self.stream.type, StreamType)
         if self.value.type != self.stream.type.element_type:
-            raise VerifyException(f"get of {self.value.type} from a stream of {self.stream.type.element_type}")
+            raise VerifyException(
+                f"get of {self.value.type} from a stream of {self.stream.type.element_type}"
+            )
 
 
 @irdl_op_definition
@@ -152,7 +156,9 @@ class PutOp(IRDLOperation):
     def verify_(self) -> None:
         assert isinstance(self.stream.type, StreamType)
         if self.value.type != self.stream.type.element_type:
-            raise VerifyException(f"put of {self.value.type} into a stream of {self.stream.type.element_type}")
+            raise VerifyException(
+                f"put of {self.value.type} into a stream of {self.stream.type.element_type}"
+            )
 
 
 @irdl_op_definition
@@ -218,7 +224,9 @@ class SetSliceOp(IRDLOperation):
     part = operand_def(IntegerType)
     result = result_def(IntegerType)
     traits = traits_def(Pure())
-    assembly_format = "$value `[` $lo `]` `,` $part attr-dict `:` type($value) `,` type($part) `->` type($result)"
+    assembly_format = (
+        "$value `[` $lo `]` `,` $part attr-dict `:` type($value) `,` type($part) `->` type($result)"
+    )
 
     def __init__(self, value: SSAValue, lo: SSAValue, part: SSAValue) -> None:
         super().__init__(operands=[value, lo, part], result_types=[value.type])

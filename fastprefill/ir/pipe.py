@@ -101,7 +101,11 @@ class StoreOp(IRDLOperation):
     )
 
     def __init__(
-        self, value: SSAValue, memref: SSAValue, indices: Sequence[SSAValue], predicate: SSAValue | None = None
+        self,
+        value: SSAValue,
+        memref: SSAValue,
+        indices: Sequence[SSAValue],
+        predicate: SSAValue | None = None,
     ) -> None:
         super().__init__(operands=[value, memref, list(indices), [predicate] if predicate else []])
 

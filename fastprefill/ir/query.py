@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xdsl.dialects import arith, memref, scf
-from xdsl.dialects.builtin import ArrayAttr, IndexType, IntegerAttr, IntegerType, MemRefType, ModuleOp, StringAttr
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    IndexType,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    ModuleOp,
+    StringAttr,
+)
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, BlockArgument, Operation, OpResult, SSAValue
 
@@ -64,14 +72,16 @@ def number(op: Operation, name: str) -> int | None:
 def strings(op: Operation, name: str) -> list[str]:
     """An attribute that is an array of strings, or an empty list."""
     value = op.attributes.get(name)
-    return [item.data for item in value if isinstance(item, StringAttr)] if isinstance(value, ArrayAttr) else []
+    return (
+        [item.data for item in value if isinstance(item, StringAttr)] if isinstance(value, ArrayAttr) else []
+    )
 
 
 def width(value: SSAValue | Attribute) -> int:
     """Bits of an integer or index value or type."""
     kind = value.type if isinstance(value, SSAValue) else value
     if isinstance(kind, IntegerType):
-        return kind.width.data
+        return int(kind.width.data)
     if isinstance(kind, IndexType):
         return INDEX_BITS
     raise TypeError(f"{kind} has no width")
@@ -81,7 +91,7 @@ def constant(value: SSAValue) -> int | None:
     """The number of a constant (through casts), signed, or None."""
     op = value.owner
     if isinstance(op, arith.ConstantOp) and isinstance(op.value, IntegerAttr):
-        return op.value.value.data
+        return int(op.value.value.data)
     if isinstance(op, arith.IndexCastOp):
         return constant(op.input)
     return None
@@ -127,7 +137,7 @@ def array_name(array: SSAValue) -> str:
     if isinstance(op, AcquireOp | WindowOp):
         return text(op, "name") or array_name(op.stream)
     if isinstance(op, memref.GetGlobalOp):
-        return op.name_.string_value()
+        return str(op.name_.string_value())
     return text(op, "name") or array.name_hint or "v"
 
 

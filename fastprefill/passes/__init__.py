@@ -42,7 +42,9 @@ def run(module: ModuleOp, board: str, after: str | None = None) -> ModuleOp:
     names = [p.name for p in passes]
     if after is not None:
         if after not in names:
-            raise FastprefillError(f"there is no pass '{after}'; passes are {', '.join(dict.fromkeys(names))}")
+            raise FastprefillError(
+                f"there is no pass '{after}'; passes are {', '.join(dict.fromkeys(names))}"
+            )
         passes = passes[: len(names) - names[::-1].index(after)]
     ctx = context()
     for step in passes:

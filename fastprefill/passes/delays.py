@@ -26,7 +26,9 @@ def is_wire(op: Operation) -> bool:
         return constant(op.rhs) is not None
     if isinstance(op, arith.MuliOp | arith.DivUIOp | arith.RemUIOp):
         factor = constant(op.rhs)
-        return _is_lane_constant(op.results[0]) or (factor is not None and factor > 0 and factor & (factor - 1) == 0)
+        return _is_lane_constant(op.results[0]) or (
+            factor is not None and factor > 0 and factor & (factor - 1) == 0
+        )
     return isinstance(op, arith.AddiOp | arith.SubiOp) and _is_lane_constant(op.results[0])
 
 
@@ -88,7 +90,11 @@ def _load_delay(op: memref.LoadOp, board: Board) -> float:
     if storage.memory == "distributed":
         return 2 * d.lut
     if storage.memory == "rom":
-        return 0.0 if all(_is_lane_constant(i) for i in op.indices) else d.lut * max(1, ceil(log2(max(2, prod(storage.shape))) / 2 - 2))
+        return (
+            0.0
+            if all(_is_lane_constant(i) for i in op.indices)
+            else d.lut * max(1, ceil(log2(max(2, prod(storage.shape))) / 2 - 2))
+        )
     if storage.memory == "register" and not all(_is_lane_constant(i) for i in op.indices):
         return d.lut * ceil(log2(max(2, storage.banks)) / 2)
     return 0.0

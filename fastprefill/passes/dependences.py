@@ -80,11 +80,17 @@ def constraints(tree: Tree) -> list[Constraint]:
             writers = [a for a in accesses if a.is_store]
             kind = {"block": "BRAM", "ultra": "URAM", "distributed": "LUTRAM"}[storage.memory]
             if not _many_readers(array):
-                result += _port(readers, f"{kind} '{array_name(array)}' has one read port, {{count}} reads", storage)
-            result += _port(writers, f"{kind} '{array_name(array)}' has one write port, {{count}} writes", storage)
+                result += _port(
+                    readers, f"{kind} '{array_name(array)}' has one read port, {{count}} reads", storage
+                )
+            result += _port(
+                writers, f"{kind} '{array_name(array)}' has one write port, {{count}} writes", storage
+            )
     for (stream, name), accesses in by_port.items():
         verb = "puts" if name == "fp.put" else "releases"
-        result += _port(accesses, f"stream '{array_name(stream)}' takes one token per cycle, {{count}} {verb}", None)
+        result += _port(
+            accesses, f"stream '{array_name(stream)}' takes one token per cycle, {{count}} {verb}", None
+        )
     result += _release_after_access(tree)
     return result
 
@@ -197,5 +203,3 @@ def _release_after_access(tree: Tree) -> Iterator[Constraint]:
                         if access.body is body and body.ops.index(access.op) < body.ops.index(op):
                             yield Constraint(access, release, 0, False, why)
                         yield Constraint(access, release, 0, True, why)
-
-

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 
 from xdsl.context import Context
 from xdsl.dialects import arith, memref, scf
-from xdsl.dialects.builtin import DenseArrayBase, IndexType, IntegerType, MemRefType, ModuleOp, StringAttr, UnitAttr, i32
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    IndexType,
+    IntegerType,
+    MemRefType,
+    ModuleOp,
+    StringAttr,
+    UnitAttr,
+    i32,
+)
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -21,7 +30,6 @@ from fastprefill.ir.dialect import AcquireOp, GetOp, PutOp, ReleaseOp
 from fastprefill.ir.pipe import BodyOp, ExitUnlessOp, FirstOp, LastOp, LiveOp, RepeatOp, StoreOp, WindowOp
 from fastprefill.ir.query import (
     PURE_ARITH,
-    constant,
     is_lane_loop,
     is_scalar_argument,
     processes,
@@ -381,7 +389,11 @@ class _Process:
         while position < len(nodes):
             node = nodes[position]
             if isinstance(node, _Loop):
-                if position > 0 and isinstance(before := nodes[position - 1], _Leaf) and self.merge_before(before, node):
+                if (
+                    position > 0
+                    and isinstance(before := nodes[position - 1], _Leaf)
+                    and self.merge_before(before, node)
+                ):
                     del nodes[position - 1]
                     position -= 1
                 if position + 1 < len(nodes) and isinstance(after := nodes[position + 1], _Leaf):
@@ -393,7 +405,12 @@ class _Process:
 
     def can_merge_before(self, leaf: _Leaf, loop: _Loop) -> bool:
         chain, first = _descend(loop, 0)
-        if first is None or _takes_cycles(leaf) or _conflict(leaf, first) or any(isinstance(op, ExitUnlessOp) for op in leaf.ops):
+        if (
+            first is None
+            or _takes_cycles(leaf)
+            or _conflict(leaf, first)
+            or any(isinstance(op, ExitUnlessOp) for op in leaf.ops)
+        ):
             return False
         written = {op.memref for outer in leaf.ops for op in outer.walk() if isinstance(op, StoreOp)}
         for inner in chain:
@@ -413,7 +430,12 @@ class _Process:
 
     def merge_after(self, leaf: _Leaf, loop: _Loop) -> bool:
         chain, last = _descend(loop, -1)
-        if last is None or _takes_cycles(leaf) or _conflict(last, leaf) or any(isinstance(op, ExitUnlessOp) for op in leaf.ops):
+        if (
+            last is None
+            or _takes_cycles(leaf)
+            or _conflict(last, leaf)
+            or any(isinstance(op, ExitUnlessOp) for op in leaf.ops)
+        ):
             return False
         head, predicate = _all_of([LastOp(inner.new.body.block.args[0]) for inner in chain], chain, "last")
         last.ops += [*head, *_under(leaf.ops, predicate)]
@@ -568,10 +590,9 @@ def _ports(op: Operation) -> set[tuple[SSAValue, str]]:
 
 
 def _ports_of(op: Operation) -> set[tuple[SSAValue, str]]:
-    if isinstance(op, memref.LoadOp | StoreOp) and not is_scalar_argument(op.memref):
-        if storage_of(op.memref).memory not in ("register", "rom"):
-            return {(op.memref, op.name)}
-    return set()
+    if not isinstance(op, memref.LoadOp | StoreOp) or is_scalar_argument(op.memref):
+        return set()
+    return set() if storage_of(op.memref).memory in ("register", "rom") else {(op.memref, op.name)}
 
 
 def _takes_cycles(leaf: _Leaf) -> bool:
@@ -612,7 +633,9 @@ def _join_stream_ops(
         one.erase()
         other.erase()
     first_gets = {op.stream: op for op in ops[start:middle] if isinstance(op, GetOp)}
-    second_gets = {op.stream: op for op in ops[start:] if isinstance(op, GetOp) and op not in first_gets.values()}
+    second_gets = {
+        op.stream: op for op in ops[start:] if isinstance(op, GetOp) and op not in first_gets.values()
+    }
     for stream in first_gets.keys() & second_gets.keys():
         same_gets = [op for op in ops[start:] if isinstance(op, GetOp) and op.stream is stream]
         if len(same_gets) != 2:
@@ -714,5 +737,3 @@ def _drop_dead(leaf: _Leaf) -> None:
                 leaf.ops.remove(op)
                 op.erase()
                 changed = True
-
-

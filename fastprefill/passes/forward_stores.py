@@ -9,6 +9,7 @@ from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.pipe import BodyOp, StoreOp
 from fastprefill.ir.query import array_name, constant, is_scalar_argument, processes, strip_casts
@@ -46,7 +47,9 @@ def _element(array: SSAValue, indices: tuple[SSAValue, ...]) -> _Key:
 
 def _distinct(one: _Key, other: _Key) -> bool:
     """Provably different elements of one array."""
-    return any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(one[1], other[1], strict=True))
+    return any(
+        isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(one[1], other[1], strict=True)
+    )
 
 
 def _is_fresh(array: SSAValue) -> bool:
@@ -64,8 +67,7 @@ def _forward(block: Block, known: dict[_Key, _Element]) -> None:
                 if value.name_hint is None:
                     value.name_hint = op.res.name_hint
                 op.res.replace_all_uses_with(value)
-                op.detach()
-                op.erase()
+                Rewriter.erase_op(op)
             else:
                 element.value, element.stores = op.res, []
         elif isinstance(op, StoreOp):
@@ -173,8 +175,7 @@ def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
     joined.attributes.update(later.attributes)
     block.insert_op_before(joined, anchor)
     for gone in (earlier, later):
-        gone.detach()
-        gone.erase()
+        Rewriter.erase_op(gone)
     return joined
 
 
@@ -182,12 +183,20 @@ def _known_choice(earlier: StoreOp, later: StoreOp) -> SSAValue | None:
     """What a load behind both stores sees, when one asked: right wherever the joined store writes."""
     for use in later.value.uses:
         outer = use.operation
-        if not isinstance(outer, arith.SelectOp) or outer.cond is not later.predicate or outer.lhs is not later.value:
+        if (
+            not isinstance(outer, arith.SelectOp)
+            or outer.cond is not later.predicate
+            or outer.lhs is not later.value
+        ):
             continue
         inner = outer.rhs.owner
         if outer.parent_block() is not later.parent_block():
             continue
-        if isinstance(inner, arith.SelectOp) and inner.cond is earlier.predicate and inner.lhs is earlier.value:
+        if (
+            isinstance(inner, arith.SelectOp)
+            and inner.cond is earlier.predicate
+            and inner.lhs is earlier.value
+        ):
             return outer.result
     return None
 

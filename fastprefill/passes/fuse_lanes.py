@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from xdsl.context import Context
 from xdsl.dialects import memref, scf
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.pipe import BodyOp, StoreOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, processes, strip_casts, text
@@ -68,8 +70,12 @@ def _make_perfect(loop: scf.ForOp) -> None:
 
 def _fuse(block: Block) -> None:
     loops = [op for op in block.ops if isinstance(op, scf.ForOp)]
-    for first, second in zip(loops, loops[1:], strict=False):
-        if _bounds(first) == _bounds(second) and _may_sink(first, second, block) and _elementwise(first, second):
+    for first, second in pairwise(loops):
+        if (
+            _bounds(first) == _bounds(second)
+            and _may_sink(first, second, block)
+            and _elementwise(first, second)
+        ):
             _merge(first, second)
 
 
@@ -85,7 +91,7 @@ def _touched(op: Operation) -> tuple[set[SSAValue], set[SSAValue]]:
 
 
 def _may_sink(first: scf.ForOp, second: scf.ForOp, block: Block) -> bool:
-    """Whether `first` may run as late as `second`: nothing in between touches what it writes or writes what it reads."""
+    """Whether nothing between `first` and `second` touches what `first` writes, or writes what it reads."""
     read, written = _touched(first)
     between = False
     for op in block.ops:
@@ -103,7 +109,7 @@ def _may_sink(first: scf.ForOp, second: scf.ForOp, block: Block) -> bool:
 def _elementwise(first: scf.ForOp, second: scf.ForOp) -> bool:
     """Whether every array that both touch, and one writes, is used by each lane at the lane's own element."""
     first_loops, second_loops = nest(first), nest(second)
-    variables = {
+    variables: dict[SSAValue, int] = {
         loop.body.block.args[0]: number
         for loops in (first_loops, second_loops)
         for number, loop in enumerate(loops)
@@ -114,11 +120,7 @@ def _elementwise(first: scf.ForOp, second: scf.ForOp) -> bool:
     for which, loop in enumerate((first, second)):
         for op in loop.walk():
             if isinstance(op, memref.LoadOp | StoreOp):
-                key = tuple(variables.get(strip_casts(i), constant(i) if constant(i) is not None else i) for i in op.indices)
-                tagged = tuple(
-                    ("lane", variables[strip_casts(i)]) if strip_casts(i) in variables else part
-                    for i, part in zip(op.indices, key, strict=True)
-                )
+                tagged = tuple(_tag(i, variables) for i in op.indices)
                 indices.setdefault(op.memref, set()).add(tagged)
                 owners.setdefault(op.memref, set()).add(which)
                 if isinstance(op, StoreOp):
@@ -135,6 +137,15 @@ def _elementwise(first: scf.ForOp, second: scf.ForOp) -> bool:
     return True
 
 
+def _tag(index: SSAValue, variables: dict[SSAValue, int]) -> object:
+    """A subscript that can be compared across two lane loops."""
+    inner = strip_casts(index)
+    if inner in variables:
+        return ("lane", variables[inner])
+    number = constant(index)
+    return index if number is None else number
+
+
 def _merge(first: scf.ForOp, second: scf.ForOp) -> None:
     """Put the ops of `first` in front of those of `second`."""
     mine, theirs = nest(first), nest(second)
@@ -149,5 +160,4 @@ def _merge(first: scf.ForOp, second: scf.ForOp) -> None:
             target.insert_op_before(op, anchor)
     if not text(second, "src") and "src" in first.attributes:
         second.attributes["src"] = first.attributes["src"]
-    first.detach()
-    first.erase()
+    Rewriter.erase_op(first)

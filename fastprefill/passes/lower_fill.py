@@ -9,6 +9,7 @@ from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import IndexType, IntegerAttr, MemRefType, ModuleOp, StringAttr, i32
 from xdsl.ir import Block, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.dialect import FillOp
 from fastprefill.ir.query import array_name, processes, text
@@ -62,5 +63,4 @@ def _lower(fill: FillOp) -> None:
         block.insert_op_before(store, fill)
     else:
         target.insert_op_before(store, target.last_op)  # type: ignore[arg-type]
-    fill.detach()
-    fill.erase()
+    Rewriter.erase_op(fill)

@@ -88,7 +88,10 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
         if least > result.ii[body]:
             result.ii[body], result.reasons[body] = least, why
     result.forwarded = {
-        op for body in tree.bodies for op in body.ops if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref) and forwarded(op, tree)
+        op
+        for body in tree.bodies
+        for op in body.ops
+        if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref) and forwarded(op, tree)
     }
     found = constraints(tree)
     pinned = _pinned(tree)
@@ -105,7 +108,9 @@ def _pinned(tree: Tree) -> set[Operation]:
     pinned: set[Operation] = set()
     for body in tree.bodies:
         inside = set(body.ops)
-        stack = [op.predicate for op in body.ops if isinstance(op, GetOp | AcquireOp) and op.predicate is not None]
+        stack = [
+            op.predicate for op in body.ops if isinstance(op, GetOp | AcquireOp) and op.predicate is not None
+        ]
         while stack:
             owner = stack.pop().owner
             if isinstance(owner, Operation) and owner in inside and owner not in pinned:
@@ -133,7 +138,9 @@ def _attempt(
             _place(body, result, least, pinned, board)
         changed = False
         for c, offset in active:
-            stage = (_effective(c.earlier, result) if c.earlier.is_store else _sampled(c.earlier, result)) + offset
+            stage = (
+                _effective(c.earlier, result) if c.earlier.is_store else _sampled(c.earlier, result)
+            ) + offset
             later = _sampled(c.later, result) if c.port else _effective(c.later, result)
             if later >= stage:
                 continue
@@ -187,7 +194,10 @@ def _place(
             done = (stage + 1, 0.0)
         elif isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref) and _latency(op):
             result.stages[op] = stage
-            done = (stage + _latency(op), board.delays.bram + (board.delays.lut if op in result.forwarded else 0.0))
+            done = (
+                stage + _latency(op),
+                board.delays.bram + (board.delays.lut if op in result.forwarded else 0.0),
+            )
         else:
             cost = delay(op, board)
             if time > 0.0 and time + cost > period and not is_wire(op):
@@ -195,7 +205,9 @@ def _place(
             result.stages[op] = stage
             done = (stage, time + cost)
         if op in pinned and done[0] > 0:
-            raise _unknown_at_issue(next(o for o in body.ops if isinstance(o, GetOp | AcquireOp) and o.predicate))
+            raise _unknown_at_issue(
+                next(o for o in body.ops if isinstance(o, GetOp | AcquireOp) and o.predicate)
+            )
         for value in op.results:
             at[value] = done
             result.ready[value] = done[0]
@@ -246,7 +258,11 @@ def _relax(result: ProcessSchedule, failed: Constraint) -> None:
         return
     # Every way into `end` that comes from `start` gets longer: widen the edges into it that are not its own loop.
     distance = _distances(result)
-    into = [e for e in result.tree.edges if e[1] is end and e[0] is not end and (e[0] is start or (start, e[0]) in distance)]
+    into = [
+        e
+        for e in result.tree.edges
+        if e[1] is end and e[0] is not end and (e[0] is start or (start, e[0]) in distance)
+    ]
     if not into:
         result.ii[end] += 1
         result.reasons[end] = failed.why
@@ -270,5 +286,3 @@ def annotate(result: ProcessSchedule) -> None:
         for op in body.ops:
             if not is_wire(op):
                 op.attributes["stage"] = IntegerAttr(result.stages[op], i32)
-
-

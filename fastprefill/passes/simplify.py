@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith, memref
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.dialects.builtin import IndexType, IntegerAttr, IntegerType, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.pipe import FirstOp, LastOp, LiveOp, StoreOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, is_scalar_argument, processes, width
@@ -38,11 +39,14 @@ def _hoist(loop: Operation) -> None:
     block = loop.parent_block()
     assert block is not None
     inside = {value for op in loop.walk() for value in op.results}
-    inside |= {arg for op in loop.walk() for region in op.regions for inner in region.blocks for arg in inner.args}
+    inside |= {
+        arg for op in loop.walk() for region in op.regions for inner in region.blocks for arg in inner.args
+    }
     for op in list(loop.walk()):
         if isinstance(op, _SHARED) and not any(v in inside for v in op.operands):
-            op.detach()
-            block.insert_op_before(op, loop)
+            parent = op.parent_block()
+            assert parent is not None
+            block.insert_op_before(parent.detach_op(op), loop)
             inside -= set(op.results)
 
 
@@ -54,7 +58,9 @@ def _share(block: Block, outer: dict[_Key, Operation]) -> None:
                 _share(inner, known)
         if is_lane_loop(op) and not is_lane_loop(block.parent_op()):
             _hoist(op)
-        if not isinstance(op, _SHARED) and not (isinstance(op, memref.LoadOp) and is_scalar_argument(op.memref)):
+        if not isinstance(op, _SHARED) and not (
+            isinstance(op, memref.LoadOp) and is_scalar_argument(op.memref)
+        ):
             continue
         folded = _fold(op)
         if folded is not None:
@@ -63,15 +69,13 @@ def _share(block: Block, outer: dict[_Key, Operation]) -> None:
                 folded = _known_or_new(folded, known)
             _keep_name(op.results[0], folded)
             op.results[0].replace_all_uses_with(folded)
-            op.detach()
-            op.erase()
+            Rewriter.erase_op(op)
             continue
         key = _key(op)
         if key in known:
             _keep_name(op.results[0], known[key].results[0])
             op.results[0].replace_all_uses_with(known[key].results[0])
-            op.detach()
-            op.erase()
+            Rewriter.erase_op(op)
         else:
             known[key] = op
 
@@ -84,8 +88,7 @@ def _keep_name(old: SSAValue, new: SSAValue) -> None:
 def _known_or_new(op: Operation, known: dict[_Key, Operation]) -> SSAValue:
     key = _key(op)
     if key in known:
-        op.detach()
-        op.erase()
+        Rewriter.erase_op(op)
         return known[key].results[0]
     known[key] = op
     return op.results[0]
@@ -131,9 +134,13 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
         condition = constant(op.cond)
         if condition is not None:
             return op.lhs if condition else op.rhs
-    if isinstance(op, arith.IndexCastOp) and isinstance(inner := op.input.owner, arith.IndexCastOp):
-        if width(inner.input) == width(op.input) == width(op.result) and inner.input.type == op.result.type:
-            return inner.input
+    if (
+        isinstance(op, arith.IndexCastOp)
+        and isinstance(inner := op.input.owner, arith.IndexCastOp)
+        and width(inner.input) == width(op.input) == width(op.result)
+        and inner.input.type == op.result.type
+    ):
+        return inner.input
     numbers = [constant(operand) for operand in op.operands] if len(op.operands) <= 2 else [None]
     if not op.operands or any(n is None for n in numbers):
         return None
@@ -145,7 +152,8 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
     value &= (1 << bits) - 1
     if bits > 1 and value >> (bits - 1):
         value -= 1 << bits
-    return arith.ConstantOp(IntegerAttr(value, kind))  # type: ignore[arg-type]
+    assert isinstance(kind, IntegerType | IndexType)
+    return arith.ConstantOp(IntegerAttr(value, kind))
 
 
 def _conditional_add(op: arith.SelectOp) -> Operation | None:
@@ -157,7 +165,8 @@ def _conditional_add(op: arith.SelectOp) -> Operation | None:
         if base is op.rhs:
             block = op.parent_block()
             assert block is not None
-            zero = arith.ConstantOp(IntegerAttr(0, added.type))  # type: ignore[arg-type]
+            assert isinstance(added.type, IntegerType | IndexType)
+            zero = arith.ConstantOp(IntegerAttr(0, added.type))
             choice = arith.SelectOp(op.cond, added, zero.result)
             choice.result.name_hint = added.name_hint
             block.insert_ops_before([zero, choice], op)
@@ -211,8 +220,7 @@ def drop_dead(block: Block) -> None:
         dead = isinstance(op, (*_SHARED, memref.LoadOp)) and not any(r.uses for r in op.results)
         empty = is_lane_loop(op) and len(op.regions[0].block.ops) == 1
         if dead or empty:
-            op.detach()
-            op.erase()
+            Rewriter.erase_op(op)
 
 
 def _drop_unread_arrays(block: Block) -> None:
@@ -222,9 +230,5 @@ def _drop_unread_arrays(block: Block) -> None:
             isinstance(use.operation, StoreOp) and use.operation.memref is op.memref for use in op.memref.uses
         ):
             for use in list(op.memref.uses):
-                use.operation.detach()
-                use.operation.erase()
-            op.detach()
-            op.erase()
-
-
+                Rewriter.erase_op(use.operation)
+            Rewriter.erase_op(op)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from xdsl.dialects import memref
-from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, DenseIntOrFPElementsAttr, MemRefType, ModuleOp, StringAttr
 from xdsl.dialects.func import CallOp, FuncOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
@@ -90,7 +90,9 @@ def storage(kind: MemRefType, partition: list[str], asked: str, src: str | None 
         name, _, factor = entry.partition(" ")
         count = {"none": 1, "complete": extent}.get(name) or int(factor or 0)
         if count < 1 or count > extent:
-            raise KernelError(f"partition factor {count} of a dimension of {extent}; choose 1 to {extent}", src)
+            raise KernelError(
+                f"partition factor {count} of a dimension of {extent}; choose 1 to {extent}", src
+            )
         kinds.append(name)
         factors.append(count)
     depth = prod(-(-extent // factor) for extent, factor in zip(shape, factors, strict=True))
@@ -149,7 +151,8 @@ def global_values(op: memref.GetGlobalOp) -> list[int]:
     """Elements of a constant array, row-major."""
     declared = _global(op)
     assert declared is not None
-    return [int(v) for v in declared.initial_value.get_values()]  # type: ignore[union-attr]
+    assert isinstance(declared.initial_value, DenseIntOrFPElementsAttr)
+    return [int(v) for v in declared.initial_value.get_values()]
 
 
 def _where(array: SSAValue) -> str | None:
@@ -163,6 +166,10 @@ def block_storage(create: CreateOp) -> Storage:
     assert isinstance(kind, BlocksType)
     value, asked = create.attributes.get("partition"), create.attributes.get("storage")
     shape = kind.block_type.get_shape()
-    parts = [i.data for i in value if isinstance(i, StringAttr)] if isinstance(value, ArrayAttr) else ["none"] * len(shape)
+    parts = (
+        [i.data for i in value if isinstance(i, StringAttr)]
+        if isinstance(value, ArrayAttr)
+        else ["none"] * len(shape)
+    )
     name = asked.data if isinstance(asked, StringAttr) else "AUTO"
     return storage(kind.block_type, parts, name, text(create, "src") or None)

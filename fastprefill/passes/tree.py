@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from xdsl.dialects import memref, scf
 from xdsl.dialects.func import FuncOp
@@ -109,7 +110,7 @@ def exit_of(node: Node) -> Body:
 
 def _edges(nodes: list[Node]) -> list[tuple[Body, Body]]:
     edges: list[tuple[Body, Body]] = []
-    for one, other in zip(nodes, nodes[1:], strict=False):
+    for one, other in pairwise(nodes):
         edges.append((exit_of(one), entry(other)))
     for node in nodes:
         if not isinstance(node, Body):
@@ -131,5 +132,3 @@ def bound_loads(loop: Loop) -> list[tuple[memref.LoadOp, bool]]:
             elif isinstance(owner, Operation):
                 stack += owner.operands
     return found
-
-

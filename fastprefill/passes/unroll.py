@@ -9,16 +9,15 @@ from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import IndexType, IntegerAttr, MemRefType, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from fastprefill.errors import KernelError
 from fastprefill.ir.query import (
     PURE_ARITH,
-    array_name,
     constant,
     is_lane_loop,
     number,
     processes,
-    strings,
     strip_casts,
     text,
     trip_count,
@@ -91,7 +90,8 @@ def _own_elements(
     if any(indices != first for _, indices in uses):
         return False
     return all(
-        any(index is iv and complete[dim] for dim, index in enumerate(first)) for iv in _lane_variables(loop, uses)
+        any(index is iv and complete[dim] for dim, index in enumerate(first))
+        for iv in _lane_variables(loop, uses)
     )
 
 
@@ -123,7 +123,8 @@ def _copy_fully(loop: scf.ForOp) -> list[Operation]:
         )
     if trips > MAX_COPIES:
         raise KernelError(
-            f"unrolling loop '{text(loop, 'loop_name')}' makes {trips} dependent copies; at most {MAX_COPIES} are built",
+            f"unrolling loop '{text(loop, 'loop_name')}' makes {trips} dependent copies; "
+            f"at most {MAX_COPIES} are built",
             text(loop, "src") or None,
         )
     low, step = constant(loop.lb), constant(loop.step)
@@ -135,8 +136,7 @@ def _copy_fully(loop: scf.ForOp) -> list[Operation]:
         index = arith.ConstantOp(IntegerAttr(low + trip * step, IndexType()))
         block.insert_op_before(index, loop)
         copies += _copy_body(loop, index.result, block)
-    loop.detach()
-    loop.erase(safe_erase=False)
+    Rewriter.erase_op(loop, safe_erase=False)
     return copies
 
 
@@ -181,5 +181,3 @@ def _copy_body(loop: scf.ForOp, index: SSAValue, block: Block) -> list[Operation
         block.insert_op_before(copy, loop)
         copies.append(copy)
     return copies
-
-

@@ -59,8 +59,8 @@ def validate(module: ModuleOp) -> None:
         for arg in func.body.block.args:
             if isinstance(arg.type, MemRefType) and not is_scalar_argument(arg):
                 raise KernelError(
-                    f"array argument '{array_name(arg)}' of '{func.sym_name.data}' is in memory outside the unit, which "
-                    "the RTL target reaches only through streams; give the unit a stream port and move the data there"
+                    f"array argument '{array_name(arg)}' of '{func.sym_name.data}' is memory outside the unit, "
+                    "which the RTL target reaches only through streams; give the unit a stream port for it"
                 )
 
 
@@ -84,7 +84,9 @@ def build(module: ModuleOp, board: Board) -> Rtl:
     for part in _with_their_parts({part.module for part in design.parts}):
         files[f"{part}.sv"] = (parts / f"{part}.sv").read_text(encoding="utf-8")
     reports = [
-        PipelineReport(name, b.name, b.asked, s.ii[b], s.depth(b), s.reasons.get(b, "") if s.ii[b] > b.asked else "")
+        PipelineReport(
+            name, b.name, b.asked, s.ii[b], s.depth(b), s.reasons.get(b, "") if s.ii[b] > b.asked else ""
+        )
         for name, (_, s) in scheduled.items()
         for b in s.tree.bodies
     ]

@@ -29,7 +29,7 @@ def build_blocks(design: Design, name: str, create: CreateOp) -> Module:
         for word in range(words):
             for bank in range(banks):
                 enable = m.extract(we, bank, 1)
-                if words > 1:
+                if waddr is not None:
                     address = m.extract(waddr, bank * bits, bits)
                     enable = m.both([enable, m.compare("eq", address, m.const(word, bits))])
                 label = stream + element_suffix(storage, bank) + (f"_buffer{word}" if words > 1 else "")

@@ -38,7 +38,10 @@ def export(text: str) -> str:
         passmanager.PassManager.parse(PASSES).run(module.operation)
         cleanup = passmanager.PassManager.parse("hw.module(hw-cleanup)")
         for op in module.body.operations:
-            if op.operation.name == "hw.module" and len(op.regions[0].blocks[0].operations) < CLEANUP_MAX_LINES:
+            if (
+                op.operation.name == "hw.module"
+                and len(op.regions[0].blocks[0].operations) < CLEANUP_MAX_LINES
+            ):
                 cleanup.run(op.operation)
         out = io.StringIO()
         export_verilog(module, out)

@@ -11,7 +11,7 @@ from xdsl.ir import BlockArgument, Operation, SSAValue
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import GetOp, GetSliceOp, SetSliceOp
 from fastprefill.ir.pipe import FirstOp, LastOp, LiveOp
-from fastprefill.ir.query import is_lane_loop, is_scalar_argument, strip_casts, text, width
+from fastprefill.ir.query import constant, is_lane_loop, is_scalar_argument, strip_casts, text, width
 from fastprefill.passes.delays import is_lane_constant, is_multiplier
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.targets.rtl.hw import Module, Wire
@@ -137,11 +137,14 @@ class Datapath:
             shift = divisor.bit_length() - 1
             if isinstance(op, arith.DivUIOp):
                 return self.m.resize(self.m.extract(value, shift, bits - shift), bits, signed=False)
-            return self.m.resize(self.m.extract(value, 0, shift), bits, signed=False) if shift else self.m.const(0, bits)
+            low = self.m.extract(value, 0, shift) if shift else self.m.const(0, 1)
+            return self.m.resize(low, bits, signed=False)
         extra = (divisor - 1).bit_length()
         reciprocal = -(-(1 << (bits + extra)) // divisor)
         wide = 2 * bits + extra + 1
-        product = self.m.binary("mul", self.m.resize(value, wide, signed=False), self.m.const(reciprocal, wide))
+        product = self.m.binary(
+            "mul", self.m.resize(value, wide, signed=False), self.m.const(reciprocal, wide)
+        )
         quotient = self.m.extract(product, bits + extra, bits)
         if isinstance(op, arith.DivUIOp):
             return quotient
@@ -164,7 +167,9 @@ class Datapath:
         shift = m.resize(low, wide, signed=False)
         mask = m.binary("shl", m.const((1 << part.width) - 1, wide), shift)
         placed = m.binary("shl", m.resize(part, wide, signed=False), shift)
-        kept_bits = m.binary("and", m.resize(value, wide, signed=False), m.binary("xor", mask, m.const(-1, wide)))
+        kept_bits = m.binary(
+            "and", m.resize(value, wide, signed=False), m.binary("xor", mask, m.const(-1, wide))
+        )
         return m.extract(m.binary("or", kept_bits, placed), 0, value.width, hint)
 
 
@@ -203,7 +208,7 @@ def lane_number(value: SSAValue, lane: Lane) -> int | None:
         return lane[value]
     op = value.owner
     if isinstance(op, arith.ConstantOp):
-        return op.value.value.data  # type: ignore[union-attr]
+        return constant(value)
     if not is_lane_constant(value):
         return None
     assert isinstance(op, Operation)

@@ -40,7 +40,8 @@ class Design:
         lines = ["module {"]
         for part, symbol in self.parts.items():
             ports = ", ".join(
-                f"{'in %' if direction == 'in' else 'out '}{n} : i{w} loc(unknown)" for n, direction, w in part.ports
+                f"{'in %' if direction == 'in' else 'out '}{n} : i{w} loc(unknown)"
+                for n, direction, w in part.ports
             )
             kinds = ", ".join(f"{n}: {'none' if isinstance(v, str) else 'i32'}" for n, v in part.parameters)
             head = f"<{kinds}>" if kinds else ""
@@ -112,7 +113,11 @@ class Module:
         key = (value, width)
         if key not in self.constants:
             wire = Wire(self.fresh(), width)
-            text = f"hw.constant {value} : i{width}" if width > 1 else f"hw.constant {'true' if value else 'false'}"
+            text = (
+                f"hw.constant {value} : i{width}"
+                if width > 1
+                else f"hw.constant {'true' if value else 'false'}"
+            )
             self.lines.append(f"    {wire.name} = {text} loc(unknown)")
             self.constants[key] = wire
         return self.constants[key]
@@ -133,7 +138,9 @@ class Module:
             return yes
         if condition == self.constants.get((0, 1)):
             return no
-        return self.op(f"comb.mux bin {condition.name}, {yes.name}, {no.name} : i{yes.width}", yes.width, hint)
+        return self.op(
+            f"comb.mux bin {condition.name}, {yes.name}, {no.name} : i{yes.width}", yes.width, hint
+        )
 
     def extract(self, a: Wire, low: int, width: int, hint: str = "") -> Wire:
         if low == 0 and width == a.width:
@@ -276,8 +283,13 @@ class Module:
         ports += [f"in %{n} : i{w}" for n, w in self.inputs]
         ports += [f"out {n} : i{w.width}" for n, w in self.outputs]
         ports = [f"{port} loc(unknown)" for port in ports]
-        names, kinds = ", ".join(w.name for _, w in self.outputs), ", ".join(f"i{w.width}" for _, w in self.outputs)
-        tail = f"    hw.output {names} : {kinds} loc(unknown)" if self.outputs else "    hw.output loc(unknown)"
+        names, kinds = (
+            ", ".join(w.name for _, w in self.outputs),
+            ", ".join(f"i{w.width}" for _, w in self.outputs),
+        )
+        tail = (
+            f"    hw.output {names} : {kinds} loc(unknown)" if self.outputs else "    hw.output loc(unknown)"
+        )
         head = f"  hw.module @{self.name}({', '.join(ports)}) {{"
         return "\n".join([head, *self._used([*self.lines, tail]), "  } loc(unknown)"])
 

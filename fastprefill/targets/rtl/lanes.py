@@ -42,7 +42,8 @@ def can_outline(loop: scf.ForOp) -> bool:
     for level in loops:
         lanes *= trip_count(level) or 0
     inner = loops[-1].body.block
-    own_work = any(not is_edge(op) and not is_view(op) and not isinstance(op, StoreOp | scf.YieldOp) for op in inner.ops)
+    moves = (StoreOp, scf.YieldOp)
+    own_work = any(not (is_edge(op) or is_view(op) or isinstance(op, moves)) for op in inner.ops)
     return lanes >= LEAST_LANES and own_work and not any(is_lane_loop(op) for op in inner.ops)
 
 
@@ -123,8 +124,10 @@ class LaneBuilder:
             self.m.src = text(op, "src")
             if isinstance(op, StoreOp):
                 self.store(op)
-            elif op.results and not self.data.outside(op) and not is_view(op) and lane_number(op.results[0], {}) is None:
-                self.data.at(op.results[0], self.process.schedule.ready[op.results[0]], {})
+            elif op.results and not (self.data.outside(op) or is_view(op)):
+                value = op.results[0]
+                if lane_number(value, {}) is None:
+                    self.data.at(value, self.process.schedule.ready[value], {})
         for registers in self.data.home.values():
             registers.finish()
         self.instances()
@@ -170,7 +173,9 @@ class LaneBuilder:
         inner = op.predicate is not None and op.predicate.owner in self.data.inside
         if op.memref in self.data.home:
             valid = self.control(stage, None if inner else op.predicate)
-            enable = self.m.both([valid, self.data.at(op.predicate, stage, {}) if inner and op.predicate else None])
+            enable = self.m.both(
+                [valid, self.data.at(op.predicate, stage, {}) if inner and op.predicate else None]
+            )
             self.data.home[op.memref].write([], enable, data)
             return
         name = array_name(op.memref)
@@ -201,7 +206,8 @@ class LaneBuilder:
         for numbers in product(*spans):
             lane: Lane = dict(zip(self.variables, numbers, strict=True))
             inputs = {
-                name: process.data.at(value, stage, lane) for (value, stage), name in self.data.imports.items()
+                name: process.data.at(value, stage, lane)
+                for (value, stage), name in self.data.imports.items()
             }
             for name, (stage, predicate) in self.controls.items():
                 valid = process.sequencer.valid(here, stage)
@@ -210,4 +216,6 @@ class LaneBuilder:
             label = "_".join([self.name, *map(str, numbers)])
             outs = process.m.instance(label, self.m, inputs)
             for stored in self.stored:
-                process.write(stored.op, lane, outs[stored.data], outs[stored.enable] if stored.enable else None)
+                process.write(
+                    stored.op, lane, outs[stored.data], outs[stored.enable] if stored.enable else None
+                )

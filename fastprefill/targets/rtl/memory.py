@@ -58,6 +58,8 @@ def place(m: Module, storage: Storage, indices: list[Index]) -> tuple[list[Index
     for index, kind, factor, extent in zip(
         indices, storage.kinds, storage.factors, storage.depths, strict=True
     ):
+        part: Index
+        rest: Index
         if kind == "complete":
             part, rest = index, 0
         elif kind == "none":
@@ -90,7 +92,9 @@ def from_bank(m: Module, storage: Storage, items: list[Wire], banks: list[Index]
         size, part = len(some) // storage.factors[dim], banks[dim]
         if isinstance(part, int):
             return along(dim + 1, some[part * size : (part + 1) * size])
-        return pick(m, [along(dim + 1, some[k * size : (k + 1) * size]) for k in range(storage.factors[dim])], part)
+        return pick(
+            m, [along(dim + 1, some[k * size : (k + 1) * size]) for k in range(storage.factors[dim])], part
+        )
 
     return along(0, items)
 
@@ -104,13 +108,17 @@ def reached(m: Module, storage: Storage, banks: list[Index]) -> list[tuple[int, 
         else:
             here = [m.compare("eq", part, m.const(k, part.width)) for k in range(factor)]
             found = [
-                (number * factor + k, m.both([condition, here[k]])) for number, condition in found for k in range(factor)
+                (number * factor + k, m.both([condition, here[k]]))
+                for number, condition in found
+                for k in range(factor)
             ]
     return found
 
 
 def _divide(m: Module, index: Index, factor: int) -> Index:
-    return index // factor if isinstance(index, int) else m.binary("divu", index, m.const(factor, index.width))
+    return (
+        index // factor if isinstance(index, int) else m.binary("divu", index, m.const(factor, index.width))
+    )
 
 
 def _modulo(m: Module, index: Index, factor: int) -> Index:

@@ -128,7 +128,10 @@ class ProcessBuilder:
                 self.scalars[arg] = self.m.input(name, width(arg.type.element_type))
             elif isinstance(arg.type, StreamType) and self.direction(arg) == "i":
                 bits = arg.type.element_type.width.data
-                self.stream_inputs[arg] = (self.m.input(f"{name}_valid", 1), self.m.input(f"{name}_data", bits))
+                self.stream_inputs[arg] = (
+                    self.m.input(f"{name}_valid", 1),
+                    self.m.input(f"{name}_data", bits),
+                )
 
     def direction(self, arg: BlockArgument) -> str:
         return text(self.func, "directions")[arg.index]
@@ -172,8 +175,14 @@ class ProcessBuilder:
             array = self.arrays[op.memref]
             assert isinstance(array, Registers)
             return array.read([], self.m.const(1, 1))
-        return self.data.compute(op, [self.outside(v) for v in op.operands], {}, "") if not is_view(op) else (
-            self.m.resize(self.outside(op.operands[0]), width(op.results[0]), signed=op.name != "arith.extui")
+        return (
+            self.data.compute(op, [self.outside(v) for v in op.operands], {}, "")
+            if not is_view(op)
+            else (
+                self.m.resize(
+                    self.outside(op.operands[0]), width(op.results[0]), signed=op.name != "arith.extui"
+                )
+            )
         )
 
     # bodies
@@ -197,7 +206,9 @@ class ProcessBuilder:
             elif isinstance(op, PutOp):
                 self.put(op, lane)
             elif isinstance(op, AcquireOp):
-                self.acquires.setdefault(op.stream, []).append((self.here, self.predicate(op.predicate, 0, lane)))
+                self.acquires.setdefault(op.stream, []).append(
+                    (self.here, self.predicate(op.predicate, 0, lane))
+                )
             elif isinstance(op, ReleaseOp):
                 self.release(op, lane)
             elif isinstance(op, ExitUnlessOp):
@@ -416,5 +427,3 @@ class ProcessBuilder:
         m.bind(count, counted["count"])
         m.output(f"{name}_put", m.any(e for e, _ in enables))
         m.output(f"{name}_data", select(m, enables, stream.type.element_type.width.data))
-
-

@@ -13,6 +13,7 @@ from fastprefill.ir.query import array_name, is_scalar_argument, number, strings
 from fastprefill.passes.storage import block_storage
 from fastprefill.targets.rtl.blocks import build_blocks
 from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
+from fastprefill.targets.rtl.memory import address_bits
 from fastprefill.targets.rtl.process import ProcessModule
 
 RELAY_HOPS = 2
@@ -107,13 +108,13 @@ class RegionBuilder:
             self.create(op, calls)
         for call in calls:
             self.call(call, begin)
-        for value, name in self.outputs:
-            stream = self.streams[value]
+        for port, name in self.outputs:
+            stream = self.streams[port]
             m.bind(stream.ready, m.input(f"{name}_ready", 1))
             m.output(f"{name}_valid", stream.valid)
             m.output(f"{name}_data", stream.data)
-        for value, blocks in self.blocks.items():
-            self.finish_blocks(value, blocks)
+        for end, blocks in self.blocks.items():
+            self.finish_blocks(end, blocks)
         busy = m.any([begin, *self.flags["busy"]])
         finished = m.both([running, m.invert(busy)])
         stays = m.both([running, m.invert(finished)])
@@ -151,8 +152,6 @@ class RegionBuilder:
         assert isinstance(kind, BlocksType)
         storage = block_storage(op)
         words = storage.depth * kind.depth.data
-        from fastprefill.targets.rtl.memory import address_bits
-
         fields, bits = storage.banks, address_bits(words)
         all_bits = storage.banks * storage.width
         rdata_bits = all_bits * words if storage.memory == "register" else all_bits

@@ -97,7 +97,8 @@ class Sequencer:
 
     def _next(self, loop: Loop, bits: int) -> Wire:
         step = constant(loop.op.step)
-        amount = self.m.const(step, bits) if step is not None else self.m.resize(self.bounds[loop][2], bits, signed=True)
+        dynamic = self.bounds[loop][2]
+        amount = self.m.resize(dynamic, bits, signed=True) if step is None else self.m.const(step, bits)
         value = self.m.resize(self.variable[loop], bits, signed=True)
         return self.m.binary("add", value, amount, f"{self.names[loop]}_next")
 
@@ -123,7 +124,9 @@ class Sequencer:
         waiting = self._wait(moves, late)
         for body in bodies:
             m.src = text(body.op, "src")
-            m.bind(self.issue[body], m.both([self.turn[body], waiting, *conditions[body]], f"{body.name}_issue"))
+            m.bind(
+                self.issue[body], m.both([self.turn[body], waiting, *conditions[body]], f"{body.name}_issue")
+            )
             arrives = m.any(move.when for move in moves if move.target is body)
             stays = m.both([self.turn[body], m.invert(self.issue[body])])
             m.bind(self.turn[body], m.register(m.any([arrives, stays]), f"{body.name}_turn", reset=0))
