@@ -1,12 +1,12 @@
-"""Affine expressions of MLIR as ``index`` arithmetic, and partitions encoded in layout maps."""
+"""Affine expressions of MLIR as ``index`` arithmetic, partitions and storage encoded in types."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import AffineMapAttr, MemRefType
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, IntegerAttr, MemRefType, StringAttr
+from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
     AffineBinaryOpKind,
@@ -23,6 +23,9 @@ from fastprefill.errors import KernelError
 from fastprefill.frontend.emit import Emitter
 
 _PREDICATES = {AffineConstraintKind.ge: "sge", AffineConstraintKind.le: "sle", AffineConstraintKind.eq: "eq"}
+# Codes of Allo's memory spaces: resource * 16 + storage type (allo/memory.py).
+_RESOURCES = ("AUTO", "BRAM", "URAM", "LUTRAM", "SRL")
+_STORAGE = (None, "RAM_1P", "RAM_2P", "RAM_T2P", "RAM_1WNR", "RAM_S2P", "ROM_1P", "ROM_2P", "ROM_NP")
 
 
 def expression(
@@ -97,3 +100,19 @@ def partitions(type_: MemRefType) -> list[str]:
                     f"the layout map '{layout.data}' in Allo's MLIR is not a partition that is known"
                 )
     return words
+
+
+def words(type_: MemRefType) -> ArrayAttr[StringAttr]:
+    """``partitions`` as the attribute of an array."""
+    return ArrayAttr([StringAttr(word) for word in partitions(type_)])
+
+
+def place(op: Operation, type_: MemRefType) -> None:
+    """Storage from Allo's memory space number."""
+    space = type_.memory_space
+    if not isinstance(space, IntegerAttr) or not space.value.data:
+        return
+    resource, storage = divmod(space.value.data, 16)
+    op.attributes["storage"] = StringAttr(_RESOURCES[resource])
+    if _STORAGE[storage]:
+        op.attributes["storage_type"] = StringAttr(_STORAGE[storage] or "")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from xdsl.dialects import affine, arith, memref, scf
 from xdsl.dialects.builtin import (
-    ArrayAttr,
     IndexType,
     IntegerAttr,
     IntegerType,
@@ -34,7 +33,6 @@ from fastprefill.frontend.allo_dialect import (
     StreamGet,
     StreamPut,
 )
-from fastprefill.frontend.annotations import RESOURCES
 from fastprefill.frontend.dtypes import Array, Scalar
 from fastprefill.frontend.emit import INDEX, Emitter
 from fastprefill.frontend.names import hint
@@ -56,9 +54,6 @@ _PLAIN = (
 )
 _CASTS = (arith.ExtSIOp, arith.ExtUIOp, arith.TruncIOp, arith.IndexCastOp)
 _EXTREMES = {"arith.maxsi": "sgt", "arith.minsi": "slt", "arith.maxui": "ugt", "arith.minui": "ult"}
-# Codes of Allo's memory spaces: resource * 16 + storage type (allo/memory.py).
-_RESOURCES = ("AUTO", "BRAM", "URAM", "LUTRAM", "SRL")
-_STORAGE = (None, "RAM_1P", "RAM_2P", "RAM_T2P", "RAM_1WNR", "RAM_S2P", "ROM_1P", "ROM_2P", "ROM_NP")
 
 
 class Body:
@@ -188,8 +183,8 @@ class Body:
         if "unsigned" in op.attributes:
             new.attributes["unsigned"] = UnitAttr()
         if type_.get_shape():
-            new.attributes["partition"] = _words(type_)
-            _place(new, type_)
+            new.attributes["partition"] = allo_affine.words(type_)
+            allo_affine.place(new, type_)
             place = (self._path, len(self._process.locals), 0)
             self._process.locals.append(Local(name, place, type_.get_shape(), op=new))
         self._emit.add(new)
@@ -206,8 +201,8 @@ class Body:
             Scalar(type_.element_type.width.data, "unsigned" not in op.attributes), type_.get_shape()
         )
         own = self._process.globals.symbol(name, array, numbers)
-        _place(self._process.globals.ops[own], type_)
-        self._process.globals.ops[own].attributes["partition"] = _words(type_)
+        allo_affine.place(self._process.globals.ops[own], type_)
+        self._process.globals.ops[own].attributes["partition"] = allo_affine.words(type_)
         get = memref.GetGlobalOp(own, array.ir)
         get.attributes["name"] = StringAttr(name)
         self._emit.add(get)
@@ -315,7 +310,7 @@ class Body:
         op.block.name_hint = hint(text)
         assert isinstance(name.type, MemRefType)
         actual = next(a.actual for a in self._process.arguments if a.ssa is argument)
-        words = _words(name.type)
+        words = allo_affine.words(name.type)
         if any(word.data != "none" for word in words):
             self._process.block_partitions[actual] = words
         place = (self._path, len(self._process.locals), 0)
@@ -373,22 +368,6 @@ def _is_unsigned(value: SSAValue) -> bool:
     return isinstance(owner, Operation) and (
         "unsigned" in owner.attributes or isinstance(owner, arith.ExtUIOp)
     )
-
-
-def _words(type_: MemRefType) -> ArrayAttr[StringAttr]:
-    return ArrayAttr([StringAttr(word) for word in allo_affine.partitions(type_)])
-
-
-def _place(op: Operation, type_: MemRefType) -> None:
-    """Storage from Allo's memory space number."""
-    space = type_.memory_space
-    if not isinstance(space, IntegerAttr) or not space.value.data:
-        return
-    resource, storage = divmod(space.value.data, 16)
-    assert _RESOURCES[resource] in RESOURCES
-    op.attributes["storage"] = StringAttr(_RESOURCES[resource])
-    if _STORAGE[storage]:
-        op.attributes["storage_type"] = StringAttr(_STORAGE[storage] or "")
 
 
 def _bind(value: SSAValue, where: str) -> None:
