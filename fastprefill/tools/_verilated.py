@@ -27,10 +27,42 @@ _HEADER = "".join(
 )
 
 
+KEPT = 150
+"""Builds of one kind that stay in the cache."""
+
+
 def cache_folder() -> Path:
     """Where compiled things are kept between runs: ``$XDG_CACHE_HOME/fastprefill`` or ``~/.cache/fastprefill``."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fastprefill"
+
+
+def cached(kind: str, key: str) -> Path:
+    """The cache's folder for things of `kind` (such as ``"simulations"``) made from `key`; its parent exists.
+
+    The oldest of a kind are removed when there are more than `KEPT`.
+
+    Raises:
+        FastprefillError: the cache cannot be written.
+    """
+    parent = cache_folder() / kind
+    target = parent / hashlib.sha256(key.encode()).hexdigest()[:20]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            os.utime(target)
+        elif len(made := [path for path in parent.iterdir() if path.is_dir()]) > KEPT:
+            made.sort(key=lambda path: path.stat().st_mtime)
+            for old in made[: len(made) - KEPT]:
+                shutil.rmtree(old, ignore_errors=True)
+    except FileNotFoundError:
+        pass  # another process removed one meanwhile
+    except OSError as error:
+        raise FastprefillError(
+            f"the cache folder {parent} cannot be written: {error.strerror}; "
+            "set XDG_CACHE_HOME to a folder that can"
+        ) from error
+    return target
 
 
 @cache
@@ -159,10 +191,9 @@ def _runtime(*, trace: bool) -> Path:
     version = run([_compiler(), "--version"], cwd=Path.cwd(), what="the C++ compiler")
     stamp = (folder / "bin/verilator_bin").stat()
     key = repr([version, stamp.st_size, stamp.st_mtime_ns, flags, _HEADER, _RUNTIME, sys.version])
-    target = cache_folder() / "verilated" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    target = cached("verilated", key)
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
     try:
         for level in ("-O0", "-O2"):

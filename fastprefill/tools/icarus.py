@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import shutil
 import tempfile
@@ -55,7 +54,7 @@ def build(rtl: Mapping[str, str], ports: Ports) -> Build:
     bench = testbench.sources(ports)
     parts = {path.name: path.read_text() for path in sorted(testbench.parts_folder().glob("*.sv"))}
     key = repr([sorted(texts.items()), sorted(bench.items()), sorted(parts.items()), version()])
-    target = _verilated.cache_folder() / "icarus" / hashlib.sha256(key.encode()).hexdigest()[:20]
+    target = _verilated.cached("icarus", key)
     program = target / "tb.vvp"
     began = time.monotonic()
     built = not program.exists()

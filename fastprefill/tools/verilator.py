@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -132,11 +131,10 @@ def compile_cocotb(
         *(["--trace-vcd"] if trace else []),
         *(["--assert", "-DFP_CHECKS"] if checks else []),
     ]  # fmt: skip
-    target = _verilated.cache_folder() / "simulations" / _digest(texts, options)
+    target = _verilated.cached("simulations", _key(texts, options))
     executable = target / "simulation"
     if executable.exists():
         return executable, False
-    target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
     try:
         files = _write(texts, made)
@@ -174,8 +172,7 @@ def _parts() -> list[str | Path]:
     return ["-y", testbench.parts_folder(), "+libext+.sv"]
 
 
-def _digest(texts: Mapping[str, str], options: Sequence[str]) -> str:
+def _key(texts: Mapping[str, str], options: Sequence[str]) -> str:
     parts = {path.name: path.read_text() for path in sorted(testbench.parts_folder().glob("*.sv"))}
     driver = Path(_verilated.__file__).read_bytes()
-    key = repr([list(texts.items()), sorted(parts.items()), version(), os.environ.get("CXX"), list(options), driver])
-    return hashlib.sha256(key.encode()).hexdigest()[:20]
+    return repr([list(texts.items()), sorted(parts.items()), version(), os.environ.get("CXX"), list(options), driver])

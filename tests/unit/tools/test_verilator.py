@@ -1,5 +1,6 @@
 """The testbench finds what it is there to find: each broken copy of a hand-written unit fails in its own way."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from fastprefill.errors import FastprefillError
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports
-from fastprefill.tools import icarus, testbench, verilator
+from fastprefill.tools import _verilated, icarus, testbench, verilator
 
 SOURCE = (Path(__file__).parent / "rtl/addup.sv").read_text()
 PORTS = Ports("addup", {"count": 16, "bias": 32}, {"x": 16}, {"y": 32})
@@ -169,3 +170,23 @@ def test_a_unit_that_starts_by_itself_is_seen(tmp_path: Path) -> None:
     failure = simulate(rtl, tmp_path, waveform=False).failure
     assert failure is not None
     assert "not idle 64 cycles after power-up" in failure.describe()
+
+
+def test_the_cache_keeps_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(_verilated, "KEPT", 3)
+    folders = []
+    for number in range(6):
+        folder = _verilated.cached("things", f"key {number}")
+        folder.mkdir()
+        os.utime(folder, (1000 + number, 1000 + number))
+        folders.append(folder)
+    _verilated.cached("things", "key 6")
+    assert [folder.exists() for folder in folders] == [False, False, False, True, True, True]
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(FastprefillError, match=r"cannot be written.*set XDG_CACHE_HOME"):
+        _verilated.cached("things", "key")
