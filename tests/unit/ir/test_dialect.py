@@ -36,7 +36,8 @@ def test_a_depth_of_zero_in_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["!fp.stream<index, 2>", "!fp.stream<memref<4xi8>, 2>", "!fp.blocks<i8, 2>", "!fp.blocks<index, 2>"]
+    "kind",
+    ["!fp.stream<index, 2>", "!fp.stream<memref<4xi8>, 2>", "!fp.blocks<i8, 2>", "!fp.blocks<index, 2>"],
 )
 def test_tokens_are_integers_and_blocks_are_arrays(kind: str) -> None:
     with pytest.raises((VerifyException, ParseError), match="does not verify"):
@@ -107,16 +108,22 @@ def mismatches() -> dict[str, object]:
     index = IndexType()
     return {
         "acquire gives a block of another type": lambda: fp.AcquireOp.create(
-            operands=[value(RING)], result_types=[other], properties=fp.AcquireOp(value(RING), "read").properties
+            operands=[value(RING)],
+            result_types=[other],
+            properties=fp.AcquireOp(value(RING), "read").properties,
         ),
         "release of a block of another type": lambda: fp.ReleaseOp(value(RING), value(other)),
         "fill with a value of another type": lambda: fp.FillOp(value(BLOCK), value(i9)),
         "window with an unknown mode": lambda: pipe.WindowOp(value(RING), "peek"),
         "window gives a block of another type": lambda: pipe.WindowOp.create(
-            operands=[value(RING)], result_types=[other], properties=pipe.WindowOp(value(RING), "read").properties
+            operands=[value(RING)],
+            result_types=[other],
+            properties=pipe.WindowOp(value(RING), "read").properties,
         ),
         "store with too few subscripts": lambda: pipe.StoreOp(value(i8), value(BLOCK), []),
-        "store with too many subscripts": lambda: pipe.StoreOp(value(i8), value(BLOCK), [value(index), value(index)]),
+        "store with too many subscripts": lambda: pipe.StoreOp(
+            value(i8), value(BLOCK), [value(index), value(index)]
+        ),
         "store of a value of another type": lambda: pipe.StoreOp(value(i9), value(BLOCK), [value(index)]),
         "set_slice gives another width": lambda: fp.SetSliceOp.create(
             operands=[value(i8), value(index), value(i1)], result_types=[i9]

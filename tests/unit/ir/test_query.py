@@ -67,8 +67,16 @@ def test_processes_and_regions_in_order(module: ModuleOp) -> None:
 
 def test_attributes_have_defaults(module: ModuleOp) -> None:
     first, second = all_of(module, memref.AllocOp)
-    assert (query.text(first, "name"), query.text(second, "name"), query.text(second, "name", "?")) == ("hist", "", "?")
-    assert (query.number(first, "asked"), query.number(second, "asked"), query.number(first, "name")) == (4, None, None)
+    assert (query.text(first, "name"), query.text(second, "name"), query.text(second, "name", "?")) == (
+        "hist",
+        "",
+        "?",
+    )
+    assert (query.number(first, "asked"), query.number(second, "asked"), query.number(first, "name")) == (
+        4,
+        None,
+        None,
+    )
     assert (query.strings(first, "partition"), query.strings(second, "partition")) == (["cyclic 2"], [])
 
 

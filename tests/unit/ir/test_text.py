@@ -22,10 +22,17 @@ ARGUMENTS = (
 
 # One line, or a small block, for each op; what is printed must be what stands here.
 OPS = {
-    "arith.constant": ["%v = arith.constant -3 : i8", "%v = arith.constant 7 : index", "%v = arith.constant true"],
+    "arith.constant": [
+        "%v = arith.constant -3 : i8",
+        "%v = arith.constant 7 : index",
+        "%v = arith.constant true",
+    ],
     "arith.addi": ["%v = arith.addi %a, %b : i8", "%v = arith.addi %i, %j : index"],
     "arith.subi": ["%v = arith.subi %a, %b : i8"],
-    "arith.muli": ['%v = arith.muli %a, %b {bind = "dsp", src = "k.py:4"} : i8', "%v = arith.muli %i, %j : index"],
+    "arith.muli": [
+        '%v = arith.muli %a, %b {bind = "dsp", src = "k.py:4"} : i8',
+        "%v = arith.muli %i, %j : index",
+    ],
     "arith.andi": ["%v = arith.andi %a, %b : i8"],
     "arith.ori": ["%v = arith.ori %a, %b : i8"],
     "arith.xori": ["%v = arith.xori %a, %b : i8"],
@@ -46,7 +53,10 @@ OPS = {
         "%v = memref.alloc() : memref<i5>",
     ],
     "memref.get_global": ["%v = memref.get_global @table : memref<2xi8>"],
-    "memref.load": ['%v = memref.load %m[%i, %j] {src = "k.py:5"} : memref<4x3xi16>', "%v = memref.load %x[] : memref<i8>"],
+    "memref.load": [
+        '%v = memref.load %m[%i, %j] {src = "k.py:5"} : memref<4x3xi16>',
+        "%v = memref.load %x[] : memref<i8>",
+    ],
     "memref.store": ["memref.store %c, %m[%i, %j] : memref<4x3xi16>", "memref.store %a, %x[] : memref<i8>"],
     "scf.for": [
         "scf.for %k = %i to %j step %i {\n"
@@ -65,8 +75,14 @@ OPS = {
         '%v = fp.create "s" unsigned {src = "k.py:2"} : !fp.stream<i8, 2>',
         '%v = fp.create "ring" {partition = ["complete", "none"], storage = "URAM"} : !fp.blocks<memref<4x3xi16>, 2>',
     ],
-    "fp.get": ['%v = fp.get %s {src = "k.py:5"} : !fp.stream<i8, 2> -> i8', "%v = fp.get %s if %p : !fp.stream<i8, 2> -> i8"],
-    "fp.put": ["fp.put %s, %a : !fp.stream<i8, 2>, i8", "fp.put %s, %a if %p {stage = 3 : i32} : !fp.stream<i8, 2>, i8"],
+    "fp.get": [
+        '%v = fp.get %s {src = "k.py:5"} : !fp.stream<i8, 2> -> i8',
+        "%v = fp.get %s if %p : !fp.stream<i8, 2> -> i8",
+    ],
+    "fp.put": [
+        "fp.put %s, %a : !fp.stream<i8, 2>, i8",
+        "fp.put %s, %a if %p {stage = 3 : i32} : !fp.stream<i8, 2>, i8",
+    ],
     "fp.acquire": [
         '%v = fp.acquire "write" %r {name = "out"} : !fp.blocks<memref<4x3xi16>, 2> -> memref<4x3xi16>',
         '%v = fp.acquire "read" %r if %p : !fp.blocks<memref<4x3xi16>, 2> -> memref<4x3xi16>',
@@ -82,15 +98,22 @@ OPS = {
         'func.call @other(%s, %x) {instance = "pe_0_1", slr = 1 : i32, domain = "kernel"} : '
         "(!fp.stream<i8, 2>, memref<i8>) -> ()"
     ],
-    "pipe.body": ['pipe.body "k" {\n      fp.put %s, %a if %p : !fp.stream<i8, 2>, i8\n    } {ii = 1 : i32, depth = 2 : i32}'],
-    "pipe.repeat": ['pipe.repeat {\n      pipe.body "w" {\n        pipe.exit_unless %p\n      }\n    } {loop_name = "w"}'],
+    "pipe.body": [
+        'pipe.body "k" {\n      fp.put %s, %a if %p : !fp.stream<i8, 2>, i8\n    } {ii = 1 : i32, depth = 2 : i32}'
+    ],
+    "pipe.repeat": [
+        'pipe.repeat {\n      pipe.body "w" {\n        pipe.exit_unless %p\n      }\n    } {loop_name = "w"}'
+    ],
     "pipe.exit_unless": ["pipe.exit_unless %p"],
-    "pipe.store": ["pipe.store %c, %m[%i, %j] if %p : i16, memref<4x3xi16>", "pipe.store %a, %x[] : i8, memref<i8>"],
+    "pipe.store": [
+        "pipe.store %c, %m[%i, %j] if %p : i16, memref<4x3xi16>",
+        "pipe.store %a, %x[] : i8, memref<i8>",
+    ],
     "pipe.first": ["%v = pipe.first %i"],
     "pipe.last": ["%v = pipe.last %i"],
     "pipe.live": ["%v = pipe.live %i {stage = 0 : i32}"],
     "pipe.window": ['%v = pipe.window "read" %r : !fp.blocks<memref<4x3xi16>, 2> -> memref<4x3xi16>'],
-}  # fmt: skip
+}
 
 
 def module_text(line: str) -> str:
@@ -99,7 +122,7 @@ def module_text(line: str) -> str:
         '  "memref.global"() <{sym_name = "table", sym_visibility = "private", type = memref<2xi8>, '
         "initial_value = dense<[1, -2]> : tensor<2xi8>, constant}> : () -> ()\n"
         "  func.func private @other(!fp.stream<i8, 2>, memref<i8>) -> () attributes {fp.process}\n"
-        f"  func.func @f({ARGUMENTS}) attributes {{fp.process, arg_names = [], itypes = \"s\", directions = \"i\"}} {{\n"
+        f'  func.func @f({ARGUMENTS}) attributes {{fp.process, arg_names = [], itypes = "s", directions = "i"}} {{\n'
         f"    {line}\n"
         "    func.return\n"
         "  }\n"
