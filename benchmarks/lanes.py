@@ -9,8 +9,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-
-
 from _measure import program
 
 SIZES = (4, 8, 16, 32, 64)
