@@ -295,7 +295,10 @@ def test_cheap_stable_values_are_computed_again_others_are_kept(
 
 
 def test_a_product_is_never_computed_again(process: Any, apply: Any, ops: Any) -> None:
-    product = "%m = memref.load %n[%c0] : memref<1xi32>\n%q = arith.muli %m, %m : i32\n%k = arith.trunci %q : i32 to i8\n"
+    product = (
+        "%m = memref.load %n[%c0] : memref<1xi32>\n%q = arith.muli %m, %m : i32\n"
+        "%k = arith.trunci %q : i32 to i8\n"
+    )
     text = apply(process(product + put("k") + loop(get("g") + put("k")), N, X, Y), Flatten())
     assert len(ops(text, memref.AllocOp)) == 1
 

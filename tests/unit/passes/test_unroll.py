@@ -25,7 +25,10 @@ def register(name: str, partition: str = '["complete"]', kind: str = "4xi8") -> 
 
 
 COPY = "%v = memref.load %a[%r] : memref<4xi8>\nmemref.store %v, %b[%r] : memref<4xi8>"
-SHIFT = "%next = arith.addi %r, %c1 : index\n%v = memref.load %a[%r] : memref<4xi8>\nmemref.store %v, %a[%next] : memref<4xi8>"
+SHIFT = (
+    "%next = arith.addi %r, %c1 : index\n%v = memref.load %a[%r] : memref<4xi8>\n"
+    "memref.store %v, %a[%next] : memref<4xi8>"
+)
 
 
 @pytest.mark.parametrize(
