@@ -3,6 +3,7 @@
 A kernel takes part by lying in ``kernels/`` with ``unit()`` or ``system()`` and ``cases(seed)``.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,19 @@ def mpu_cases(rows: int, cols: int, seed: int) -> list[Case]:
         case("all_lowest", 2, 20, value=-128),
         case("all_highest", 1, 20, value=127),
         case("long", 1, 700),
+        Case("negative_tiles", {"k": 5, "tiles": -3}, {"a": [], "b": []}, {"c": []}),
+        Case("negative_k", {"k": -2, "tiles": 2}, {"a": [], "b": []}, {"c": [0] * 2 * rows}),
     ]
+
+
+def mpu_cycles(rows: int) -> Callable[[Case], int]:
+    """A product a cycle, after the last one 9 to the end; a tile is drained in rows + 3 while the next is computed."""
+
+    def cycles(case: Case) -> int:
+        k, tiles = case.scalars["k"], case.scalars["tiles"]
+        return 9 + max(1, tiles * max(k, 1), tiles * (rows + 3) - 6)
+
+    return cycles
 
 
 def wrapping_cases(seed: int) -> list[Case]:
@@ -66,7 +79,9 @@ CONTRACTS = {
     **{
         path.stem: kernel(path) for path in sorted((Path(__file__).parent / "kernels").glob("*.py"))
     },
-    "mpu_4x4": Contract("mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), lambda seed: mpu_cases(4, 4, seed)),
+    "mpu_4x4": Contract(
+        "mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), lambda seed: mpu_cases(4, 4, seed), cycles=mpu_cycles(4)
+    ),
     "mpu_5x8": Contract("mpu_5x8", lambda: build_unit(mpu.unit(5, 8)), lambda seed: mpu_cases(5, 8, seed), "u280"),
 }  # fmt: skip
 
@@ -90,3 +105,31 @@ def test_accumulators_wrap(level: str, tmp_path: Path) -> None:
     wraps = Contract("mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), wrapping_cases)
     passed = contract.check(wraps, level, seed=SEED, folder=tmp_path)
     assert passed.tokens >= 4
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", ["interpreter", "csim", "rtl", "structure"])
+@pytest.mark.parametrize(("rows", "cols"), [(16, 16), (32, 32), (4, 32)])
+def test_matrix_unit_at_full_size(rows: int, cols: int, level: str, tmp_path: Path) -> None:
+    lacking = contract.missing(level)
+    if lacking is not None:
+        pytest.skip(f"{level} NOT run: {lacking}")
+    full = Contract(
+        f"mpu_{rows}x{cols}", lambda: build_unit(mpu.unit(rows, cols)), lambda seed: mpu_cases(rows, cols, seed)
+    )
+    passed = contract.check(full, level, seed=SEED, folder=tmp_path)
+    if level == "rtl":
+        # A tile of K products takes K cycles; draining one overlaps computing the next.
+        assert passed.cycles["long"] <= 700 + rows + 20
+        assert passed.cycles["random"] <= 3 * 33 + rows + 20
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", ["interpreter", "rtl"])
+@pytest.mark.parametrize("seed", range(1, 9))
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_contract_with_other_seeds(name: str, seed: int, level: str, tmp_path: Path) -> None:
+    lacking = contract.missing(level)
+    if lacking is not None:
+        pytest.skip(f"{level} NOT run: {lacking}")
+    assert contract.check(CONTRACTS[name], level, seed=seed, folder=tmp_path).cases > 0
