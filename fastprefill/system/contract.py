@@ -22,6 +22,9 @@ LEVELS = ("interpreter", "csim", "rtl", "four_state", "structure")
 FOUR_STATE_TOKENS = 400
 """Cases with more tokens are left out of the four-state run, which is about 30 times slower."""
 
+STALL, RESETS = (0, 24, 96, 192), 3
+"""Of the RTL level: chances of a gap in 1/256, each with every case; and resets under traffic."""
+
 
 @dataclass(frozen=True)
 class Contract:
@@ -32,12 +35,14 @@ class Contract:
         build: makes its module.
         cases: inputs with expected outputs, from a seed.
         board: whose clock and parts it is built for.
+        cycles: what a case takes in RTL at full speed, from start to done; None when nothing is promised.
     """
 
     name: str
     build: Callable[[], ModuleOp]
     cases: Callable[[int], Sequence[Case]]
     board: str = "kv260"
+    cycles: Callable[[Case], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,16 @@ def difference(case: Case, outputs: Mapping[str, Sequence[int]]) -> str | None:
     return None
 
 
+def unpromised(cases: Sequence[Case], cycles: Mapping[str, int], promised: Callable[[Case], int]) -> str | None:
+    """The first case that does not take the cycles it is promised to take, in words; None when all do."""
+    for case in cases:
+        if cycles[case.name] != promised(case):
+            return (
+                f"case {case.name!r} takes {cycles[case.name]} cycles at full speed; {promised(case)} are promised"
+            )
+    return None
+
+
 def _check_cases(contract: Contract, cases: Sequence[Case], found: Ports) -> None:
     if not cases:
         raise FastprefillError(f"unit {contract.name!r} has no cases: a contract without any holds for everything")
@@ -192,13 +207,15 @@ def _rtl(
     from fastprefill.tools import verilator
 
     build = verilator.build(_emit_rtl(contract, module), found)
-    stall = (0, 24, 96, 192)
-    result = verilator.run(build, cases, seed=seed, stall=stall, resets=3, folder=folder)
+    result = verilator.run(build, cases, seed=seed, stall=STALL, resets=RESETS, folder=folder)
     if result.failure is not None:
         where = f"; waveform: {result.waveform}" if result.waveform else ""
         raise FastprefillError(f"{result.failure.describe()}{where}")
     cycles = {case.name: result.cycles(case.name) or 0 for case in cases}
-    return Passed("rtl", len(result.steps), len(stall) * _tokens(cases), cycles, result.cycles_per_second)
+    wrong = contract.cycles and unpromised(cases, cycles, contract.cycles)
+    if wrong:
+        raise FastprefillError(wrong)
+    return Passed("rtl", len(result.steps), len(STALL) * _tokens(cases), cycles, result.cycles_per_second)
 
 
 def _four_state(
