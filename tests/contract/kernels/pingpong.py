@@ -49,7 +49,7 @@ def unit() -> Unit:
 def cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     result = []
-    for blocks in (1, 2, 5):
+    for blocks in (0, 1, 2, 5):
         x, q, y = [], [], []
         for _ in range(blocks):
             values = rng.integers(-(2**15), 2**15, SIZE)
