@@ -173,7 +173,8 @@ def test_lanes_see_a_variable_stored_in_front_of_them(process: Any, apply: Any, 
     scalar = '%s = memref.alloc() {name = "s"} : memref<i8>\n'
     lanes = (
         "pipe.store %a, %s[] if %p : i8, memref<i8>\n"
-        f"scf.for %r = %c0 to %c4 step %c1 {{\n%v = memref.load %s[] : memref<i8>\n{store('v', '%r')}}} {{unroll = 0 : i32}}\n"
+        "scf.for %r = %c0 to %c4 step %c1 {\n%v = memref.load %s[] : memref<i8>\n"
+        f"{store('v', '%r')}}} {{unroll = 0 : i32}}\n"
     )
     text = run(process, apply, lanes, LANE_ARRAY + scalar)
     (loop,) = ops(text, scf.ForOp)

@@ -91,7 +91,8 @@ def test_bodies_do_not_mix(process: Any, apply: Any, ops: Any) -> None:
 
 def test_nests_become_perfect_before_they_are_joined(process: Any, apply: Any, ops: Any) -> None:
     array = '%t = memref.alloc() {partition = ["complete", "complete"]} : memref<2x4xi8>\n'
-    inner = "%s = memref.load %t[%q, %r] : memref<2x4xi8>\n%u = arith.addi %s, %v : i8\npipe.store %u, %t[%q, %r] : i8, memref<2x4xi8>\n"
+    inner = "%s = memref.load %t[%q, %r] : memref<2x4xi8>\n%u = arith.addi %s, %v : i8\n"
+    inner += "pipe.store %u, %t[%q, %r] : i8, memref<2x4xi8>\n"
     nest = lanes("%v = memref.load %a[%q] : memref<4xi8>\n" + lanes(inner), "q", "%c2")
     text = apply(process(ARRAYS + array + body(nest + nest.replace("%v", "%w"))), FuseLanes())
     outer, inside = loops(ops, text)
@@ -104,7 +105,8 @@ def test_nests_with_swapped_subscripts_stay_apart(process: Any, apply: Any, ops:
     array += array.replace("%t", "%u")
 
     def nest(source: str, at: str, target: str) -> str:
-        inner = f"%v = memref.load %{source}[{at}] : memref<4x4xi8>\npipe.store %v, %{target}[%q, %r] : i8, memref<4x4xi8>\n"
+        inner = f"%v = memref.load %{source}[{at}] : memref<4x4xi8>\n"
+        inner += f"pipe.store %v, %{target}[%q, %r] : i8, memref<4x4xi8>\n"
         return lanes(lanes(inner), "q")
 
     text = array + body(nest("t", "%q, %r", "u") + nest("u", "%r, %q", "t"))
