@@ -23,7 +23,7 @@ demo: $(STAMP) ## generate a matrix unit from a real checkpoint (MODEL, BOARD) a
 	$(BIN)/fastprefill generate --model $(MODEL) --board $(BOARD) --out build/tiny
 	$(BIN)/fastprefill verify build/tiny
 
-test: check ## linter, types and quick tests (JOBS=2 processes); ends with the tiers that ran
+test: check docs ## linter, types and quick tests (JOBS=2 processes); ends with the tiers that ran
 	$(PYTEST) -n $(JOBS) -m "$(QUICK)"
 
 test-long: $(STAMP) ## full-size RTL, mutants and proofs; writes results/test-long.json
