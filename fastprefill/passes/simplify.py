@@ -11,7 +11,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
-from fastprefill.ir.pipe import FirstOp, LastOp, LiveOp, StoreOp
+from fastprefill.ir.pipe import BodyOp, FirstOp, LastOp, LiveOp, StoreOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, is_scalar_argument, processes, width
 
 _SHARED = (*PURE_ARITH, FirstOp, LastOp, LiveOp)
@@ -53,9 +53,11 @@ def _hoist(loop: Operation) -> None:
 def _share(block: Block, outer: dict[_Key, Operation]) -> None:
     known = dict(outer)
     for op in list(block.ops):
+        # Bodies take from around them only what is the same in every stage; other ops there have none.
+        visible = {k: o for k, o in known.items() if _is_stable(o)} if isinstance(op, BodyOp) else known
         for region in op.regions:
             for inner in region.blocks:
-                _share(inner, known)
+                _share(inner, visible)
         if is_lane_loop(op) and not is_lane_loop(block.parent_op()):
             _hoist(op)
         if not isinstance(op, _SHARED) and not (
@@ -78,6 +80,10 @@ def _share(block: Block, outer: dict[_Key, Operation]) -> None:
             Rewriter.erase_op(op)
         else:
             known[key] = op
+
+
+def _is_stable(op: Operation) -> bool:
+    return isinstance(op, arith.ConstantOp | memref.LoadOp)
 
 
 def _keep_name(old: SSAValue, new: SSAValue) -> None:

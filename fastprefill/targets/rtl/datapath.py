@@ -120,7 +120,7 @@ class Datapath:
             case arith.TruncIOp():
                 return m.extract(operands[0], 0, width(op.result), hint)
             case GetSliceOp():
-                wide = max(operands[0].width, 32)
+                wide = max(operands[0].width, width(op.result), 32)
                 value, low = (m.resize(w, wide, signed=False) for w in operands)
                 return m.extract(m.binary("shru", value, low), 0, width(op.result), hint)
             case SetSliceOp():

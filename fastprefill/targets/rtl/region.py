@@ -88,6 +88,8 @@ class RegionBuilder:
         self.blocks: dict[SSAValue, _Blocks] = {}
         self.outputs: list[tuple[SSAValue, str]] = []
         self.memories: dict[SSAValue, Module] = {}
+        # What producers drive: `streams` moves on to the far side of a crossing when the consumer comes first.
+        self.produced: dict[SSAValue, _Stream] = {}
         self.flags: dict[str, list[Wire]] = {"busy": [], "starved": [], "blocked": []}
 
     def build(self) -> Module:
@@ -139,7 +141,9 @@ class RegionBuilder:
                 )
                 self.m.output(f"{name}_ready", ready)
             else:
-                self.streams[arg] = _Stream(self.m.later(1), self.m.later(bits), self.m.later(1))
+                self.streams[arg] = self.produced[arg] = _Stream(
+                    self.m.later(1), self.m.later(bits), self.m.later(1)
+                )
                 self.outputs.append((arg, name))
 
     def create(self, op: CreateOp, calls: list[CallOp]) -> None:
@@ -147,7 +151,9 @@ class RegionBuilder:
         kind = op.stream.type
         if isinstance(kind, StreamType):
             bits = kind.element_type.width.data
-            self.streams[op.stream] = _Stream(m.later(1), m.later(bits), m.later(1))
+            self.streams[op.stream] = self.produced[op.stream] = _Stream(
+                m.later(1), m.later(bits), m.later(1)
+            )
             return
         assert isinstance(kind, BlocksType)
         storage = block_storage(op)
@@ -222,7 +228,7 @@ class RegionBuilder:
                 m.bind(self.streams[value].ready, outs[f"{name}_ready"])
             elif isinstance(value.type, StreamType):
                 bits = value.type.element_type.width.data
-                stream = self.streams[value]
+                stream = self.produced[value]
                 stream.slr = slr
                 ports = {"put": outs[f"{name}_put"], "put_data": outs[f"{name}_data"], "ready": stream.ready}
                 part = fifo(bits, process.fifo_depth[name])
@@ -254,8 +260,8 @@ class RegionBuilder:
                 stream = self.cross(value, slr, f"{instance}_{name}")
                 inputs[f"{name}_valid"], inputs[f"{name}_data"] = stream.valid, stream.data
             else:
-                self.streams[value].slr = slr
-                inputs[f"{name}_ready"] = self.streams[value].ready
+                self.produced[value].slr = slr
+                inputs[f"{name}_ready"] = self.produced[value].ready
         outs = m.instance(instance, self.regions[callee], inputs)
         self.flags["busy"].append(m.invert(outs["idle"]))
         self.flags["starved"].append(outs["starved"])
@@ -263,12 +269,11 @@ class RegionBuilder:
         for name, direction, value in self.arguments(call):
             if not isinstance(value.type, StreamType):
                 continue
-            stream = self.streams[value]
             if direction == "i":
-                m.bind(stream.ready, outs[f"{name}_ready"])
+                m.bind(self.streams[value].ready, outs[f"{name}_ready"])
             else:
-                m.bind(stream.valid, outs[f"{name}_valid"])
-                m.bind(stream.data, outs[f"{name}_data"])
+                m.bind(self.produced[value].valid, outs[f"{name}_valid"])
+                m.bind(self.produced[value].data, outs[f"{name}_data"])
 
     def cross(self, value: SSAValue, slr: int, label: str) -> _Stream:
         """The stream as its reader sees it: through relay registers where it comes from another SLR."""
