@@ -95,8 +95,10 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
     }
     found = constraints(tree)
     pinned = _pinned(tree)
+    steps = {body: _steps(body, result, board) for body in tree.bodies}
+    period = board.clock_ns - board.delays.ff_setup
     for _ in range(MAX_ATTEMPTS):
-        failed = _attempt(result, found, pinned, board)
+        failed = _attempt(result, found, pinned, steps, period)
         if failed is None:
             return result
         _relax(result, failed)
@@ -120,7 +122,11 @@ def _pinned(tree: Tree) -> set[Operation]:
 
 
 def _attempt(
-    result: ProcessSchedule, found: list[Constraint], pinned: set[Operation], board: Board
+    result: ProcessSchedule,
+    found: list[Constraint],
+    pinned: set[Operation],
+    steps: dict[Body, list[_Step]],
+    period: float,
 ) -> Constraint | None:
     """Place all ops; returns the constraint that does not let the stages converge, or None."""
     distance = _distances(result)
@@ -135,7 +141,7 @@ def _attempt(
         result.stages.clear()
         result.ready.clear()
         for body in result.tree.bodies:
-            _place(body, result, least, pinned, board)
+            _place(steps[body], result, least, pinned, period)
         changed = False
         for c, offset in active:
             stage = (
@@ -150,16 +156,24 @@ def _attempt(
             raised[c] += round_number > MAX_ROUNDS // 2
             least[c.later.op] = result.stages[c.later.op] + stage - later
             result.stages[c.later.op] = least[c.later.op]
-        for body in result.tree.bodies:
-            for op in body.ops:
-                if isinstance(op, ExitUnlessOp) and result.stages[op] > result.ii[body] - 1:
-                    why = "the next iteration of the while loop waits for its condition"
-                    access = Access(body, op, op.condition, False)
-                    return Constraint(access, access, 0, True, why)
+        late = _late_exit(result)
+        if late is not None:
+            return late
         if not changed:
             return None
     across = [c for c in raised if c.across] or list(raised)
     return max(across, key=lambda c: (raised[c], c.earlier.body is c.later.body))
+
+
+def _late_exit(result: ProcessSchedule) -> Constraint | None:
+    """A while loop whose condition is not known when its next iteration should issue."""
+    for body in result.tree.bodies:
+        for op in body.ops:
+            if isinstance(op, ExitUnlessOp) and result.stages[op] > result.ii[body] - 1:
+                why = "the next iteration of the while loop waits for its condition"
+                access = Access(body, op, op.condition, False)
+                return Constraint(access, access, 0, True, why)
+    return None
 
 
 def _effective(access: Access, result: ProcessSchedule) -> int:
@@ -174,47 +188,70 @@ def _sampled(access: Access, result: ProcessSchedule) -> int:
     return result.stages[access.op] if access.fixed is None else access.fixed
 
 
-def _place(
-    body: Body, result: ProcessSchedule, least: dict[Operation, int], pinned: set[Operation], board: Board
-) -> None:
-    period = board.clock_ns - board.delays.ff_setup
-    at: dict[SSAValue, tuple[int, float]] = {}
+@dataclass(frozen=True)
+class _Step:
+    """An op with what placing it needs: the values it waits for, and how long it takes.
+
+    Attributes:
+        whole_stage: a product, with a register in front and behind.
+        latency: cycles from the address to the data of a block memory, else 0.
+        delay: ns of logic; None for wires, which never start a stage.
+    """
+
+    op: Operation
+    waits_for: tuple[SSAValue, ...]
+    whole_stage: bool
+    latency: int
+    delay: float | None
+
+
+def _steps(body: Body, result: ProcessSchedule, board: Board) -> list[_Step]:
+    steps = []
     for op in body.ops:
+        latency, cost = 0, delay(op, board)
+        if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref):
+            latency = storage_of(op.memref).read_latency
+        if latency:
+            cost = board.delays.bram + (board.delays.lut if op in result.forwarded else 0.0)
+        waits = tuple(v for v in op.operands if not _is_stable(v))
+        steps.append(_Step(op, waits, is_multiplier(op), latency, None if is_wire(op) else cost))
+    return steps
+
+
+def _place(
+    steps: list[_Step],
+    result: ProcessSchedule,
+    least: dict[Operation, int],
+    pinned: set[Operation],
+    period: float,
+) -> None:
+    """Place the ops of a body as soon as possible, chained inside the period (ns)."""
+    at: dict[SSAValue, tuple[int, float]] = {}
+    for step in steps:
+        op = step.op
         stage, time = least.get(op, 0), 0.0
-        for operand in op.operands:
-            other = at.get(operand, (0, 0.0)) if not _is_stable(operand) else (0, 0.0)
+        for operand in step.waits_for:
+            other = at.get(operand, (0, 0.0))
             if other[0] > stage or (other[0] == stage and other[1] > time):
                 stage, time = other
         if isinstance(op, GetOp | AcquireOp) and stage > 0:
             raise _unknown_at_issue(op)
-        if is_multiplier(op):
-            if time > 0.0:
-                stage, time = stage + 1, 0.0
-            result.stages[op] = stage
+        if step.whole_stage:
+            stage += time > 0.0
             done = (stage + 1, 0.0)
-        elif isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref) and _latency(op):
-            result.stages[op] = stage
-            done = (
-                stage + _latency(op),
-                board.delays.bram + (board.delays.lut if op in result.forwarded else 0.0),
-            )
+        elif step.latency:
+            done = (stage + step.latency, step.delay or 0.0)
         else:
-            cost = delay(op, board)
-            if time > 0.0 and time + cost > period and not is_wire(op):
+            if step.delay is not None and time > 0.0 and time + step.delay > period:
                 stage, time = stage + 1, 0.0
-            result.stages[op] = stage
-            done = (stage, time + cost)
+            done = (stage, time + (step.delay or 0.0))
+        result.stages[op] = stage
         if op in pinned and done[0] > 0:
-            raise _unknown_at_issue(
-                next(o for o in body.ops if isinstance(o, GetOp | AcquireOp) and o.predicate)
-            )
+            gets = (o.op for o in steps if isinstance(o.op, GetOp | AcquireOp))
+            raise _unknown_at_issue(next(o for o in gets if o.predicate))
         for value in op.results:
             at[value] = done
             result.ready[value] = done[0]
-
-
-def _latency(op: memref.LoadOp) -> int:
-    return storage_of(op.memref).read_latency
 
 
 def _is_stable(value: SSAValue) -> bool:
