@@ -289,7 +289,8 @@ def _distances(result: ProcessSchedule) -> dict[tuple[Body, Body], int]:
 def _relax(result: ProcessSchedule, failed: Constraint) -> None:
     """Give the failed constraint one cycle more."""
     start, end = failed.earlier.body, failed.later.body
-    if start is end and (start, start) in result.tree.edges:
+    own_loop = start is end and (start, start) in result.tree.edges
+    if own_loop or isinstance(failed.earlier.op, ExitUnlessOp):
         result.ii[start] += 1
         result.reasons[start] = failed.why
         return

@@ -154,7 +154,10 @@ class Builder:
 
     def _evaluate(self, value: Value) -> Value:
         """A value all of whose operands are known: computed now, by the very expression."""
-        number = eval(value.text, self.namespace)
+        try:
+            number = eval(value.text, self.namespace)
+        except OverflowError:  # NumPy, with an intermediate result that no int64 lane holds
+            raise NotVector("a constant of more than 64 bits in a lane") from None
         if not value.axes:
             return literal(int(number), value.width)
         if not value.exact:

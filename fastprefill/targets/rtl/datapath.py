@@ -209,9 +209,8 @@ def lane_number(value: SSAValue, lane: Lane) -> int | None:
     op = value.owner
     if isinstance(op, arith.ConstantOp):
         return constant(value)
-    if not is_lane_constant(value):
-        return None
-    assert isinstance(op, Operation)
+    if not isinstance(op, Operation) or not is_lane_constant(value):
+        return None  # the loop variable of a lane, seen from inside a processing element, is one of its ports
     numbers = [lane_number(v, lane) for v in op.operands]
     known = [n for n in numbers if n is not None]
     if len(known) != len(numbers):
