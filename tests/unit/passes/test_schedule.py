@@ -15,6 +15,7 @@ from fastprefill import boards, frontend
 from fastprefill.boards import Board
 from fastprefill.errors import KernelError
 from fastprefill.ir import query
+from fastprefill.ir.dialect import GetOp
 from fastprefill.ir.pipe import StoreOp
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.tree import Body
@@ -381,6 +382,18 @@ def test_a_condition_from_the_iteration_before_is_known(make: Make) -> None:
     )
     assert found.ii("i") > 1
     assert found.reason("i").startswith("recurrence through 'go' at kernels/x.py:")
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="schedule charges the get itself a LUT and moves it to stage 1; its token is taken in stage 0",
+)
+def test_a_condition_that_just_fits_the_period_reads_at_issue(make: Make) -> None:
+    """Xor, sum, xor and comparison take 4.4 of 4.65 ns."""
+    condition = "((v ^ 3) + 1) ^ 5 > 100"
+    found = make(CONDITIONAL.format(trips="8", condition=condition), inputs=("x", "z"), board=at(200))
+    reads = [op for op in found.body("i").ops if isinstance(op, GetOp)]
+    assert [found.schedule.stages[op] for op in reads] == [0, 0]
 
 
 # while
