@@ -22,8 +22,8 @@ LEVELS = ("interpreter", "csim", "rtl", "four_state", "structure")
 FOUR_STATE_TOKENS = 400
 """Cases with more tokens are left out of the four-state run, which is about 30 times slower."""
 
-STALL, RESETS = (0, 24, 96, 192), 3
-"""Of the RTL level: chances of a gap in 1/256, each with every case; and resets under traffic."""
+STALL, RESETS = (0, 24, 96, (0, 224), (224, 0), 192), 9
+"""Of the RTL level: chances of a gap in 1/256 (of two: for inputs, outputs) with every case; resets under traffic."""
 
 
 @dataclass(frozen=True)

@@ -260,7 +260,7 @@ _RULES = (
     _Rule("enable dropped", re.compile(r"(?<!else )if \((?!rst\b|[A-Z])[^()]+\)"), lambda m: "if (1'h1)"),
     _Rule("wrong slice", re.compile(r"\b([A-Za-z_]\w*)\[(\d+)(?::(\d+))?\](?!\s*;\s*//)"), _neighbour),
     _Rule("parameter off by one", re.compile(r"\.(WIDTH|DEPTH|INITIAL|MAXIMUM)\((\d+)\)"), _parameter),
-    _Rule("register never loaded", re.compile(r"\b(\w+) <= [^;]+;"), lambda m: f"{m[1]} <= {m[1]};"),
+    _Rule("register stuck at zero", re.compile(r"\b(\w+) <= (?!\d+'h0;|'0;|1'b0;)[^;]+;"), lambda m: f"{m[1]} <= '0;"),
     _Rule("handshake tied low",
           re.compile(r"\.(rst|start|take|credit|put|ready|enable_\d+|\w+_(?:credit|free|full|valid))(\s*)\([^()]+\)"),
           lambda m: f".{m[1]}{m[2]}(1'h0)"),

@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports
 from fastprefill.tools import tiers
 
+Stall = int | tuple[int, int]
+
 PATIENCE = 100_000
 """Cycles without a token after which a run counts as hung."""
 
 IDLE_BOUND = 64
-"""Cycles after reset within which a unit has to be idle with nothing on offer."""
+"""Cycles after power-up within which a unit has to be idle with nothing on offer, and for which it is watched."""
 
 # How many cases are started several times in a row, how often, and the most tokens of such a case.
 _REPEATED, _STARTS, _REPEATABLE = 4, 3, 20_000
@@ -63,7 +65,8 @@ class StepResult:
     Attributes:
         case: the case's name.
         kind: ``"run"`` or ``"reset"``.
-        stall: chance of a gap on each stream and cycle, in 1/256.
+        stall: chance of a gap on each input stream and cycle, in 1/256.
+        hold: chance that an output stream is not taken in a cycle, in 1/256.
         seed: of the gaps.
         cycles: from the cycle of start to that of done, both counted.
         difference: stream, index, expected (None beyond the last one), actual as a bit string, count.
@@ -73,6 +76,7 @@ class StepResult:
     case: str
     kind: str
     stall: int
+    hold: int
     seed: int
     cycles: int
     difference: tuple[str, int, int | None, str, int] | None
@@ -85,7 +89,10 @@ class StepResult:
 
     def describe(self) -> str:
         """The first thing that was wrong, as a sentence."""
-        where = f"case {self.case!r}, seed {self.seed}, stall {self.stall}/256, {self.kind}"
+        gaps = f"stall {self.stall}/256"
+        if self.hold != self.stall:
+            gaps = f"inputs stalled {self.stall}/256, outputs {self.hold}/256"
+        where = f"case {self.case!r}, seed {self.seed}, {gaps}, {self.kind}"
         if self.difference is None:
             return f"{where}: {'; '.join(self.problems) or 'ok'}"
         stream, index, expected, bits, count = self.difference
@@ -126,7 +133,12 @@ class SimulationResult:
     def cycles(self, case: str, stall: int = 0) -> int | None:
         """Cycles of the first run of `case` at `stall`, None when there was none."""
         return next(
-            (s.cycles for s in self.steps if s.case == case and s.stall == stall and s.kind == "run"), None
+            (
+                step.cycles
+                for step in self.steps
+                if step.case == case and step.stall == step.hold == stall and step.kind == "run"
+            ),
+            None,
         )
 
 
@@ -149,7 +161,7 @@ def parts_folder() -> Path:
 
 
 def steps(
-    build: Build, cases: Sequence[Case], *, seed: int, stall: Sequence[int], resets: int
+    build: Build, cases: Sequence[Case], *, seed: int, stall: Sequence[Stall], resets: int
 ) -> tuple[list[Case], list[dict[str, object]]]:
     """The plan, and the cases with those added that it needs.
 
@@ -159,10 +171,11 @@ def steps(
     chance = random.Random(seed)
     played = list(cases)
 
-    def step(index: int, chosen: int, starts: int = 1, reset_after: int | None = None) -> dict[str, object]:
+    def step(index: int, chosen: Stall, starts: int = 1, reset_after: int | None = None) -> dict[str, object]:
         case, ports = played[index], build.ports
+        gaps, hold = chosen if isinstance(chosen, tuple) else (chosen, chosen)
         return {
-            "case": index, "stall": chosen, "seed": chance.getrandbits(31), "starts": starts,
+            "case": index, "stall": gaps, "hold": hold, "seed": chance.getrandbits(31), "starts": starts,
             "reset_after": reset_after,
             "scalars": {
                 name: case.scalars[name] & ((1 << width) - 1) for name, width in ports.scalars.items()
@@ -177,12 +190,24 @@ def steps(
     plan = [step(i, chosen) for chosen in stall for i in range(len(cases))]
     for case in sorted((case for case in cases if size(case) <= _REPEATABLE), key=size)[:_REPEATED]:
         played.append(_repeated(case))
-        plan += [step(len(played) - 1, chosen, starts=_STARTS) for chosen in sorted({stall[0], stall[-1]})]
-    longest = max(range(len(cases)), key=lambda i: size(cases[i]), default=0)
-    for _ in range(resets if cases else 0):
-        plan.append(step(longest, stall[-1], reset_after=chance.randint(8, 40 + size(cases[longest]))))
-        plan.append(step(longest, stall[-1]))
+        plan += [step(len(played) - 1, chosen, starts=_STARTS) for chosen in dict.fromkeys((stall[0], stall[-1]))]
+    targets = _reset_targets(cases, size)
+    for i in range(resets if cases else 0):
+        index, chosen = targets[i % len(targets)], stall[-1] if i % 3 < 2 else stall[0]
+        plan.append(step(index, chosen, reset_after=chance.randint(8, 40 + size(cases[index]))))
+        plan.append(step(index, chosen))
     return played, plan
+
+
+def _reset_targets(cases: Sequence[Case], size: Callable[[Case], int]) -> list[int]:
+    """Cases to be broken off: the largest, and the one that writes most for what it reads."""
+
+    def share(index: int) -> float:
+        written = sum(map(len, cases[index].outputs.values()))
+        return min(written, 20) * written / max(1, size(cases[index]))
+
+    largest = max(range(len(cases)), key=lambda i: size(cases[i]), default=0)
+    return list(dict.fromkeys((largest, max(range(len(cases)), key=share, default=0))))
 
 
 def _repeated(case: Case) -> Case:
@@ -197,7 +222,7 @@ def run(
     cases: Sequence[Case],
     *,
     seed: int = 1,
-    stall: Sequence[int] = (0, 96),
+    stall: Sequence[Stall] = (0, 96),
     resets: int = 1,
     folder: Path | None = None,
     waveform: bool = True,
@@ -210,7 +235,7 @@ def run(
         build: from a simulator's ``build``.
         cases: inputs and expected outputs.
         seed: of the gaps, of when the resets come and of the initial state.
-        stall: chances of a gap in 1/256; 0 runs at full speed.
+        stall: chances of a gap in 1/256; 0 runs at full speed; of two, the first is for inputs, the second for outputs.
         resets: how many resets under traffic, each followed by a complete run.
         folder: for the tokens, the log and the waveform of a failure; a temporary one when None.
         waveform: run what fails a second time with tracing.
@@ -315,6 +340,7 @@ def _execute(
             case=cases[int(str(step["case"]))].name,
             kind="run" if step["reset_after"] is None else "reset",
             stall=int(str(step["stall"])),
+            hold=int(str(step["hold"])),
             seed=int(str(step["seed"])),
             cycles=one["cycles"],
             difference=tuple(one["difference"]) if one["difference"] else None,

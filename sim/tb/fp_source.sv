@@ -3,7 +3,8 @@
 //
 // `stall` is the chance of a gap, in 1/256, each time a token could be offered; when it is not zero there are also
 // bursts of up to 63 idle cycles. An offered token stays until it is taken. While nothing is offered the data are
-// the complement of the next token, so that a unit that looks at them gives wrong results.
+// the complement of the next token, so that a unit that looks at them gives wrong results. After the last token more
+// are offered, until the next reset or load, so that a unit that reads too many is noticed: `taken` counts them too.
 module fp_source #(
     parameter int WIDTH = 8,
     parameter int INDEX = 0,
@@ -18,6 +19,7 @@ module fp_source #(
     output logic            valid,
     output logic [WIDTH-1:0] data,
     input  wire             ready,
+    output wire             progress,
     output logic [31:0]     taken,
     output logic            missing
 );
@@ -26,10 +28,15 @@ module fp_source #(
   string folder;
   integer file = 0;
   logic more = 0;
+  logic playing = 0;
+  logic surplus = 0;
   logic [8*BYTES-1:0] bytes;
   wire [WIDTH-1:0] token = bytes[WIDTH-1:0];
   logic [31:0] random = INDEX + 1;
   logic [5:0] pause = 0;
+
+  // Surplus tokens are no progress: a unit that never stops reading must not run for ever.
+  assign progress = valid && ready && !surplus;
 
   wire gap = pause != 0 || {1'b0, random[7:0]} < stall;
   wire [31:0] shifted = random ^ (random << 13);
@@ -48,6 +55,7 @@ module fp_source #(
     if (rst) begin
       valid <= 0;
       more = 0;
+      playing <= 0;
       taken <= 0;
     end else begin
       if (load) begin
@@ -55,6 +63,7 @@ module fp_source #(
         file = $fopen($sformatf("%s/%0d/%s.bin", folder, index, NAME), "rb");
         if (file == 0) missing <= 1;
         more = file != 0 && $fread(bytes, file) != 0;
+        playing <= 1;
         taken <= 0;
         valid <= 0;
         pause <= 0;
@@ -62,7 +71,8 @@ module fp_source #(
       end else begin
         if (valid && ready) taken <= taken + 1;
         if (!valid || ready) begin
-          valid <= more && !gap;
+          valid <= playing && !gap;
+          surplus <= !more;
           data <= more && !gap ? token : ~token;
           if (more && !gap) more = $fread(bytes, file) != 0;
         end

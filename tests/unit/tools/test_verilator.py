@@ -76,7 +76,11 @@ def test_a_wrong_token_is_named_and_leaves_a_waveform(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("left <= count;", "left <= count - {15'h0, count > 16'd9};", "stream 'y': 299 of 300 tokens came out"),
-        ("left <= count;", "left <= count + {15'h0, count > 16'd9};", "hung"),
+        (
+            "left <= count;",
+            "left <= count + {15'h0, count > 16'd9};",
+            "stream 'y' differs first at index 300: expected no further token",
+        ),
         ("done <= !rst && running && left == 0;", "done <= !rst && left == 0 && credit;", "hung"),
         ("done <= !rst && running && left == 0;", "done <= !rst && left == 0;", "done was given outside a run"),
         ("if (rst) running <= 1'b0;", "if (rst && reset_works) running <= 1'b0;", "reset under traffic"),
