@@ -105,26 +105,27 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
     raise KernelError(f"'{func.sym_name.data}' cannot be scheduled: {failed.why if failed else ''}")
 
 
-def _pinned(tree: Tree) -> set[Operation]:
-    """Ops that decide whether a get or acquire happens: they must be done when the iteration issues."""
-    pinned: set[Operation] = set()
+def _pinned(tree: Tree) -> dict[Operation, GetOp | AcquireOp]:
+    """Ops that decide whether a get or acquire happens, which must be known when the iteration issues."""
+    pinned: dict[Operation, GetOp | AcquireOp] = {}
     for body in tree.bodies:
         inside = set(body.ops)
-        stack = [
-            op.predicate for op in body.ops if isinstance(op, GetOp | AcquireOp) and op.predicate is not None
-        ]
-        while stack:
-            owner = stack.pop().owner
-            if isinstance(owner, Operation) and owner in inside and owner not in pinned:
-                pinned.add(owner)
-                stack += [v for v in owner.operands if not isinstance(v.type, MemRefType)]
+        for read in body.ops:
+            if not isinstance(read, GetOp | AcquireOp) or read.predicate is None:
+                continue
+            stack = [read.predicate]
+            while stack:
+                owner = stack.pop().owner
+                if isinstance(owner, Operation) and owner in inside and owner not in pinned:
+                    pinned[owner] = read
+                    stack += [v for v in owner.operands if not isinstance(v.type, MemRefType)]
     return pinned
 
 
 def _attempt(
     result: ProcessSchedule,
     found: list[Constraint],
-    pinned: set[Operation],
+    pinned: dict[Operation, GetOp | AcquireOp],
     steps: dict[Body, list[_Step]],
     period: float,
 ) -> Constraint | None:
@@ -222,7 +223,7 @@ def _place(
     steps: list[_Step],
     result: ProcessSchedule,
     least: dict[Operation, int],
-    pinned: set[Operation],
+    pinned: dict[Operation, GetOp | AcquireOp],
     period: float,
 ) -> None:
     """Place the ops of a body as soon as possible, chained inside the period (ns)."""
@@ -234,9 +235,11 @@ def _place(
             other = at.get(operand, (0, 0.0))
             if other[0] > stage or (other[0] == stage and other[1] > time):
                 stage, time = other
-        if isinstance(op, GetOp | AcquireOp) and stage > 0:
-            raise _unknown_at_issue(op)
-        if step.whole_stage:
+        if isinstance(op, GetOp | AcquireOp):
+            if stage > 0:
+                raise _unknown_at_issue(op)
+            done = (0, step.delay or 0.0)  # the data is there whether or not it is taken
+        elif step.whole_stage:
             stage += time > 0.0
             done = (stage + 1, 0.0)
         elif step.latency:
@@ -247,8 +250,7 @@ def _place(
             done = (stage, time + (step.delay or 0.0))
         result.stages[op] = stage
         if op in pinned and done[0] > 0:
-            gets = (o.op for o in steps if isinstance(o.op, GetOp | AcquireOp))
-            raise _unknown_at_issue(next(o for o in gets if o.predicate))
+            raise _unknown_at_issue(pinned[op])
         for value in op.results:
             at[value] = done
             result.ready[value] = done[0]

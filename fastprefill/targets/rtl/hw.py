@@ -88,7 +88,7 @@ class Module:
 
     def fresh(self) -> str:
         self.count += 1
-        return f"%v{self.count}"
+        return f"%t.{self.count}"  # no port has such a name
 
     def op(self, text: str, width: int, hint: str = "", attributes: str = "") -> Wire:
         """An op whose text is `text` with ``{type}`` for what follows the colon; equal ops are shared."""
@@ -310,9 +310,9 @@ class Module:
             made, _, rest = line.partition(" = ")
             if not rest:
                 made, rest = "", line
-            for name in re.findall(r"%\w+", made):
+            for name in re.findall(r"%[\w.]+", made):
                 makers[name] = number
-            uses.append(re.findall(r"%\w+", rest))
+            uses.append(re.findall(r"%[\w.]+", rest))
             if "hw.instance" in line or "hw.output" in line:
                 stack.append(number)
         keep = set(stack)
