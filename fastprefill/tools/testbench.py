@@ -100,7 +100,7 @@ class StepResult:
         wanted = "no further token" if expected is None else f"{expected:#x}"
         return (
             f"{where}: stream {stream!r} differs first at index {index}: expected {wanted}, got {actual} "
-            f"({count} tokens differ)"
+            + "; ".join([f"({count} tokens differ)", *self.problems])
         )
 
 

@@ -50,8 +50,14 @@ def mpu_cases(rows: int, cols: int, seed: int) -> list[Case]:
         case("all_lowest", 2, 20, value=-128),
         case("all_highest", 1, 20, value=127),
         case("long", 1, 700),
-        Case("negative_tiles", {"k": 5, "tiles": -3}, {"a": [], "b": []}, {"c": []}),
-        Case("negative_k", {"k": -2, "tiles": 2}, {"a": [], "b": []}, {"c": [0] * 2 * rows}),
+        *[
+            Case(f"tiles_{tiles}", {"k": 5, "tiles": tiles}, {"a": [], "b": []}, {"c": []})
+            for tiles in (-1, -(1 << 31))
+        ],
+        *[
+            Case(f"k_{k}", {"k": k, "tiles": 2}, {"a": [], "b": []}, {"c": [0] * 2 * rows})
+            for k in (-1, -(1 << 31))
+        ],
     ]
 
 

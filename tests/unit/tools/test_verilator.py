@@ -84,6 +84,7 @@ def test_a_wrong_token_is_named_and_leaves_a_waveform(tmp_path: Path) -> None:
         ("done <= !rst && running && left == 0;", "done <= !rst && left == 0 && credit;", "hung"),
         ("done <= !rst && running && left == 0;", "done <= !rst && left == 0;", "done was given outside a run"),
         ("if (rst) running <= 1'b0;", "if (rst && reset_works) running <= 1'b0;", "reset under traffic"),
+        ("wire accepted = start && !running;", "wire accepted = start;", "differs first at index"),
         (".take(issue)", ".take(issue && left != 16'd50)", "Assertion failed in tb.dut.space"),
         ("assign idle = !running;", "assign idle = !running && slots != 0;", ""),
     ],
@@ -102,8 +103,8 @@ def test_what_is_wrong_is_told(tmp_path: Path, old: str, new: str, message: str)
 
 @needs_verilator
 def test_a_token_too_many_is_told(tmp_path: Path) -> None:
-    rtl = broken("put <= !rst && issue;", "put <= !rst && (issue || (start && count == 0));")
-    rtl["addup.sv"] = rtl["addup.sv"].replace(".take(issue)", ".take(issue || (start && count == 0))")
+    rtl = broken("put <= !rst && issue;", "put <= !rst && (issue || (accepted && count == 0));")
+    rtl["addup.sv"] = rtl["addup.sv"].replace(".take(issue)", ".take(issue || (accepted && count == 0))")
     failure = simulate(rtl, tmp_path, waveform=False).failure
     assert failure is not None
     assert "case 'none'" in failure.describe()

@@ -22,6 +22,7 @@ module addup (
   wire credit;
 
   assign idle = !running;
+  wire accepted = start && !running;
   assign x_ready = running && left != 0 && slots != 0;
   wire issue = x_valid && x_ready;
 
@@ -29,9 +30,9 @@ module addup (
     done <= !rst && running && left == 0;
     put <= !rst && issue;
     if (rst) running <= 1'b0;
-    else if (start) running <= 1'b1;
+    else if (accepted) running <= 1'b1;
     else if (left == 0) running <= 1'b0;
-    if (start) begin
+    if (accepted) begin
       left <= count;
       sum <= bias;
     end else if (issue) begin
