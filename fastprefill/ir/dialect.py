@@ -183,6 +183,7 @@ class AcquireOp(IRDLOperation):
     def verify_(self) -> None:
         if self.mode.data not in ("write", "read"):
             raise VerifyException(f"acquire mode is {self.mode.data!r}; it must be 'write' or 'read'")
+        same_block(self.stream, self.block)
 
 
 @irdl_op_definition
@@ -197,6 +198,9 @@ class ReleaseOp(IRDLOperation):
 
     def __init__(self, stream: SSAValue, block: SSAValue, predicate: SSAValue | None = None) -> None:
         super().__init__(operands=[stream, block, [predicate] if predicate else []])
+
+    def verify_(self) -> None:
+        same_block(self.stream, self.block)
 
 
 @irdl_op_definition
@@ -231,6 +235,10 @@ class SetSliceOp(IRDLOperation):
     def __init__(self, value: SSAValue, lo: SSAValue, part: SSAValue) -> None:
         super().__init__(operands=[value, lo, part], result_types=[value.type])
 
+    def verify_(self) -> None:
+        if self.result.type != self.value.type:
+            raise VerifyException(f"set_slice of {self.value.type} gives {self.result.type}")
+
 
 @irdl_op_definition
 class FillOp(IRDLOperation):
@@ -243,6 +251,23 @@ class FillOp(IRDLOperation):
 
     def __init__(self, array: SSAValue, value: SSAValue) -> None:
         super().__init__(operands=[array, value])
+
+    def verify_(self) -> None:
+        element_of(self.array, self.value)
+
+
+def same_block(stream: SSAValue, block: SSAValue) -> None:
+    """Refuse a buffer whose type is not the stream's."""
+    assert isinstance(stream.type, BlocksType)
+    if block.type != stream.type.block_type:
+        raise VerifyException(f"buffer of {block.type} with a block stream of {stream.type.block_type}")
+
+
+def element_of(array: SSAValue, value: SSAValue) -> None:
+    """Refuse a value whose type is not the array's element type."""
+    assert isinstance(array.type, MemRefType)
+    if value.type != array.type.element_type:
+        raise VerifyException(f"value of {value.type} for an array of {array.type.element_type}")
 
 
 FP = Dialect(

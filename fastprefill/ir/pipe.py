@@ -22,8 +22,9 @@ from xdsl.irdl import (
     var_operand_def,
 )
 from xdsl.traits import NoTerminator, Pure
+from xdsl.utils.exceptions import VerifyException
 
-from fastprefill.ir.dialect import BlocksType
+from fastprefill.ir.dialect import BlocksType, element_of, same_block
 
 
 @irdl_op_definition
@@ -110,6 +111,14 @@ class StoreOp(IRDLOperation):
         super().__init__(operands=[value, memref, list(indices), [predicate] if predicate else []])
 
 
+    def verify_(self) -> None:
+        assert isinstance(self.memref.type, MemRefType)
+        element_of(self.memref, self.value)
+        if len(self.indices) != len(self.memref.type.get_shape()):
+            rank = len(self.memref.type.get_shape())
+            raise VerifyException(f"{len(self.indices)} subscripts for an array of {rank} dimensions")
+
+
 @irdl_op_definition
 class ExitUnlessOp(IRDLOperation):
     """Leave the enclosing ``pipe.repeat`` when the condition is false."""
@@ -137,6 +146,12 @@ class WindowOp(IRDLOperation):
         super().__init__(
             operands=[stream], result_types=[stream.type.block_type], properties={"mode": StringAttr(mode)}
         )
+
+
+    def verify_(self) -> None:
+        if self.mode.data not in ("write", "read"):
+            raise VerifyException(f"window mode is {self.mode.data!r}; it must be 'write' or 'read'")
+        same_block(self.stream, self.window)
 
 
 PIPE = Dialect("pipe", [WindowOp, BodyOp, RepeatOp, FirstOp, LastOp, LiveOp, StoreOp, ExitUnlessOp], [])

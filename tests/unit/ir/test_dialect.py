@@ -131,7 +131,6 @@ def mismatches() -> dict[str, object]:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="fastprefill/ir does not compare the types of these operands yet")
 @pytest.mark.parametrize("what", mismatches())
 def test_operands_fit_each_other(what: str) -> None:
     op = mismatches()[what]()  # type: ignore[operator]

@@ -144,10 +144,6 @@ def test_a_get_in_both_branches_is_one_get(process: Any, apply: Any, ops: Any) -
     assert len(ops(text, StoreOp)) == 2
 
 
-JOINED = "flatten joins stream ops of two branches as if the nested condition of one of them always held"
-
-
-@pytest.mark.xfail(strict=True, reason=JOINED)
 @pytest.mark.parametrize("order", ["then", "else"])
 def test_a_put_under_a_condition_of_its_own_stays_under_it(
     order: str, process: Any, apply: Any, ops: Any
@@ -159,7 +155,6 @@ def test_a_put_under_a_condition_of_its_own_stays_under_it(
     assert any("q" in uses(found.predicate) for found in ops(text, PutOp))
 
 
-@pytest.mark.xfail(strict=True, reason=JOINED)
 def test_a_get_under_a_condition_of_its_own_stays_under_it(process: Any, apply: Any, ops: Any) -> None:
     nested = when("q", get("g") + store("g"))
     text = apply(process(VARIABLE + loop(when("p", nested, get("h") + store("h"))), P, Q, X), Flatten())

@@ -336,19 +336,7 @@ def test_a_condition_of_one_comparison_is_known_at_issue(make: Make) -> None:
     assert found.ii("i") == 1
 
 
-@pytest.mark.parametrize(
-    "trips",
-    [
-        "8",
-        pytest.param(
-            "ln[0]",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="schedule names the first predicated get of the body, here x.get(), not z.get()",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("trips", ["8", "ln[0]"])
 def test_a_condition_that_takes_a_product_is_refused(trips: str, make: Make) -> None:
     body = CONDITIONAL.format(trips=trips, condition="v * v > 100")
     with pytest.raises(KernelError) as error:
@@ -384,10 +372,6 @@ def test_a_condition_from_the_iteration_before_is_known(make: Make) -> None:
     assert found.reason("i").startswith("recurrence through 'go' at kernels/x.py:")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="schedule charges the get itself a LUT and moves it to stage 1; its token is taken in stage 0",
-)
 def test_a_condition_that_just_fits_the_period_reads_at_issue(make: Make) -> None:
     """Xor, sum, xor and comparison take 4.4 of 4.65 ns."""
     condition = "((v ^ 3) + 1) ^ 5 > 100"
