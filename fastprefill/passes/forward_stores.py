@@ -155,14 +155,15 @@ def _join(block: Block) -> None:
 
 def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
     value, predicate = later.value, later.predicate
-    anchor: Operation = later
+    # A store that was joined before may have moved behind the next one.
+    anchor: Operation = later if _precedes(earlier, later) else earlier
     known = _known_choice(earlier, later)
     if predicate is not None and known is not None:
-        value, anchor = known, _after(known, later)
+        value, anchor = known, _after(known, anchor)
     elif predicate is not None:
         choice = arith.SelectOp(predicate, later.value, earlier.value)
         choice.result.name_hint = array_name(later.memref)
-        block.insert_op_before(choice, later)
+        block.insert_op_before(choice, anchor)
         value = choice.result
     if predicate is not None:
         if earlier.predicate is None:
@@ -177,6 +178,24 @@ def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
     for gone in (earlier, later):
         Rewriter.erase_op(gone)
     return joined
+
+
+def _precedes(one: Operation, other: Operation) -> bool:
+    """Whether an op stands before another of its block."""
+    at = one.next_op
+    while at is not None and at is not other:
+        at = at.next_op
+    return at is other
+
+
+def _touched_between(store: StoreOp, end: Operation) -> bool:
+    """Whether an op from behind the store up to `end` uses the store's array."""
+    at = store.next_op
+    while at is not None and at is not end:
+        if any(isinstance(o, memref.LoadOp | StoreOp) and o.memref is store.memref for o in at.walk()):
+            return True
+        at = at.next_op
+    return at is None
 
 
 def _known_choice(earlier: StoreOp, later: StoreOp) -> SSAValue | None:
@@ -196,6 +215,7 @@ def _known_choice(earlier: StoreOp, later: StoreOp) -> SSAValue | None:
             isinstance(inner, arith.SelectOp)
             and inner.cond is earlier.predicate
             and inner.lhs is earlier.value
+            and not _touched_between(later, outer)
         ):
             return outer.result
     return None
