@@ -113,8 +113,8 @@ def _sequencer_loads(tree: Tree) -> Iterator[Access]:
     for body in tree.bodies:
         for loop in body.loops:
             if isinstance(loop, Loop):
-                for load, low in bound_loads(loop):
-                    yield Access(body, load, load.memref, False, fixed=-1 if low else 0)
+                for load, _ in bound_loads(loop):
+                    yield Access(body, load, load.memref, False, fixed=0)
 
 
 def _many_readers(array: SSAValue) -> bool:

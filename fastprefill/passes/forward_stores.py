@@ -26,7 +26,7 @@ class ForwardStores(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):
             for body in [inner for inner in func.walk() if isinstance(inner, BodyOp)]:
-                _forward(body.body.block, {})
+                _forward(body.body.block, {}, set())
                 _join(body.body.block)
 
 
@@ -57,7 +57,8 @@ def _is_fresh(array: SSAValue) -> bool:
     return isinstance(array.owner, memref.AllocOp) and "fresh" in array.owner.attributes
 
 
-def _forward(block: Block, known: dict[_Key, _Element]) -> None:
+def _forward(block: Block, known: dict[_Key, _Element], touched: set[SSAValue]) -> None:
+    """`touched`: arrays of which elements that are not known now may have been stored to in this body."""
     for op in list(block.ops):
         if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref):
             key = _element(op.memref, tuple(op.indices))
@@ -76,20 +77,26 @@ def _forward(block: Block, known: dict[_Key, _Element]) -> None:
                 op.value.name_hint = array_name(op.memref)
             for other in [k for k in known if k[0] is op.memref and k != key and not _distinct(k, key)]:
                 del known[other]
+                touched.add(op.memref)
             element = known.setdefault(key, _Element())
             if op.predicate is None:
-                element.value, element.stores = op.value, []
-            elif _is_fresh(op.memref) and (element.value is None or element.only_under is op.predicate):
+                element.value, element.stores, element.only_under = op.value, [], None
+            elif _is_fresh(op.memref) and (
+                element.only_under is op.predicate
+                or (element.value is None and not element.stores and op.memref not in touched)
+            ):
                 element.value, element.stores, element.only_under = op.value, [], op.predicate
             else:
                 element.stores.append(op)
+                element.only_under = None
         elif isinstance(op, scf.ForOp):
             written = {inner.memref for inner in op.walk() if isinstance(inner, StoreOp)}
             inside = {k: e for k, e in known.items() if k[0] not in written}
             _materialise(inside, op)
-            _forward(op.body.block, inside)
+            _forward(op.body.block, inside, touched | written)
             for key in [k for k in known if k[0] in written]:
                 del known[key]
+            touched |= written
 
 
 def _materialise(known: dict[_Key, _Element], before: scf.ForOp) -> None:

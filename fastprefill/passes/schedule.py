@@ -157,17 +157,14 @@ def _attempt(
             raised[c] += round_number > MAX_ROUNDS // 2
             least[c.later.op] = result.stages[c.later.op] + stage - later
             result.stages[c.later.op] = least[c.later.op]
-        late = _late_exit(result)
-        if late is not None:
-            return late
         if not changed:
-            return None
+            return _late_exit(result)
     across = [c for c in raised if c.across] or list(raised)
     return max(across, key=lambda c: (raised[c], c.earlier.body is c.later.body))
 
 
 def _late_exit(result: ProcessSchedule) -> Constraint | None:
-    """A while loop whose condition is not known when its next iteration should issue."""
+    """A while loop whose condition comes after the interval of its body, once everything else is in place."""
     for body in result.tree.bodies:
         for op in body.ops:
             if isinstance(op, ExitUnlessOp) and result.stages[op] > result.ii[body] - 1:
@@ -291,8 +288,8 @@ def _distances(result: ProcessSchedule) -> dict[tuple[Body, Body], int]:
 def _relax(result: ProcessSchedule, failed: Constraint) -> None:
     """Give the failed constraint one cycle more."""
     start, end = failed.earlier.body, failed.later.body
-    own_loop = start is end and (start, start) in result.tree.edges
-    if own_loop or isinstance(failed.earlier.op, ExitUnlessOp):
+    if failed.earlier is failed.later or (start is end and (start, start) in result.tree.edges):
+        # A while loop's condition is due inside the interval of its body; no gap in front of it helps.
         result.ii[start] += 1
         result.reasons[start] = failed.why
         return
@@ -308,7 +305,8 @@ def _relax(result: ProcessSchedule, failed: Constraint) -> None:
         result.reasons[end] = failed.why
         return
     edge = min(into, key=lambda e: result.gaps.get(e, 0))
-    result.gaps[edge] = result.gaps.get(edge, 0) + 1
+    gap = result.gaps.get(edge, 0)
+    result.gaps[edge] = gap + 1 + gap // 4  # long gaps are found in fewer attempts
     result.reasons.setdefault(end, failed.why)
 
 

@@ -147,7 +147,7 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
         and inner.input.type == op.result.type
     ):
         return inner.input
-    numbers = [constant(operand) for operand in op.operands] if len(op.operands) <= 2 else [None]
+    numbers = [_number(operand) for operand in op.operands] if len(op.operands) <= 2 else [None]
     if not op.operands or any(n is None for n in numbers):
         return None
     value = _evaluate(op, [n for n in numbers if n is not None])
@@ -180,6 +180,15 @@ def _conditional_add(op: arith.SelectOp) -> Operation | None:
             result.attributes.update(total.attributes)
             return result
     return None
+
+
+def _number(value: SSAValue) -> int | None:
+    """A constant as the signed number that its bits mean: 1 : i1 is -1, as its extension shows."""
+    number = constant(value)
+    if number is None:
+        return None
+    half = 1 << (width(value) - 1)
+    return ((number + half) & (2 * half - 1)) - half
 
 
 def _evaluate(op: Operation, numbers: list[int]) -> int | None:

@@ -34,24 +34,35 @@ class Unroll(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):
-            _unroll_block(func.body.block)
+            while _unroll_block(func.body.block):
+                pass
+            for loop in [inner for inner in func.walk() if isinstance(inner, scf.ForOp)]:
+                if "unroll" in loop.attributes and trip_count(loop) is None:
+                    _copy(loop)  # says why it cannot be
 
 
-def _unroll_block(block: Block) -> None:
+def _unroll_block(block: Block) -> bool:
+    """Unroll what has known bounds; returns whether anything was copied, which may give other loops theirs."""
+    copied = False
     for op in list(block.ops):
-        if isinstance(op, scf.ForOp) and "unroll" in op.attributes:
-            factor = number(op, "unroll")
-            if factor == 0 and lanes_independent(op):
-                continue
-            copies = _copy_fully(op) if factor == 0 else _copy_by_factor(op, factor or 1)
-            for copy in copies:
-                for region in copy.regions:
-                    for inner in region.blocks:
-                        _unroll_block(inner)
-        else:
-            for region in op.regions:
-                for inner in region.blocks:
-                    _unroll_block(inner)
+        # From the inside out: a dependent inner loop, such as a sum, becomes copies inside independent lanes.
+        for region in op.regions:
+            for inner in region.blocks:
+                copied |= _unroll_block(inner)
+        if not isinstance(op, scf.ForOp) or "unroll" not in op.attributes or trip_count(op) is None:
+            continue
+        if number(op, "unroll") != 0 or not lanes_independent(op):
+            _copy(op)
+            copied = True
+    return copied
+
+
+def _copy(loop: scf.ForOp) -> None:
+    factor = number(loop, "unroll")
+    if factor == 0:
+        _copy_fully(loop)
+    else:
+        _copy_by_factor(loop, factor or 1)
 
 
 def lanes_independent(loop: scf.ForOp) -> bool:
@@ -62,7 +73,10 @@ def lanes_independent(loop: scf.ForOp) -> bool:
     if trip_count(loop) is None:
         return False
     ops = list(loop.body.walk())
-    private = {op.results[0] for op in ops if isinstance(op, memref.AllocOp)}
+    # Variables of a lane become wires. An array keeps its elements, and the lanes have only one between them.
+    private: set[SSAValue] = {op.memref for op in ops if isinstance(op, memref.AllocOp)}
+    if any(isinstance(kind := array.type, MemRefType) and kind.get_shape() for array in private):
+        return False
     accesses: dict[SSAValue, list[tuple[Operation, tuple[SSAValue, ...]]]] = {}
     for op in ops:
         if isinstance(op, scf.ForOp):
@@ -113,7 +127,7 @@ def _complete_dimensions(array: SSAValue) -> list[bool]:
     return [kind == "complete" for kind in partition_of(array)]
 
 
-def _copy_fully(loop: scf.ForOp) -> list[Operation]:
+def _copy_fully(loop: scf.ForOp) -> None:
     trips = trip_count(loop)
     if trips is None:
         raise KernelError(
@@ -131,16 +145,14 @@ def _copy_fully(loop: scf.ForOp) -> list[Operation]:
     assert low is not None and step is not None
     block = loop.parent_block()
     assert block is not None
-    copies: list[Operation] = []
     for trip in range(trips):
         index = arith.ConstantOp(IntegerAttr(low + trip * step, IndexType()))
         block.insert_op_before(index, loop)
-        copies += _copy_body(loop, index.result, block)
+        _copy_body(loop, index.result, block)
     Rewriter.erase_op(loop, safe_erase=False)
-    return copies
 
 
-def _copy_by_factor(loop: scf.ForOp, factor: int) -> list[Operation]:
+def _copy_by_factor(loop: scf.ForOp, factor: int) -> None:
     trips, step = trip_count(loop), constant(loop.step)
     if trips is None or step is None or trips % factor:
         raise KernelError(
@@ -156,7 +168,6 @@ def _copy_by_factor(loop: scf.ForOp, factor: int) -> list[Operation]:
     original = [op for op in body.ops if not isinstance(op, scf.YieldOp)]
     terminator = body.last_op
     assert terminator is not None
-    copies: list[Operation] = []
     for lane in range(1, factor):
         offset = arith.ConstantOp(IntegerAttr(lane * step, IndexType()))
         index = arith.AddiOp(body.args[0], offset.result)
@@ -165,19 +176,14 @@ def _copy_by_factor(loop: scf.ForOp, factor: int) -> list[Operation]:
         for op in original:
             copy = op.clone(mapping)
             body.insert_op_before(copy, terminator)
-            copies.append(copy)
     loop.operands[2] = wide.result
     del loop.attributes["unroll"]
-    return [*original, *copies]
 
 
-def _copy_body(loop: scf.ForOp, index: SSAValue, block: Block) -> list[Operation]:
+def _copy_body(loop: scf.ForOp, index: SSAValue, block: Block) -> None:
     mapping: dict[SSAValue, SSAValue] = {loop.body.block.args[0]: index}
-    copies: list[Operation] = []
     for op in loop.body.block.ops:
         if isinstance(op, scf.YieldOp):
             continue
         copy = op.clone(mapping)
         block.insert_op_before(copy, loop)
-        copies.append(copy)
-    return copies

@@ -14,6 +14,8 @@ def join_puts(
 ) -> None:
     """A put on one stream in both branches of a condition is one put of a chosen value.
 
+    The first moves to the second; not past a read, whose token may be the answer to this put.
+
     Args:
         ops: of the body, which are changed.
         start: index of the first op of the branches.
@@ -26,6 +28,8 @@ def join_puts(
         if [op.predicate for op in puts] != [then, other]:
             continue
         one, two = puts
+        if any(isinstance(op, GetOp | AcquireOp) for op in ops[ops.index(one) : ops.index(two)]):
+            continue
         choice = arith.SelectOp(then, one.value, two.value)
         put = PutOp(stream, choice.result, whole)
         put.attributes.update(one.attributes)
@@ -39,10 +43,15 @@ def join_puts(
 def join_gets(
     ops: list[Operation], start: int, then: SSAValue, other: SSAValue, whole: SSAValue | None
 ) -> None:
-    """A get on one stream in both branches of a condition is one get; arguments as for `join_puts`."""
+    """A get on one stream in both branches of a condition is one get; arguments as for `join_puts`.
+
+    The second moves to the first; not past a put or release, which its token may be the answer to.
+    """
     for stream in dict.fromkeys(op.stream for op in ops[start:] if isinstance(op, GetOp)):
         gets = [op for op in ops[start:] if isinstance(op, GetOp) and op.stream is stream]
         if [op.predicate for op in gets] != [then, other]:
+            continue
+        if any(isinstance(op, PutOp | ReleaseOp) for op in ops[ops.index(gets[0]) : ops.index(gets[1])]):
             continue
         get = GetOp(stream, whole)
         get.attributes.update(gets[0].attributes)

@@ -131,8 +131,10 @@ class Datapath:
 
     def divide(self, op: arith.DivUIOp | arith.RemUIOp, value: Wire, lane: Lane) -> Wire:
         """Division by a constant: a product with its reciprocal, exact for every value of the width."""
-        divisor, bits = lane_number(op.rhs, lane), value.width
-        assert divisor is not None and divisor > 0
+        known, bits = lane_number(op.rhs, lane), value.width
+        divisor = (known or 0) & ((1 << bits) - 1)
+        if divisor == 0:
+            raise KernelError("a divisor must be a positive constant", text(op, "src") or None)
         if divisor & (divisor - 1) == 0:
             shift = divisor.bit_length() - 1
             if isinstance(op, arith.DivUIOp):
@@ -208,18 +210,26 @@ def lane_number(value: SSAValue, lane: Lane) -> int | None:
         return lane[value]
     op = value.owner
     if isinstance(op, arith.ConstantOp):
-        return constant(value)
+        number = constant(value)
+        return None if number is None else signed(number, width(value))
     if not isinstance(op, Operation) or not is_lane_constant(value):
         return None  # the loop variable of a lane, seen from inside a processing element, is one of its ports
     numbers = [lane_number(v, lane) for v in op.operands]
     known = [n for n in numbers if n is not None]
     if len(known) != len(numbers):
         return None
+    number = known[0]
     match op:
         case arith.AddiOp():
-            return known[0] + known[1]
+            number += known[1]
         case arith.SubiOp():
-            return known[0] - known[1]
+            number -= known[1]
         case arith.MuliOp():
-            return known[0] * known[1]
-    return known[0]
+            number *= known[1]
+    return signed(number, width(value))  # what wraps here must be wrapped before it is extended elsewhere
+
+
+def signed(number: int, bits: int) -> int:
+    """The number that the lowest `bits` bits mean in two's complement."""
+    number &= (1 << bits) - 1
+    return number - (1 << bits) if number >> (bits - 1) else number

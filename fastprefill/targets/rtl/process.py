@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import MemRefType
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
-from fastprefill.ir.dialect import AcquireOp, BlocksType, GetOp, PutOp, ReleaseOp, StreamType
+from fastprefill.ir.dialect import AcquireOp, BlocksType, GetOp, GetSliceOp, PutOp, ReleaseOp, StreamType
 from fastprefill.ir.pipe import ExitUnlessOp, FirstOp, LastOp, LiveOp, StoreOp, WindowOp
 from fastprefill.ir.query import (
     PURE_ARITH,
@@ -24,7 +24,7 @@ from fastprefill.ir.query import (
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import global_values, storage_of
 from fastprefill.passes.tree import Body
-from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number
+from fastprefill.targets.rtl.datapath import Datapath, Lane, constant_slice, is_view, lane_number
 from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
 from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline
 from fastprefill.targets.rtl.memory import Index, Rams, Registers, Rom, Window, select
@@ -175,15 +175,12 @@ class ProcessBuilder:
             array = self.arrays[op.memref]
             assert isinstance(array, Registers)
             return array.read([], self.m.const(1, 1))
-        return (
-            self.data.compute(op, [self.outside(v) for v in op.operands], {}, "")
-            if not is_view(op)
-            else (
-                self.m.resize(
-                    self.outside(op.operands[0]), width(op.results[0]), signed=op.name != "arith.extui"
-                )
-            )
-        )
+        operands = [self.outside(v) for v in op.operands]
+        if isinstance(op, GetSliceOp) and (low := constant(op.lo)) is not None:
+            return constant_slice(self.m, operands[0], low, width(op.result))
+        if is_view(op):
+            return self.m.resize(operands[0], width(op.results[0]), signed=op.name != "arith.extui")
+        return self.data.compute(op, operands, {}, "")
 
     # bodies
 
@@ -239,7 +236,7 @@ class ProcessBuilder:
         """Values that come from the sequencer, the streams and the arrays."""
         op = value.owner
         if not isinstance(op, Operation):
-            return self.sequencer.variable[self.sequencer.loops[value]]
+            return self.sequencer.value(self.sequencer.loops[value])
         if isinstance(op, FirstOp):
             return self.sequencer.is_first(self.sequencer.loops[op.loop])
         if isinstance(op, LastOp):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xdsl.ir import SSAValue
+from xdsl.ir import BlockArgument, SSAValue
 
-from fastprefill.ir.query import INDEX_BITS, constant, text
+from fastprefill.ir.query import INDEX_BITS, constant, text, trip_count
 from fastprefill.passes.schedule import ProcessSchedule
-from fastprefill.passes.tree import Body, Loop, Node, Repeat, entry
+from fastprefill.passes.tree import Body, Loop, Node, Repeat, bound_loads, entry
 from fastprefill.targets.rtl.hw import Module, Wire
 
 
@@ -84,22 +84,43 @@ class Sequencer:
             self.firsts[loop] = self.m.later(1)
         return self.firsts[loop]
 
+    def value(self, loop: Loop) -> Wire:
+        """The loop variable. A lower bound that the pipeline computes may arrive after the turn of the first
+        iteration, so that iteration takes it from where it is kept."""
+        if not any(low for _, low in bound_loads(loop)):
+            return self.variable[loop]
+        return self.m.mux(self.is_first(loop), self.bounds[loop][0], self.variable[loop])
+
     def live(self, loop: Loop) -> Wire:
         """The loop variable is below the upper bound."""
-        return self.m.compare("slt", self.variable[loop], self.bounds[loop][1], f"{self.names[loop]}_live")
+        return self.m.compare("slt", self.value(loop), self.bounds[loop][1], f"{self.names[loop]}_live")
 
     def last(self, loop: Loop) -> Wire:
         """The next value of the loop variable is not below the upper bound."""
         wide = INDEX_BITS + 1
         following = self._next(loop, wide)
         high = self.m.resize(self.bounds[loop][1], wide, signed=True)
-        return self.m.compare("sge", following, high, f"{self.names[loop]}_last")
+        over = self.m.compare("sge", following, high, f"{self.names[loop]}_last")
+        if not bound_loads(loop) and not any(isinstance(v, BlockArgument) for v in loop.op.operands):
+            return over
+        # In a loop without iterations nobody computes the bounds of the loops inside: they end at once.
+        return self.m.any([over, *(self.m.invert(self.live(outer)) for outer in self._outer(loop))])
+
+    def _outer(self, loop: Loop) -> list[Loop]:
+        """The loops around this one that may have no iterations."""
+        found: list[Loop] = []
+        at, _, _ = self.parent[loop]
+        while at is not None:
+            if isinstance(at, Loop) and not trip_count(at.op):
+                found.append(at)
+            at, _, _ = self.parent[at]
+        return found
 
     def _next(self, loop: Loop, bits: int) -> Wire:
         step = constant(loop.op.step)
         dynamic = self.bounds[loop][2]
         amount = self.m.resize(dynamic, bits, signed=True) if step is None else self.m.const(step, bits)
-        value = self.m.resize(self.variable[loop], bits, signed=True)
+        value = self.m.resize(self.value(loop), bits, signed=True)
         return self.m.binary("add", value, amount, f"{self.names[loop]}_next")
 
     # the machine
@@ -132,11 +153,12 @@ class Sequencer:
             m.bind(self.turn[body], m.register(m.any([arrives, stays]), f"{body.name}_turn", reset=0))
         for loop in self.names:
             self._loop_state(loop, moves)
-        flying = [self.valid(b, s) for b in bodies for s in range(1, self._stages(b))]
+        flying = [self.valid(b, s) for b in bodies for s in range(1, self._stages(b, late[b]))]
         return m.any([*self.turn.values(), *flying])
 
-    def _stages(self, body: Body) -> int:
-        return max(self.schedule.depth(body), 1)
+    def _stages(self, body: Body, late: bool) -> int:
+        """Stages during which the process is busy: those of the pipeline, and the wait for a late condition."""
+        return max(self.schedule.depth(body), self.schedule.ii[body] if late else 1)
 
     def _start(self, start: Wire) -> list[_Move]:
         first = self.schedule.tree.nodes[0]
