@@ -56,6 +56,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if any(record["outcome"] == "passed" for record in _reports.values()):
         tiers.note("python")
     terminalreporter.write_line("")
+    for line in _figures():
+        terminalreporter.write_line(line)
     terminalreporter.write_line(tiers.long_line(LONG_RESULTS))
     terminalreporter.write_line(tiers.line(tiers.ran()))
 
@@ -96,6 +98,26 @@ def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def _mutants() -> list[dict[str, str]]:
+    """What became of each mutant that a test recorded."""
+    measured = [record.get("measured", {}) for record in _reports.values()]
+    return [found["mutant"] for found in measured if "mutant" in found]
+
+
+def _figures() -> list[str]:
+    """What tests measured, one line each, and the table of mutants."""
+    lines = []
+    for test, record in sorted(_reports.items()):
+        figures = {name: value for name, value in record.get("measured", {}).items() if name != "mutant"}
+        if figures:
+            lines.append(f"{test.rpartition('::')[2]}: " + ", ".join(f"{n} {v}" for n, v in figures.items()))
+    if mutants := _mutants():
+        from fastprefill.tools import mutate  # only now: it brings half of the compiler with it
+
+        lines += mutate.table(mutants)
+    return lines
+
+
 def _write_results(target: Path) -> None:
     """Outcomes, measurements and tool versions, with the commit that was tested."""
     result = {
@@ -105,6 +127,7 @@ def _write_results(target: Path) -> None:
         "tools": {name: found.version() for name, found in TOOLS.items() if found.find()},
         "tiers": sorted(tiers.ran()),
         "counts": dict(Counter(record["outcome"] for record in _reports.values())),
+        "mutants": dict(Counter(mutant["status"] for mutant in _mutants())),
         "tests": dict(sorted(_reports.items())),
     }
     target.parent.mkdir(parents=True, exist_ok=True)

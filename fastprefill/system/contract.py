@@ -55,6 +55,7 @@ class Passed:
         tokens: output tokens that were compared.
         cycles: RTL cycles by case at full speed.
         cycles_per_second: simulated.
+        timing: of each step of the RTL level: case, gaps in and out in 1/256, cycles. The same seed gives the same.
     """
 
     level: str
@@ -62,6 +63,7 @@ class Passed:
     tokens: int
     cycles: Mapping[str, int] = field(default_factory=dict)
     cycles_per_second: float = 0.0
+    timing: Sequence[tuple[str, int, int, int]] = ()
 
 
 def missing(level: str) -> str | None:
@@ -125,19 +127,21 @@ def difference(case: Case, outputs: Mapping[str, Sequence[int]]) -> str | None:
     return None
 
 
-def unpromised(cases: Sequence[Case], cycles: Mapping[str, int], promised: Callable[[Case], int]) -> str | None:
+def unpromised(
+    cases: Sequence[Case], cycles: Mapping[str, int], promised: Callable[[Case], int]
+) -> str | None:
     """The first case that does not take the cycles it is promised to take, in words; None when all do."""
     for case in cases:
         if cycles[case.name] != promised(case):
-            return (
-                f"case {case.name!r} takes {cycles[case.name]} cycles at full speed; {promised(case)} are promised"
-            )
+            return f"case {case.name!r} takes {cycles[case.name]} cycles at full speed; {promised(case)} are promised"
     return None
 
 
 def _check_cases(contract: Contract, cases: Sequence[Case], found: Ports) -> None:
     if not cases:
-        raise FastprefillError(f"unit {contract.name!r} has no cases: a contract without any holds for everything")
+        raise FastprefillError(
+            f"unit {contract.name!r} has no cases: a contract without any holds for everything"
+        )
     for case in cases:
         for kind, given, wanted in (
             ("scalars", case.scalars, found.scalars),
@@ -215,7 +219,10 @@ def _rtl(
     wrong = contract.cycles and unpromised(cases, cycles, contract.cycles)
     if wrong:
         raise FastprefillError(wrong)
-    return Passed("rtl", len(result.steps), len(STALL) * _tokens(cases), cycles, result.cycles_per_second)
+    timing = [(step.case, step.stall, step.hold, step.cycles) for step in result.steps]
+    return Passed(
+        "rtl", len(result.steps), len(STALL) * _tokens(cases), cycles, result.cycles_per_second, timing
+    )
 
 
 def _four_state(

@@ -1,8 +1,8 @@
 """Mutation of SystemVerilog: small wrong changes, made one at a time, to prove that a unit's checks notice them.
 
 `sites` finds every place where a rule applies in the text, `choose` draws from them evenly over the rules, and
-`judge` simulates one changed design with the cases of its unit. What passes is either proven equivalent with the
-SAT solver in Yosys (see `equivalence`) or has survived: then the cases are too weak.
+`Judge` simulates one changed design with the cases of its unit. What passes is either proven equivalent with the
+SAT solver in Yosys (see ``equivalence``) or has survived: then the cases are too weak.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastprefill.errors import FastprefillError
-from fastprefill.system.contract import RESETS, STALL, Contract, unpromised
+from fastprefill.system.contract import RESETS, STALL, Contract
 from fastprefill.system.ports import Ports
-from fastprefill.tools import equivalence, verilator
+from fastprefill.tools import equivalence, formal, verilator
 
-CAUGHT, EQUIVALENT, SURVIVED = "caught", "equivalent", "survived"
+CAUGHT, EQUIVALENT, ARGUED, SURVIVED = "caught", "equivalent", "argued", "survived"
 
 UNCHECKED = ("starved", "blocked")
 """Outputs that count waiting cycles for the shell; they are no part of a unit's contract."""
@@ -66,7 +66,13 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant: `CAUGHT`, `EQUIVALENT` or `SURVIVED`, and the first difference or the proof."""
+    """What became of a mutant, and the first difference, the proof or the argument.
+
+    Attributes:
+        mutant: the change.
+        status: `CAUGHT` by the checks; `EQUIVALENT` by proof; `ARGUED` to be equivalent, by hand; or `SURVIVED`.
+        detail: why.
+    """
 
     mutant: Mutant
     status: str
@@ -121,42 +127,82 @@ def choose(found: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
     return chosen[:count]
 
 
-def judge(
-    contract: Contract, files: Mapping[str, str], mutant: Mutant, ports: Ports, *, seed: int, folder: Path
-) -> Verdict:
-    """Do with a mutant what the RTL level of its unit's contract does; where it passes, try to prove it equivalent.
+@dataclass(frozen=True)
+class Judge:
+    """What a mutant of a unit has to pass.
 
-    Args:
-        contract: of the unit.
-        files: the design as generated.
-        mutant: the change to it.
+    Attributes:
+        contract: of the unit; its RTL level is what mutants are run through.
+        files: the sources of the unit.
         ports: of the unit.
         seed: of the inputs, the gaps, the resets and the initial state.
-        folder: for tokens and logs.
-
-    Raises:
-        FastprefillError: the mutant does not compile, or a tool is missing.
+        timing: cycles of every step of that level, in order, for the unit as it is.
+        lemmas: for the proof that a mutant is equivalent, see ``equivalence.prove``.
+        argued: by source line, why a change to it that passes changes nothing, where that is beyond the proof.
     """
-    changed, cases = mutant.apply(files), contract.cases(seed)
-    build = verilator.build(changed, ports)
-    try:
-        result = verilator.run(
-            build, cases, seed=seed, stall=STALL, resets=RESETS, folder=folder, waveform=False,
-            patience=PATIENCE, timeout_s=TIMEOUT_S,
-        )  # fmt: skip
-    except FastprefillError as error:
-        # A simulation that never ends, or whose combinational logic never settles, has noticed the change.
-        if re.search(r"did not converge|did not finish within", str(error)):
-            return Verdict(mutant, CAUGHT, str(error).partition("\n")[0])
-        raise
-    if result.failure is not None:
-        return Verdict(mutant, CAUGHT, result.failure.describe())
-    cycles = {case.name: result.cycles(case.name) or 0 for case in cases}
-    wrong = contract.cycles and unpromised(cases, cycles, contract.cycles)
-    if wrong:
-        return Verdict(mutant, CAUGHT, wrong)
-    proof = equivalence.prove(files, changed, ports.name, ignored=UNCHECKED)
-    return Verdict(mutant, EQUIVALENT if proof.proved else SURVIVED, proof.reason)
+
+    contract: Contract
+    files: Mapping[str, str]
+    ports: Ports
+    seed: int
+    timing: Sequence[int]
+    lemmas: Mapping[str, Sequence[str]]
+    argued: Mapping[str, str]
+
+    def verdict(self, mutant: Mutant, folder: Path) -> Verdict:
+        """Run the RTL level of the contract on a mutant; a part's proofs on one of a part; then try to prove it none.
+
+        Args:
+            mutant: of `files`.
+            folder: for tokens and logs.
+
+        Raises:
+            FastprefillError: the mutant does not compile, or a tool is missing.
+        """
+        changed = mutant.apply(self.files)
+        wrong = self._simulate(changed, folder) or _part_proof(mutant, changed)
+        if wrong:
+            return Verdict(mutant, CAUGHT, wrong)
+        proof = equivalence.prove(self.files, changed, self.ports.name, ignored=UNCHECKED, lemmas=self.lemmas)
+        if proof.proved:
+            return Verdict(mutant, EQUIVALENT, proof.reason)
+        argument = self.argued.get(source_line(self.files, mutant))
+        return Verdict(mutant, ARGUED, argument) if argument else Verdict(mutant, SURVIVED, proof.reason)
+
+    def _simulate(self, changed: Mapping[str, str], folder: Path) -> str:
+        build = verilator.build(changed, self.ports)
+        try:
+            result = verilator.run(
+                build, self.contract.cases(self.seed), seed=self.seed, stall=STALL, resets=RESETS, folder=folder,
+                waveform=False, patience=PATIENCE, timeout_s=TIMEOUT_S,
+            )  # fmt: skip
+        except FastprefillError as error:
+            # A simulation that never ends, or whose combinational logic never settles, has noticed the change.
+            if re.search(r"did not converge|did not finish within", str(error)):
+                return str(error).partition("\n")[0]
+            raise
+        if result.failure is not None:
+            return result.failure.describe()
+        for step, cycles in zip(result.steps, self.timing, strict=True):
+            if step.cycles != cycles:
+                return f"case {step.case!r}, gaps {step.stall}/{step.hold}: takes {step.cycles} cycles, not {cycles}"
+        return ""
+
+
+def _part_proof(mutant: Mutant, changed: Mapping[str, str]) -> str:
+    """The proof that a changed part of ``extern/sv`` fails, in words; empty when there is none."""
+    part = mutant.file.removesuffix(".sv")
+    for proof in formal.PROOFS:
+        if proof.part == part:
+            outcome = formal.prove(proof, replaced={mutant.file: changed[mutant.file]})
+            if not outcome.proved:
+                return f"the proof of {proof.name} fails: {outcome.reason}"
+    return ""
+
+
+def source_line(files: Mapping[str, str], mutant: Mutant) -> str:
+    """The line that a mutant changes, without its comment."""
+    return files[mutant.file].splitlines()[mutant.line - 1].partition("//")[0].strip()
 
 
 def table(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
@@ -169,7 +215,7 @@ def table(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
         for row in rows
     ]
     rules = len({verdict["rule"] for verdict in verdicts})
-    score = ", ".join(f"{counts[status]} {status}" for status in (CAUGHT, EQUIVALENT, SURVIVED))
+    score = ", ".join(f"{counts[status]} {status}" for status in (CAUGHT, EQUIVALENT, ARGUED, SURVIVED))
     return [*lines, f"mutants: {len(verdicts)} of {rules} kinds: {score}"]
 
 
@@ -192,6 +238,7 @@ def _code(text: str) -> str:
         r"`ifdef.*?`endif",
         r"//[^\n]*",
         r"\(\* .*? \*\)",
+        r"^ *localparam [^;]*;",
         r"\A.*?^\);",  # the head of the module
         rf"assign (?:{'|'.join(UNCHECKED)})\b[^;]*;",
     ):
@@ -258,10 +305,11 @@ _RULES = (
     _Rule("constant", re.compile(r"(?<=[\s(])1'b0(?=;)"), lambda m: "1'b1"),
     _Rule("reset dropped", re.compile(r"if \(rst\)"), lambda m: "if (1'h0)"),
     _Rule("enable dropped", re.compile(r"(?<!else )if \((?!rst\b|[A-Z])[^()]+\)"), lambda m: "if (1'h1)"),
-    _Rule("wrong slice", re.compile(r"\b([A-Za-z_]\w*)\[(\d+)(?::(\d+))?\](?!\s*;\s*//)"), _neighbour),
+    _Rule("wrong slice", re.compile(r"\b([A-Za-z_]\w*)\[(\d+)(?::(\d+))?\](?!, \w+\})"), _neighbour),
     _Rule("parameter off by one", re.compile(r"\.(WIDTH|DEPTH|INITIAL|MAXIMUM)\((\d+)\)"), _parameter),
     _Rule("register stuck at zero", re.compile(r"\b(\w+) <= (?!\d+'h0;|'0;|1'b0;)[^;]+;"), lambda m: f"{m[1]} <= '0;"),
     _Rule("handshake tied low",
-          re.compile(r"\.(rst|start|take|credit|put|ready|enable_\d+|\w+_(?:credit|free|full|valid))(\s*)\([^()]+\)"),
+          re.compile(r"\.(rst|start|take|put|ready|enable_\d+|credit(?=\s*\([a-z])|\w+_(?:credit|free|full|valid))"
+                     r"(\s*)\([^()]+\)"),
           lambda m: f".{m[1]}{m[2]}(1'h0)"),
 )  # fmt: skip

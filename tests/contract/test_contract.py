@@ -102,6 +102,17 @@ def test_contract(name: str, level: str, tmp_path: Path) -> None:
     assert level == "structure" or passed.tokens > 0
 
 
+@pytest.mark.parametrize("name", ["mpu_4x4", "mpu_5x8"])
+def test_cycles_snapshot(name: str, snapshot: Callable[[str, str], None], tmp_path: Path) -> None:
+    """How long each case takes with the same gaps: hardware that is slower or buffers less fails here."""
+    lacking = contract.missing("rtl")
+    if lacking is not None:
+        pytest.skip(f"rtl NOT run: {lacking}")
+    passed = contract.check(CONTRACTS[name], "rtl", seed=SEED, folder=tmp_path)
+    lines = [f"{cycles:8} {gaps_in:4} {gaps_out:4}  {case}\n" for case, gaps_in, gaps_out, cycles in passed.timing]
+    snapshot("  cycles   in  out  case (gaps in and out, of 256)\n" + "".join(lines), f"cycles/{name}.txt")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["interpreter", "csim", "rtl"])
 def test_accumulators_wrap(level: str, tmp_path: Path) -> None:

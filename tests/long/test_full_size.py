@@ -1,0 +1,149 @@
+"""The matrix unit at full size: mixes of K, back-to-back tiles, utilisation, resources; the demo as it is made."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastprefill import api, boards, config, models, tools
+from fastprefill.golden import mpu as golden
+from fastprefill.kernels import mpu
+from fastprefill.reports import levels
+from fastprefill.reports.project import Project
+from fastprefill.system import contract
+from fastprefill.system.build import build_unit
+from fastprefill.system.case import Case
+from fastprefill.system.contract import Contract
+from fastprefill.targets import rtl
+from fastprefill.tools import verilator, yosys
+from tests.contract.test_contract import CONTRACTS, mpu_cycles
+
+SEEDS = (1, 2, 3, 4, 5)
+TINY = Path(__file__).parents[2] / "examples" / "tiny-llama"
+PROPERTY = Callable[[str, object], None]
+
+pytestmark = pytest.mark.long
+
+
+def needs(level: str) -> None:
+    lacking = contract.missing(level)
+    if lacking is not None:
+        pytest.skip(f"{level} NOT run: {lacking}")
+
+
+def random_case(name: str, size: int, tiles: int, k: int, rng: np.random.Generator) -> Case:
+    a = rng.integers(-128, 128, (tiles, size, k), dtype=np.int8)
+    b = rng.integers(-128, 128, (tiles, k, size), dtype=np.int8)
+    return golden.case(name, a, b)
+
+
+def mix(size: int, seed: int) -> list[Case]:
+    """K from 1 to 512 on one to four tiles, back to back; the usual ones, and others that change with the seed."""
+    rng = np.random.default_rng(seed)
+    usual = (1, 2, 3, size - 1, size + 2, size + 3, size + 4, 64, 128, 512)
+    drawn = [*usual, *rng.integers(1, 513, 6).tolist()]
+    return [random_case(f"k{k}_{i}", size, int(rng.integers(1, 5)), k, rng) for i, k in enumerate(drawn)]
+
+
+def matrix_unit(size: int, cases: Callable[[int], Sequence[Case]], board: str = "kv260") -> Contract:
+    cycles = mpu_cycles(size) if board == "kv260" else None
+    return Contract(f"mpu_{size}x{size}", lambda: build_unit(mpu.unit(size, size)), cases, board, cycles)
+
+
+@pytest.mark.parametrize("size", [16, 32])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_mixes_of_k(size: int, seed: int, tmp_path: Path, record_property: PROPERTY) -> None:
+    needs("rtl")
+    passed = contract.check(matrix_unit(size, lambda s: mix(size, s)), "rtl", seed=seed, folder=tmp_path)
+    record_property("tokens", passed.tokens)
+    record_property("simulated cycles/s", round(passed.cycles_per_second))
+    assert passed.cases > len(contract.STALL) * 16
+
+
+@pytest.mark.parametrize("level", ["interpreter", "csim", "four_state"])
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_contract_with_the_cases_of_five_seeds(name: str, level: str, tmp_path: Path) -> None:
+    """All seeds in one run: what is built is the same."""
+    needs(level)
+    one = CONTRACTS[name]
+
+    def cases(seed: int) -> list[Case]:
+        return [
+            Case(f"{case.name}_{drawn}", case.scalars, case.inputs, case.outputs)
+            for drawn in SEEDS
+            for case in one.cases(100 * seed + drawn)
+        ]
+
+    pooled = Contract(one.name, one.build, cases, one.board, one.cycles)
+    assert contract.check(pooled, level, seed=1, folder=tmp_path).tokens > 0
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("demo") / "tiny"
+    api.generate(TINY, "kv260", folder)
+    return Project.open(folder)
+
+
+def test_demo_passes_at_every_level(demo: Project, record_property: PROPERTY) -> None:
+    for level in ("csim", "rtl", "structure"):
+        needs(level)
+    found = api.verify(demo.folder, seed=3)
+    for level in found.levels:
+        assert level.result == levels.PASSED, level.line()
+    ran = {level.level: level for level in found.levels}
+    assert set(ran) == {"golden", "interpreter", "C-sim", "lint", "RTL"}
+    assert ran["RTL"].cycles is not None and ran["RTL"].utilisation is not None
+    record_property("cycles", ran["RTL"].cycles)
+    record_property("utilisation", round(ran["RTL"].utilisation, 4))
+    assert found.resources is not None, found.resources_detail
+    record_property("resources", found.resources.used.as_dict())
+    # Full tiles back to back: what is not useful is the filling of the last tiles, and a few cycles at the end.
+    (vectors,) = demo.vectors()
+    shape = vectors.shape
+    filling = shape.macs / (shape.tiles * shape.rows * shape.cols * shape.k)
+    assert 0.99 * filling <= ran["RTL"].utilisation <= filling
+
+
+def test_utilisation_of_the_demo(demo: Project, tmp_path: Path, record_property: PROPERTY) -> None:
+    """Useful multiplications per multiplier and cycle, on 64 full tiles for each K."""
+    needs("rtl")
+    rows, cols = demo.manifest["parameters"]["rows"], demo.manifest["parameters"]["cols"]
+    rng = np.random.default_rng(7)
+    tiles = 64
+    assert rows == cols
+    cases = {k: random_case(f"k{k}", rows, tiles, k, rng) for k in (64, 128, 512)}
+    build = verilator.build(demo.folder / "rtl", demo.ports)
+    found = verilator.run(build, list(cases.values()), seed=7, stall=(0, 96), resets=1, folder=tmp_path)
+    assert found.ok, found.failure and found.failure.describe()
+    for k, case in cases.items():
+        cycles = found.cycles(case.name)
+        assert cycles is not None
+        utilisation = tiles * k / cycles
+        record_property(f"K={k}", f"{utilisation:.4f} ({cycles} cycles)")
+        assert 0.99 <= utilisation <= 1
+    record_property("simulated cycles/s", round(found.cycles_per_second))
+
+
+@pytest.mark.parametrize("board", ["kv260", "u280"])
+def test_synthesis_at_the_default_size(board: str, tmp_path: Path, record_property: PROPERTY) -> None:
+    needs("structure")
+    target = boards.load(board)
+    chosen = config.resolve(models.load(TINY).config, target)
+    files = rtl.emit(build_unit(mpu.unit(chosen.rows, chosen.cols)), target)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    found = yosys.synthesise([tmp_path / name for name in files if name.endswith(".sv")], "mpu")
+    for name, count in asdict(found.total).items():
+        record_property(name, count)
+    record_property("levels", found.paths.levels)
+    record_property("seconds", found.seconds)
+    lanes = chosen.rows * chosen.cols
+    assert found.total.dsp == lanes
+    assert found.total.bram36 == 0 and found.total.uram == 0
+    # An accumulator and its copy for the drain, 32 bits each, are the least; control and FIFO come on top.
+    assert 64 * lanes <= found.total.ff <= 96 * lanes
+    assert found.total.lut <= 200 * lanes
+    assert tools.available("yosys")
