@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastprefill.reports.project import Project, Vectors
     from fastprefill.reports.use import ResourceUse
     from fastprefill.reports.verify import Verification
+    from fastprefill.system.system import System
     from fastprefill.system.unit import Unit
     from fastprefill.tools.doctor import Finding
 
@@ -137,13 +138,16 @@ def compile_kernel(
     return texts
 
 
-def _compiled(unit: Unit, emit: str, after: str | None, frontend: str, board: Board) -> dict[str, str]:
+def _compiled(
+    unit: Unit | System, emit: str, after: str | None, frontend: str, board: Board
+) -> dict[str, str]:
     from fastprefill import passes
     from fastprefill.ir.text import to_text
     from fastprefill.system.build import build_unit
+    from fastprefill.system.system import System, link
     from fastprefill.targets import rtl, vitis_hls
 
-    module = build_unit(unit, frontend)
+    module = link(unit) if isinstance(unit, System) else build_unit(unit, frontend)
     if emit == "hls":
         vitis_hls.validate(module)
         return vitis_hls.emit(module, board=board)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 
 from fastprefill import resources
-from fastprefill.build.kernel import load_units
 from fastprefill.build.manifest import UnitEntry, manifest
 from fastprefill.build.plan import MANIFEST, BuildPlan
 from fastprefill.build.steps import Steps
 from fastprefill.config import Parameters
 from fastprefill.golden import projection, quantise, reference
+from fastprefill.kernels import mpu
 from fastprefill.models import Model
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports, ports
@@ -41,7 +41,7 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
 
     files: dict[str, bytes] = {}
     with steps.step("kernel to IR"):
-        (unit,) = load_units("mpu", {"rows": parameters.rows, "cols": parameters.cols})
+        unit = mpu.unit(parameters.rows, parameters.cols)
         module = build_unit(unit)
         entry = UnitEntry(unit, ports(module))
     files |= unit_files(unit.name, module, parameters, steps)

@@ -1,19 +1,16 @@
-"""Runs a user's kernel file and finds the units in it."""
+"""Runs a user's kernel file."""
 
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import linecache
 import sys
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 from fastprefill.errors import FastprefillError
 from fastprefill.frontend import standin
-from fastprefill.system.unit import Unit
 
 
 def load_module(path: Path | str) -> ModuleType:
@@ -43,57 +40,14 @@ def load_module(path: Path | str) -> ModuleType:
         ) from error
     except Exception as error:  # any failure of the user's own code
         raise FastprefillError(
-            f"{_place(error, path)}: {type(error).__name__} in the kernel file: {error}"
+            f"{place(error, path)}: {type(error).__name__} in the kernel file: {error}"
         ) from error
     finally:
         sys.modules.pop(name, None)
     return module
 
 
-def load(path: Path | str, parameters: Mapping[str, int] | None = None) -> list[Unit]:
-    """The units of a kernel file.
-
-    The file has a function ``unit(**parameters) -> Unit``, or regions (functions decorated with
-    ``df.region()``) that need no ports, each of which becomes a unit of its own name.
-
-    Raises:
-        FastprefillError: no unit in the file, or parameters that its ``unit`` does not take.
-    """
-    module = load_module(path)
-    given = dict(parameters or {})
-    make = getattr(module, "unit", None)
-    if callable(make):
-        signature = inspect.signature(make)
-        takes = ", ".join(str(parameter) for parameter in signature.parameters.values()) or "none"
-        try:
-            signature.bind(**given)
-        except TypeError as error:
-            raise FastprefillError(f"parameters of unit() in '{path}': {error}; it takes: {takes}") from error
-        try:
-            found = make(**given)
-        except FastprefillError:
-            raise
-        except Exception as error:  # any failure of the user's own code
-            where = _place(error, Path(path))
-            raise FastprefillError(f"{where}: {type(error).__name__} in unit(): {error}") from error
-        units = list(found) if isinstance(found, list | tuple) else [found]
-        for unit in units:
-            if not isinstance(unit, Unit):
-                raise FastprefillError(f"unit() in '{path}' returned {type(unit).__name__}; return a Unit")
-        return units
-    regions = {name: value for name, value in vars(module).items() if hasattr(value, standin.REGION_MARK)}
-    if not regions:
-        raise FastprefillError(
-            f"'{path}' has no function unit(...) and no @df.region(); write one that returns a Unit"
-        )
-    if given:
-        raise FastprefillError(
-            f"'{path}' has no function unit(...), so it takes no parameters {sorted(given)}"
-        )
-    return [Unit(name=name, region=region) for name, region in regions.items()]
-
-
-def _place(error: Exception, path: Path) -> str:
+def place(error: Exception, path: Path) -> str:
     """The innermost line of the user's file that the error passed through."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
     return f"{path}:{lines[-1]}" if lines else str(path)

@@ -40,7 +40,9 @@ def top_region(module: ModuleOp) -> FuncOp:
     """The top of a module: its last function."""
     functions = [op for op in module.body.block.ops if isinstance(op, FuncOp)]
     if not functions or "fp.region" not in functions[-1].attributes:
-        raise FastprefillError("the module has no region: its last function must carry the attribute fp.region")
+        raise FastprefillError(
+            "the module has no region: its last function must carry the attribute fp.region"
+        )
     return functions[-1]
 
 
@@ -53,7 +55,9 @@ def ports(module: ModuleOp) -> Ports:
     top = top_region(module)
     names, directions = top.attributes["arg_names"], top.attributes["directions"]
     itypes = top.attributes["itypes"]
-    assert isinstance(names, ArrayAttr) and isinstance(directions, StringAttr) and isinstance(itypes, StringAttr)
+    assert (
+        isinstance(names, ArrayAttr) and isinstance(directions, StringAttr) and isinstance(itypes, StringAttr)
+    )
     scalars: dict[str, int] = {}
     inputs: dict[str, int] = {}
     outputs: dict[str, int] = {}

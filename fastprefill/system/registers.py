@@ -141,13 +141,17 @@ def shell_of(found: Ports, registers: dict[str, Any], *, status: Collection[str]
     """The shell of a unit with these ports; see ``render_shell``."""
     unknown = sorted(set(status) - set(STATUS_OUTPUTS))
     if unknown:
-        raise FastprefillError(f"status output {unknown[0]!r} is unknown; a unit may have {', '.join(STATUS_OUTPUTS)}")
+        raise FastprefillError(
+            f"status output {unknown[0]!r} is unknown; a unit may have {', '.join(STATUS_OUTPUTS)}"
+        )
     arguments = [
         {"name": r["name"], "width": r["bits"], "low": 8 * (r["offset"] - FIRST_ARGUMENT)}
         for r in registers["registers"]
         if r["kind"] == "argument"
     ]
-    words = next(r["offset"] for r in registers["registers"] if r["name"] == "version" and r["kind"] == "status")
+    words = next(
+        r["offset"] for r in registers["registers"] if r["name"] == "version" and r["kind"] == "status"
+    )
     count = (words - FIRST_ARGUMENT) // 4
     used = [False] * (32 * count)
     for argument in arguments:
@@ -155,7 +159,13 @@ def shell_of(found: Ports, registers: dict[str, Any], *, status: Collection[str]
             used[bit] = True
     writable = "".join("1" if any(used[32 * i : 32 * i + 32]) else "0" for i in reversed(range(count)))
     streams = [
-        {"name": name, "width": width, "bytes": (width + 7) // 8, "padding": width % 8 != 0, "input": is_input}
+        {
+            "name": name,
+            "width": width,
+            "bytes": (width + 7) // 8,
+            "padding": width % 8 != 0,
+            "input": is_input,
+        }
         for group, is_input in ((found.inputs, True), (found.outputs, False))
         for name, width in group.items()
     ]

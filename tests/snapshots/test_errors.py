@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fastprefill.errors import FastprefillError
-from fastprefill.frontend import load
 from fastprefill.system.build import build_unit
+from fastprefill.system.load import load
 
 FOLDER = Path(__file__).parent / "errors"
 KERNELS = sorted(FOLDER.glob("*.py"))

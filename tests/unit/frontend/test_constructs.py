@@ -10,11 +10,12 @@ from xdsl.dialects import func, memref, scf
 from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr
 
 from fastprefill.errors import KernelError
-from fastprefill.frontend import load, region
+from fastprefill.frontend import region
 from fastprefill.ir.dialect import AcquireOp, CreateOp, FillOp, ReleaseOp
 from fastprefill.ir.text import parse, to_text
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
+from fastprefill.system.load import load
 from fastprefill.targets import interpreter
 
 HEAD = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from fastprefill.frontend import load
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
+from fastprefill.system.load import load
 from fastprefill.targets import interpreter
 
 PAGE = Path(__file__).parents[3] / "docs" / "language.md"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fastprefill.frontend import load
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
+from fastprefill.system.load import load
 from fastprefill.targets import interpreter
 
 VARIABLES = {"a": (8, True), "b": (8, False), "c": (13, True), "d": (32, False), "e": (1, False)}

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from fastprefill.errors import FastprefillError
-from fastprefill.frontend import load, load_module, standin
+from fastprefill.frontend import load_module, standin
 from fastprefill.frontend.names import problem
 from fastprefill.system.build import build_unit
+from fastprefill.system.load import load
 
 KERNEL = """
 import allo.dataflow as df
