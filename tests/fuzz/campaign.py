@@ -51,7 +51,10 @@ def cases(module: ModuleOp, shape: Ports, seed: int, count: int = 3) -> list[Cas
         scalars = {s: rng.randrange(5) if rng.random() < 0.8 else -rng.randrange(3) for s in shape.scalars}
         inputs = {}
         for name, width in shape.inputs.items():
-            inputs[name] = [rng.choice((rng.getrandbits(width), rng.getrandbits(width), 0, 1, (1 << width) - 1)) for _ in range(TOKENS)]
+            inputs[name] = [
+                rng.choice((rng.getrandbits(width), rng.getrandbits(width), 0, 1, (1 << width) - 1))
+                for _ in range(TOKENS)
+            ]
         outputs = machine.run(Case("fuzz", scalars, inputs), max_tokens=4 * TOKENS)
         inputs = {name: tokens[: len(tokens) - machine.left[name]] for name, tokens in inputs.items()}
         found.append(Case(f"case{number}", scalars, inputs, outputs))
@@ -96,13 +99,18 @@ def main(first: int, count: int) -> int:
         except Exception as error:
             failures += 1
             where = traceback.extract_tb(error.__traceback__)[-1]
-            print(f"u{seed} {type(error).__name__} {str(error)[:200]} at {where.filename}:{where.lineno}", flush=True)
+            print(
+                f"u{seed} {type(error).__name__} {str(error)[:200]} at {where.filename}:{where.lineno}",
+                flush=True,
+            )
         finally:
             signal.alarm(0)
         if batch and (len(batch) == BATCH or seed == first + count - 1):
             bad = simulate(batch)
             notes["simulated"] += len(batch)
-            failing = {unit.ports.name for unit in batch if any(f" {unit.ports.name} " in line for line in bad)}
+            failing = {
+                unit.ports.name for unit in batch if any(f" {unit.ports.name} " in line for line in bad)
+            }
             failures += len(failing) or bool(bad)
             seen: set[str] = set()
             for line in bad:

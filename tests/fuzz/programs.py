@@ -193,7 +193,9 @@ class _Generator:
         known = [c for c in self.channels if (c.writer, c.reader) == (writer, reader)]
         if known and self.rng.random() < 0.6:
             return self.rng.choice(known)
-        made = _Channel(f"c{len(self.channels)}", width_of(self.rng), self.rng.choice((1, 1, 2, 5)), writer, reader)
+        made = _Channel(
+            f"c{len(self.channels)}", width_of(self.rng), self.rng.choice((1, 1, 2, 5)), writer, reader
+        )
         self.channels.append(made)
         return made
 
@@ -205,7 +207,9 @@ class _Generator:
             return None if found in busy else found
         shape = rng.choice(((4,), (8,), (2, 4), (3,)))
         array = _Array("", shape, width_of(rng), tuple(rng.choice(PARTITIONS) for _ in shape))
-        made = _Ring(f"b{len(self.rings)}", array, rng.choice((1, 2, 2, 3)), rng.choice(STORAGE), writer, reader)
+        made = _Ring(
+            f"b{len(self.rings)}", array, rng.choice((1, 2, 2, 3)), rng.choice(STORAGE), writer, reader
+        )
         self.rings.append(made)
         return made
 
@@ -222,21 +226,34 @@ class _Generator:
                 if ring is not None:
                     inner = [*busy, ring]
                     found.append(
-                        _Block(ring, self.plan(depth + 1, inner) if depth < 2 and rng.random() < 0.4 else [],
-                               self.plan(depth + 1, inner) if depth < 2 and rng.random() < 0.3 else [])
-                    )  # fmt: skip
+                        _Block(
+                            ring,
+                            self.plan(depth + 1, inner) if depth < 2 and rng.random() < 0.4 else [],
+                            self.plan(depth + 1, inner) if depth < 2 and rng.random() < 0.3 else [],
+                        )
+                    )
             elif kind < 0.8 and depth < 2:
                 low = rng.choice((("const", 0), ("const", 0), ("const", 1), ("scalar", rng.randrange(2))))
                 high = rng.choice(
-                    (("const", rng.randrange(5)), ("const", rng.randrange(1, 4)), ("scalar", rng.randrange(2)), ("loop", 0))
+                    (
+                        ("const", rng.randrange(5)),
+                        ("const", rng.randrange(1, 4)),
+                        ("scalar", rng.randrange(2)),
+                        ("loop", 0),
+                    )
                 )
                 found.append(_For(low, high, rng.choice((1, 1, 1, 2)), self.plan(depth + 1, busy)))
             elif depth < 2:
                 value = rng.choice((("scalar", rng.randrange(2)), ("loop", 0)))
                 found.append(
-                    _If(value, rng.choice(("eq", "ne", "slt", "sge")), rng.randrange(4), self.plan(depth + 1, busy),
-                        self.plan(depth + 1, busy) if rng.random() < 0.5 else [])
-                )  # fmt: skip
+                    _If(
+                        value,
+                        rng.choice(("eq", "ne", "slt", "sge")),
+                        rng.randrange(4),
+                        self.plan(depth + 1, busy),
+                        self.plan(depth + 1, busy) if rng.random() < 0.5 else [],
+                    )
+                )
         return found
 
 
@@ -314,7 +331,9 @@ class _Process:
             self.declare_array()
         self.project(plan)
         for name, width in self.inputs.items():
-            self.scopes[0].values.append((self.op(f"fp.get %{name} : !fp.stream<i{width}, 2> -> i{width}"), width))
+            self.scopes[0].values.append(
+                (self.op(f"fp.get %{name} : !fp.stream<i{width}, 2> -> i{width}"), width)
+            )
         for name, width in self.outputs.items():
             self.emit(f"fp.put %{name}, {self.expression(width, 2)} : !fp.stream<i{width}, 2>, i{width}")
         self.dump()
@@ -344,8 +363,12 @@ class _Process:
             if len(indices) == len(array.shape):
                 body(indices)
                 return
-            low, high, step = (self.op(f"arith.constant {n} : index") for n in (0, array.shape[len(indices)], 1))
-            self.loop(low, high, step, array.shape[len(indices)] - 1, lambda i: level([*indices, i]), attributes="")
+            low, high, step = (
+                self.op(f"arith.constant {n} : index") for n in (0, array.shape[len(indices)], 1)
+            )
+            self.loop(
+                low, high, step, array.shape[len(indices)] - 1, lambda i: level([*indices, i]), attributes=""
+            )
 
         level([])
 
@@ -387,7 +410,9 @@ class _Process:
                     value = self.bound(node.value)
                     limit = self.op(f"arith.constant {node.bound} : index")
                     condition = self.op(f"arith.cmpi {node.predicate}, {value}, {limit} : index")
-                    self.branch(condition, lambda n=node: self.project(n.then), lambda n=node: self.project(n.other))
+                    self.branch(
+                        condition, lambda n=node: self.project(n.then), lambda n=node: self.project(n.other)
+                    )
             self.statements(self.rng.choice((0, 0, 1, 2)))
 
     def bound(self, what: tuple[str, int]) -> str:
@@ -412,11 +437,16 @@ class _Process:
         if writes:
             array = self.acquire(ring, "write")
             if self.rng.random() < 0.3:
-                self.emit(f"fp.fill {array.name}, {self.expression(array.width, 1)} : {array.type}, i{array.width}")
+                self.emit(
+                    f"fp.fill {array.name}, {self.expression(array.width, 1)} : {array.type}, i{array.width}"
+                )
             else:
-                self.over(array, lambda indices: self.emit(
-                    f"memref.store {self.expression(array.width, 2)}, {array.name}[{', '.join(indices)}] : {array.type}"
-                ))  # fmt: skip
+                self.over(
+                    array,
+                    lambda indices: self.emit(
+                        f"memref.store {self.expression(array.width, 2)}, {array.name}[{', '.join(indices)}] : {array.type}"
+                    ),
+                )
         self.project(node.written)
         if writes:
             self.release(ring, array)
@@ -426,15 +456,25 @@ class _Process:
         if reads:
             if self.rng.random() < 0.6:
                 name, width = self.rng.choice(list(self.outputs.items()))
-                self.over(array, lambda indices: self.put(name, self.resize(self.op(
-                    f"memref.load {array.name}[{', '.join(indices)}] : {array.type}"), array.width, width
-                )))  # fmt: skip
+                self.over(
+                    array,
+                    lambda indices: self.put(
+                        name,
+                        self.resize(
+                            self.op(f"memref.load {array.name}[{', '.join(indices)}] : {array.type}"),
+                            array.width,
+                            width,
+                        ),
+                    ),
+                )
             self.release(ring, array)
 
     def acquire(self, ring: _Ring, mode: str) -> _Array:
         name = self.fresh("block")
         self.emit(f'{name} = fp.acquire "{mode}" %{ring.name} : {ring.type} -> {ring.array.type}')
-        array = _Array(name, ring.array.shape, ring.array.width, ring.array.partition, mode == "read", mode == "write")
+        array = _Array(
+            name, ring.array.shape, ring.array.width, ring.array.partition, mode == "read", mode == "write"
+        )
         self.scopes[-1].arrays.append(array)
         return array
 
@@ -453,9 +493,13 @@ class _Process:
     def statement(self) -> None:
         rng = self.rng
         choices: list[tuple[int, Callable[[], None]]] = [
-            (4, self.assign), (4, self.store), (2, self.modify), (1, self.declare_variable), (1, self.fresh_variable),
+            (4, self.assign),
+            (4, self.store),
+            (2, self.modify),
+            (1, self.declare_variable),
+            (1, self.fresh_variable),
             (3, self.if_statement),
-        ]  # fmt: skip
+        ]
         if not self.lanes:
             choices += [(1, self.declare_array), (3, self.lane_statement)]
         if self.streams:
@@ -487,7 +531,9 @@ class _Process:
         array = self.rng.choice(arrays)
         where = self.subscripts(array)
         old = self.op(f"memref.load {array.name}[{where}] : {array.type}")
-        new = self.op(f"arith.{self.rng.choice(('addi', 'xori', 'subi'))} {old}, {self.expression(array.width, 1)} : i{array.width}")
+        new = self.op(
+            f"arith.{self.rng.choice(('addi', 'xori', 'subi'))} {old}, {self.expression(array.width, 1)} : i{array.width}"
+        )
         self.emit(f"memref.store {new}, {array.name}[{where}] : {array.type}")
 
     def declare_variable(self) -> None:
@@ -509,7 +555,9 @@ class _Process:
         self.branch(condition, side, side)
         if self.rng.random() < 0.4:
             value = self.expression(width, 1)
-            self.branch(condition, lambda: self.emit(f"memref.store {value}, {name}[] : memref<i{width}>"), None)
+            self.branch(
+                condition, lambda: self.emit(f"memref.store {value}, {name}[] : memref<i{width}>"), None
+            )
         self.scopes[-1].variables.append((name, width))
 
     def declare_array(self) -> None:
@@ -529,8 +577,12 @@ class _Process:
         if rng.random() < 0.6:
             self.emit(f"fp.fill {name}, {self.expression(width, 1)} : {array.type}, i{width}")
         else:
-            self.over(array, lambda indices: self.emit(
-                f"memref.store {self.expression(width, 2)}, {name}[{', '.join(indices)}] : {array.type}"))  # fmt: skip
+            self.over(
+                array,
+                lambda indices: self.emit(
+                    f"memref.store {self.expression(width, 2)}, {name}[{', '.join(indices)}] : {array.type}"
+                ),
+            )
         self.scopes[-1].arrays.append(array)
 
     def constant_array(self, array: _Array) -> None:
@@ -538,7 +590,10 @@ class _Process:
         for n in array.shape:
             size *= n
         half = 1 << (array.width - 1)
-        numbers = [self.rng.randrange(-half, half) if array.width > 1 else self.rng.choice((0, -1)) for _ in range(size)]
+        numbers = [
+            self.rng.randrange(-half, half) if array.width > 1 else self.rng.choice((0, -1))
+            for _ in range(size)
+        ]
         text = _dense(numbers, array.shape)
         symbol = f"{self.g.name}_p{self.number}_{array.name[1:]}"
         parts = ", ".join('"none"' for _ in array.shape)
@@ -586,10 +641,15 @@ class _Process:
         if kind < 0.4:
             trips = rng.randrange(5)
             low = rng.randrange(3)
-            lo, hi = self.op(f"arith.constant {low} : index"), self.op(f"arith.constant {low + trips} : index")
+            lo, hi = (
+                self.op(f"arith.constant {low} : index"),
+                self.op(f"arith.constant {low + trips} : index"),
+            )
             if rng.random() < 0.2:
                 step = self.op("arith.constant 1 : index")
-                attributes = f"unroll = {rng.choice([f for f in (0, 1, 2, 3) if f == 0 or trips % f == 0])} : i32"
+                attributes = (
+                    f"unroll = {rng.choice([f for f in (0, 1, 2, 3) if f == 0 or trips % f == 0])} : i32"
+                )
         elif kind < 0.6:
             lo = self.op(f"arith.constant {rng.randrange(2)} : index")
             hi = rng.choice(self.scalar_index)
@@ -604,7 +664,13 @@ class _Process:
         return self.op(f"arith.index_cast {self.op(f'arith.extui {value} : i2 to i32')} : i32 to index")
 
     def loop(
-        self, low: str, high: str, step: str, most: int, body: Callable[[str], None], attributes: str | None = None
+        self,
+        low: str,
+        high: str,
+        step: str,
+        most: int,
+        body: Callable[[str], None],
+        attributes: str | None = None,
     ) -> None:
         rng = self.rng
         variable = self.fresh("i")
@@ -651,7 +717,12 @@ class _Process:
         """An unrolled loop without streams; its lanes are often independent."""
         rng = self.rng
         lanes = rng.choice((2, 3, 4, 4, 6))
-        arrays = [a for s in self.scopes for a in s.arrays if a.partition and a.partition[0] == "complete" and a.shape[0] >= lanes]
+        arrays = [
+            a
+            for s in self.scopes
+            for a in s.arrays
+            if a.partition and a.partition[0] == "complete" and a.shape[0] >= lanes
+        ]
         low, high, step = (self.op(f"arith.constant {n} : index") for n in (0, lanes, 1))
         before, self.streams, self.lanes = (self.streams, self.lanes), False, True
 
@@ -685,7 +756,9 @@ class _Process:
             variables = [v for s in self.scopes for v in s.variables]
             if kind < 0.5 and indices:
                 limit = self.op(f"arith.constant {self.rng.randrange(4)} : index")
-                return self.op(f"arith.cmpi {self.rng.choice(('eq', 'ne', 'slt', 'sge'))}, {self.rng.choice(indices)[0]}, {limit} : index")
+                return self.op(
+                    f"arith.cmpi {self.rng.choice(('eq', 'ne', 'slt', 'sge'))}, {self.rng.choice(indices)[0]}, {limit} : index"
+                )
             if variables:
                 name, width = self.rng.choice(variables)
                 return self.resize(self.op(f"memref.load {name}[] : memref<i{width}>"), width, 1)
@@ -737,11 +810,18 @@ class _Process:
             where = []
             for extent in array.shape:
                 inside = [i for i, most in indices if most < extent]
-                where.append(rng.choice(inside) if inside and fits and rng.random() < 0.6
-                             else self.op(f"arith.constant {rng.randrange(extent)} : index"))  # fmt: skip
-            return self.resize(self.op(f"memref.load {array.name}[{', '.join(where)}] : {array.type}"), array.width, width)
+                where.append(
+                    rng.choice(inside)
+                    if inside and fits and rng.random() < 0.6
+                    else self.op(f"arith.constant {rng.randrange(extent)} : index")
+                )
+            return self.resize(
+                self.op(f"memref.load {array.name}[{', '.join(where)}] : {array.type}"), array.width, width
+            )
         if kind < 0.6 and indices:
-            return self.resize(self.op(f"arith.index_cast {rng.choice(indices)[0]} : index to i32"), 32, width)
+            return self.resize(
+                self.op(f"arith.index_cast {rng.choice(indices)[0]} : index to i32"), 32, width
+            )
         if kind < 0.9 and values:
             name, bits = rng.choice(values)
             return self.resize(name, bits, width)
@@ -756,7 +836,9 @@ class _Process:
         kind = rng.random()
         if kind < 0.45:
             name = rng.choice(("addi", "addi", "subi", "muli", "andi", "ori", "xori"))
-            made = self.op(f"arith.{name} {self.expression(width, depth - 1)}, {self.expression(width, depth - 1)} : i{width}")
+            made = self.op(
+                f"arith.{name} {self.expression(width, depth - 1)}, {self.expression(width, depth - 1)} : i{width}"
+            )
         elif kind < 0.55:
             name = rng.choice(("shli", "shrsi", "shrui"))
             if rng.random() < 0.6:
@@ -765,16 +847,24 @@ class _Process:
                 amount = self.expression(width, 0)
             made = self.op(f"arith.{name} {self.expression(width, depth - 1)}, {amount} : i{width}")
         elif kind < 0.63 and width > 2:
-            divisor = self.op(f"arith.constant {rng.choice((1, 2, 3, rng.randrange(1, 1 << (width - 1))))} : i{width}")
-            made = self.op(f"arith.{rng.choice(('divui', 'remui'))} {self.expression(width, depth - 1)}, {divisor} : i{width}")
+            divisor = self.op(
+                f"arith.constant {rng.choice((1, 2, 3, rng.randrange(1, 1 << (width - 1))))} : i{width}"
+            )
+            made = self.op(
+                f"arith.{rng.choice(('divui', 'remui'))} {self.expression(width, depth - 1)}, {divisor} : i{width}"
+            )
         elif kind < 0.75:
             bits = width_of(rng)
             predicate = rng.choice(("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge"))
-            c = self.op(f"arith.cmpi {predicate}, {self.expression(bits, depth - 1)}, {self.expression(bits, depth - 1)} : i{bits}")
+            c = self.op(
+                f"arith.cmpi {predicate}, {self.expression(bits, depth - 1)}, {self.expression(bits, depth - 1)} : i{bits}"
+            )
             if width == 1:
                 made = c
             else:
-                made = self.op(f"arith.select {c}, {self.expression(width, depth - 1)}, {self.expression(width, depth - 1)} : i{width}")
+                made = self.op(
+                    f"arith.select {c}, {self.expression(width, depth - 1)}, {self.expression(width, depth - 1)} : i{width}"
+                )
         elif kind < 0.85:
             bits = width_of(rng)
             at = self.position(bits)
@@ -782,7 +872,9 @@ class _Process:
         elif kind < 0.92:
             part = rng.randrange(1, width + 1)
             at = self.position(width)
-            made = self.op(f"fp.set_slice {self.expression(width, depth - 1)}[{at}], {self.expression(part, depth - 1)} : i{width}, i{part} -> i{width}")
+            made = self.op(
+                f"fp.set_slice {self.expression(width, depth - 1)}[{at}], {self.expression(part, depth - 1)} : i{width}, i{part} -> i{width}"
+            )
         else:
             bits = width_of(rng)
             made = self.resize(self.expression(bits, depth - 1), bits, width)
@@ -804,4 +896,6 @@ def _dense(numbers: list[int], shape: tuple[int, ...]) -> str:
     if len(shape) == 1:
         return "[" + ", ".join(str(n) for n in numbers) + "]"
     size = len(numbers) // shape[0]
-    return "[" + ", ".join(_dense(numbers[k * size : (k + 1) * size], shape[1:]) for k in range(shape[0])) + "]"
+    return (
+        "[" + ", ".join(_dense(numbers[k * size : (k + 1) * size], shape[1:]) for k in range(shape[0])) + "]"
+    )

@@ -112,13 +112,15 @@ class Simulated:
 def _bench(unit: Simulated, folder: Path) -> str:
     ports, name = unit.ports, unit.ports.name
     wires, streams, checks = [], [], []
-    connections = [f".{s}(start ? scalars[index * {len(ports.scalars)} + {k}][{w - 1}:0] : ~scalars[0][{w - 1}:0])"
-                   for k, (s, w) in enumerate(ports.scalars.items())]  # fmt: skip
+    connections = [
+        f".{s}(start ? scalars[index * {len(ports.scalars)} + {k}][{w - 1}:0] : ~scalars[0][{w - 1}:0])"
+        for k, (s, w) in enumerate(ports.scalars.items())
+    ]
     for number, (stream, width) in enumerate(ports.widths.items()):
         wires.append(f"  wire {stream}_valid, {stream}_ready; wire [{width - 1}:0] {stream}_data;")
         connections += [f".{stream}_{p}({stream}_{p})" for p in ("valid", "ready", "data")]
         common = (
-            f".WIDTH({width}), .INDEX({number}), .NAME(\"{name}_{stream}\")) s_{stream} (.clk(clk), .rst(unit_rst), "
+            f'.WIDTH({width}), .INDEX({number}), .NAME("{name}_{stream}")) s_{stream} (.clk(clk), .rst(unit_rst), '
             f".load(load), .index(index), .seed(seed), .stall(stall), .valid({stream}_valid), .data({stream}_data), "
             f".ready({stream}_ready)"
         )
@@ -132,7 +134,9 @@ def _bench(unit: Simulated, folder: Path) -> str:
                 f'%0d: %0d of %0d tokens of {stream} read", index, round, {stream}_taken, {stream}_all[index * 32 +: 32]);'
             )
         else:
-            wires.append(f"  wire [31:0] {stream}_seen, {stream}_bad, {stream}_first; wire {stream}_unstable;")
+            wires.append(
+                f"  wire [31:0] {stream}_seen, {stream}_bad, {stream}_first; wire {stream}_unstable;"
+            )
             wires.append(f"  wire [{width - 1}:0] {stream}_expected, {stream}_actual;")
             streams.append(
                 f"  fp_sink #({common}, .seen({stream}_seen), .mismatches({stream}_bad), .first({stream}_first), .wanted(), "
@@ -141,7 +145,7 @@ def _bench(unit: Simulated, folder: Path) -> str:
             counts = ", ".join(str(len(case.outputs[stream])) for case in reversed(unit.cases))
             wires.append(f"  wire [{32 * len(unit.cases) - 1}:0] {stream}_all = {{{_words(counts)}}};")
             checks.append(
-                f'            if ({stream}_bad != 0 || {stream}_unstable || {stream}_seen != {stream}_all[index * 32 +: 32]) '
+                f"            if ({stream}_bad != 0 || {stream}_unstable || {stream}_seen != {stream}_all[index * 32 +: 32]) "
                 f'$display("FAIL {name} case %0d round %0d: {stream} %0d tokens of %0d, first difference %0d: %0h not %0h", '
                 f"index, round, {stream}_seen, {stream}_all[index * 32 +: 32], {stream}_first, {stream}_actual, {stream}_expected);"
             )
@@ -151,10 +155,18 @@ def _bench(unit: Simulated, folder: Path) -> str:
     path = folder / f"{name}.scalars"
     path.write_text("\n".join(f"{v:08x}" for v in values or [0]) + "\n")
     return _UNIT.format(
-        name=name, wires="\n".join(wires), streams="\n".join(streams), checks="\n".join(checks), moved=moved, offering=offering,
-        connections="".join(f", {c}" for c in connections), cases=len(unit.cases), patience=PATIENCE,
-        scalar_words=max(0, len(values) - 1), scalars_path=f'"{path}"',
-    )  # fmt: skip
+        name=name,
+        wires="\n".join(wires),
+        streams="\n".join(streams),
+        checks="\n".join(checks),
+        moved=moved,
+        offering=offering,
+        connections="".join(f", {c}" for c in connections),
+        cases=len(unit.cases),
+        patience=PATIENCE,
+        scalar_words=max(0, len(values) - 1),
+        scalars_path=f'"{path}"',
+    )
 
 
 def _words(counts: str) -> str:
@@ -176,7 +188,8 @@ def simulate(units: Sequence[Simulated]) -> list[str]:
         for path in (resources.path("sim") / "tb").glob("fp_*.sv"):
             sources[path.name] = path.read_text()
         instances = "".join(
-            f"  bench_{u.ports.name} b{k} (.clk(clk), .rst(rst), .finished(all[{k}]));\n" for k, u in enumerate(units)
+            f"  bench_{u.ports.name} b{k} (.clk(clk), .rst(rst), .finished(all[{k}]));\n"
+            for k, u in enumerate(units)
         )
         sources["top.sv"] = (
             f"module top (input wire clk, input wire rst, output wire finished);\n  wire [{len(units) - 1}:0] all;\n"
@@ -185,17 +198,46 @@ def simulate(units: Sequence[Simulated]) -> list[str]:
         for name, text in sources.items():
             (folder / name).write_text(text)
         _verilated.verilate(
-            ["--cc", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vtop", "--top-module", "top",
-             "--no-timing", "--timescale-override", "1ns/1ps", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--assert",
-             "-DFP_CHECKS", "--quiet", "--quiet-stats", "-Mdir", "obj", *sorted(sources)],
-            cwd=folder, what="verilating",
-        )  # fmt: skip
+            [
+                "--cc",
+                "-O3",
+                "--x-assign",
+                "unique",
+                "--x-initial",
+                "unique",
+                "--prefix",
+                "Vtop",
+                "--top-module",
+                "top",
+                "--no-timing",
+                "--timescale-override",
+                "1ns/1ps",
+                "-Wno-fatal",
+                "-Wno-lint",
+                "-Wno-style",
+                "--assert",
+                "-DFP_CHECKS",
+                "--quiet",
+                "--quiet-stats",
+                "-Mdir",
+                "obj",
+                *sorted(sources),
+            ],
+            cwd=folder,
+            what="verilating",
+        )
         executable = _compile(folder)
-        done = subprocess.run([executable, f"+cases={folder}/cases"], capture_output=True, text=True, timeout=600, cwd=folder)
+        done = subprocess.run(
+            [executable, f"+cases={folder}/cases"], capture_output=True, text=True, timeout=600, cwd=folder
+        )
         text = done.stdout + done.stderr
         bad = [line for line in text.splitlines() if "FAIL" in line or "rror" in line]
         ended = {f"ENDED {unit.ports.name}" for unit in units} - {line.strip() for line in text.splitlines()}
-        bad += [f"FAIL {line.split()[1]} did not end" for line in sorted(ended) if not any(f" {line.split()[1]} " in b for b in bad)]
+        bad += [
+            f"FAIL {line.split()[1]} did not end"
+            for line in sorted(ended)
+            if not any(f" {line.split()[1]} " in b for b in bad)
+        ]
         if done.returncode != 0 and not bad:
             bad.append(f"the simulation ended with status {done.returncode}: {text[-300:]}")
         return bad
@@ -216,14 +258,28 @@ def _compile(folder: Path) -> Path:
     """Compile at -O0 with the runtime that the project's own simulations use."""
     runtime = _verilated._runtime(trace=False)
     flags = _verilated._flags(trace=False)
-    objects = _verilated._unity(folder / "obj", "design", sorted((folder / "obj").glob("Vtop*.cpp")), runtime, flags, "-O0")
+    objects = _verilated._unity(
+        folder / "obj", "design", sorted((folder / "obj").glob("Vtop*.cpp")), runtime, flags, "-O0"
+    )
     (folder / "obj/main.cpp").write_text(_MAIN)
     target = folder / "simulation"
     compiler = _verilated.compiler()
     assert compiler is not None
     subprocess.run(
-        [compiler, *flags, "-O0", "-include", runtime / "runtime-O0.h", f"-I{folder / 'obj'}", folder / "obj/main.cpp",
-         *objects, *sorted(runtime.glob("*.o")), "-lpthread", "-o", target],
+        [
+            compiler,
+            *flags,
+            "-O0",
+            "-include",
+            runtime / "runtime-O0.h",
+            f"-I{folder / 'obj'}",
+            folder / "obj/main.cpp",
+            *objects,
+            *sorted(runtime.glob("*.o")),
+            "-lpthread",
+            "-o",
+            target,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return target

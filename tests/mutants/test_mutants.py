@@ -90,7 +90,9 @@ def test_mutant(index: int, tmp_path: Path, record_property: Callable[[str, obje
 def test_mutants_are_of_every_file_and_of_many_kinds() -> None:
     chosen = mutants()
     assert len(chosen) == len(set(chosen)) == GENERATED + HAND_WRITTEN
-    assert {mutant.file for mutant in chosen} == set(design()[0])
+    generated = {name for name in design()[0] if not name.startswith("fp_")}
+    drawn_from = {mutant.file for mutant in chosen}
+    assert generated | {"fp_fifo.sv", "fp_credit.sv"} <= drawn_from
     assert len({mutant.rule for mutant in chosen}) >= 20
 
 
@@ -118,7 +120,7 @@ def test_the_design_itself_is_no_mutant(tmp_path: Path) -> None:
     ("file", "rule"),
     [
         ("mpu_array_lane.sv", "sign extension to zero extension"),
-        ("mpu_array.sv", "greater or equal to greater"),
+        ("mpu_finished.sv", "enable dropped"),
         ("mpu_drain.sv", "wrong slice"),
     ],
 )
