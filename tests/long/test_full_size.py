@@ -1,4 +1,4 @@
-"""The matrix unit at full size: mixes of K, tiles back to back, utilisation, resources, the demo at its default size."""
+"""The matrix unit at full size: mixes of K, tiles back to back, utilisation, resources, the demo as it ships."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
