@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
 
 from fastprefill import frontend, passes
 from fastprefill.boards import load
 from fastprefill.errors import FastprefillError
+from fastprefill.ir.query import processes
 from fastprefill.ir.text import context, parse, to_text
 from fastprefill.kernels import mpu
 from fastprefill.system.build import build_unit
@@ -47,6 +49,7 @@ def test_every_pass_leaves_a_valid_module_and_needs_no_more_than_its_text(name: 
     for step in passes.pipeline("kv260"):
         step.apply(ctx, module)
         module.verify()
+        values_are_defined_before_use(module)
         step.apply(ctx, reread)
         text = to_text(reread)
         reread = parse(text, f"{name} after {step.name}")
@@ -62,6 +65,52 @@ def test_loops_kept_apart_are_valid_after_every_pass(name: str) -> None:
         module.verify()
         text = to_text(module)
         assert to_text(parse(text)) == text, f"text after {step.name} does not read back"
+
+
+def values_are_defined_before_use(module: ModuleOp) -> None:
+    """What xDSL's verifier leaves out; the scheduler relies on it."""
+    seen: set[SSAValue] = set()
+
+    def walk(block: Block) -> None:
+        for op in block.ops:
+            assert all(not isinstance(v.owner, Operation) or v in seen for v in op.operands), str(op)
+            for region in op.regions:
+                for inner in region.blocks:
+                    walk(inner)
+            seen.update(op.results)
+
+    for func in processes(module):
+        walk(func.body.block)
+
+
+def test_stores_that_were_joined_keep_their_order() -> None:
+    """Three stores to one variable, a load between the second and the third."""
+    text = """
+      func.func @u_p(%x: !fp.stream<i8, 2>, %y: !fp.stream<i8, 2>, %n: memref<1xi32>) attributes {fp.process,
+          arg_names = ["x", "y", "n"], itypes = "uus", directions = "ioi"} {
+        %zero = arith.constant 0 : index
+        %one = arith.constant 1 : index
+        %limit = arith.constant 9 : i8
+        %v = memref.alloc() {name = "v"} : memref<i8>
+        memref.store %limit, %v[] : memref<i8>
+        %count = memref.load %n[%zero] : memref<1xi32>
+        %end = arith.index_cast %count : i32 to index
+        scf.for %i = %zero to %end step %one {
+          %a = fp.get %x : !fp.stream<i8, 2> -> i8
+          %p = arith.cmpi ult, %a, %limit : i8
+          %q = arith.cmpi eq, %a, %limit : i8
+          scf.if %p { memref.store %a, %v[] : memref<i8> }
+          scf.if %q { memref.store %limit, %v[] : memref<i8> }
+          %b = memref.load %v[] : memref<i8>
+          fp.put %y, %b : !fp.stream<i8, 2>, i8
+          scf.if %p { memref.store %b, %v[] : memref<i8> }
+        } {loop_name = "i"}
+        func.return
+      }"""
+    module, ctx = parse(text), context()
+    for step in passes.pipeline("kv260"):
+        step.apply(ctx, module)
+        values_are_defined_before_use(module)
 
 
 def shape(text: str) -> list[list[str]]:
