@@ -151,6 +151,8 @@ def _attempt(
             later = _sampled(c.later, result) if c.port else _effective(c.later, result)
             if later >= stage:
                 continue
+            if c.later.op in pinned and not c.across:
+                raise _unknown_at_issue(pinned[c.later.op])
             if c.later.fixed is not None or c.later.op in pinned:
                 return c
             changed = True

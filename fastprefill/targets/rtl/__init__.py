@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import MemRefType, ModuleOp
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.func import CallOp, FuncOp
 
 from fastprefill import passes, resources
 from fastprefill.boards import Board
 from fastprefill.errors import KernelError
-from fastprefill.ir.query import array_name, is_scalar_argument, processes, regions
+from fastprefill.ir.query import array_name, is_scalar_argument, number, processes, regions, text
 from fastprefill.ir.text import context
 from fastprefill.passes.schedule import ProcessSchedule, annotate, schedule
 from fastprefill.targets.rtl.circt import export
@@ -71,6 +71,7 @@ def build(module: ModuleOp, board: Board) -> Rtl:
         One file per hardware module, the hand-written parts that are used, and the schedule.
     """
     validate(module)
+    _check_placement(module, board)
     scheduled = schedules(module, board)
     design = Design()
     built: dict[str, ProcessModule] = {}
@@ -91,6 +92,25 @@ def build(module: ModuleOp, board: Board) -> Rtl:
         for b in s.tree.bodies
     ]
     return Rtl(files, tuple(reports))
+
+
+def _check_placement(module: ModuleOp, board: Board) -> None:
+    """Refuse calls that the board has no region for, and clocks that nothing joins."""
+    calls = [op for op in module.walk() if isinstance(op, CallOp)]
+    domains = sorted({text(call, "domain", "kernel") for call in calls})
+    if len(domains) > 1:
+        raise KernelError(
+            f"clock domains {', '.join(repr(d) for d in domains)} in one design: streams between two clocks are not "
+            "built yet; give every unit the same domain"
+        )
+    for call in calls:
+        slr = number(call, "slr") or 0
+        if slr >= len(board.slrs):
+            raise KernelError(
+                f"'{text(call, 'instance')}' is placed in SLR {slr}, but board '{board.name}' has SLRs 0 to "
+                f"{len(board.slrs) - 1}; choose one of these",
+                text(call, "src") or None,
+            )
 
 
 def emit(module: ModuleOp, board: Board) -> dict[str, str]:

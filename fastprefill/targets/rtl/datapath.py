@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from xdsl.dialects import arith, memref
-from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.dialects import arith, memref, scf
+from xdsl.dialects.builtin import IndexType
+from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import GetOp, GetSliceOp, SetSliceOp
 from fastprefill.ir.pipe import FirstOp, LastOp, LiveOp
-from fastprefill.ir.query import constant, is_lane_loop, is_scalar_argument, strip_casts, text, width
+from fastprefill.ir.query import (
+    INDEX_BITS,
+    constant,
+    is_lane_loop,
+    is_scalar_argument,
+    strip_casts,
+    text,
+    width,
+)
 from fastprefill.passes.delays import is_lane_constant, is_multiplier
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.targets.rtl.hw import Module, Wire
@@ -120,9 +129,10 @@ class Datapath:
             case arith.TruncIOp():
                 return m.extract(operands[0], 0, width(op.result), hint)
             case GetSliceOp():
-                wide = max(operands[0].width, width(op.result), 32)
-                value, low = (m.resize(w, wide, signed=False) for w in operands)
-                return m.extract(m.binary("shru", value, low), 0, width(op.result), hint)
+                bits = width(op.result)
+                below = 0 if not_negative(op.lo) else bits
+                value, position = _room_below(m, operands[0], operands[1], below, bits)
+                return m.extract(m.binary("shru", value, position), 0, bits, hint)
             case SetSliceOp():
                 return self.set_slice(op, operands, lane, hint)
         if type(op) in _BINARY:
@@ -156,8 +166,10 @@ class Datapath:
         m, (value, low, part) = self.m, operands
         number = lane_number(op.lo, lane)
         if number is not None:
-            if number >= value.width or number < 0:
+            if number >= value.width or number <= -part.width:
                 return value
+            if number < 0:
+                part, number = m.extract(part, -number, part.width + number), 0
             kept = min(part.width, value.width - number)
             pieces = [m.extract(part, 0, kept)]
             if number + kept < value.width:
@@ -165,18 +177,50 @@ class Datapath:
             if number:
                 pieces.append(m.extract(value, 0, number))
             return m.concat(pieces, hint)
-        wide = max(value.width, 32)
-        shift = m.resize(low, wide, signed=False)
+        below = 0 if not_negative(op.lo) else part.width
+        room, shift = _room_below(m, value, low, below, part.width)
+        wide = room.width
         mask = m.binary("shl", m.const((1 << part.width) - 1, wide), shift)
         placed = m.binary("shl", m.resize(part, wide, signed=False), shift)
-        kept_bits = m.binary(
-            "and", m.resize(value, wide, signed=False), m.binary("xor", mask, m.const(-1, wide))
-        )
-        return m.extract(m.binary("or", kept_bits, placed), 0, value.width, hint)
+        kept_bits = m.binary("and", room, m.binary("xor", mask, m.const(-1, wide)))
+        return m.extract(m.binary("or", kept_bits, placed), below, value.width, hint)
+
+
+def _room_below(m: Module, value: Wire, low: Wire, below: int, least: int) -> tuple[Wire, Wire]:
+    """A value with `below` zeros under it, wide enough for positions of 32 bits, and the position in it.
+
+    A slice may start at a negative position; positions that reach nothing shift everything out.
+    """
+    wide = max(value.width + below, least, INDEX_BITS + 1)
+    room = m.concat([value, m.const(0, below)]) if below else value
+    position = m.resize(low, wide, signed=True)
+    if below:
+        position = m.binary("add", position, m.const(below, wide))
+    return m.resize(room, wide, signed=False), position
+
+
+def not_negative(value: SSAValue) -> bool:
+    """Whether a position is plainly at least 0: made of loop variables from 0 up, unsigned values and constants."""
+    number = constant(value)
+    if number is not None:
+        return number >= 0
+    op = value.owner
+    if isinstance(op, Block):
+        loop = op.parent_op()
+        return isinstance(loop, scf.ForOp) and not_negative(loop.lb)
+    if isinstance(op, arith.ExtUIOp):
+        return width(op.result) > width(op.input)
+    if isinstance(op, arith.IndexCastOp | arith.ExtSIOp):
+        return width(op.results[0]) >= width(op.operands[0]) and not_negative(op.operands[0])
+    if isinstance(op, arith.AddiOp | arith.MuliOp) and isinstance(value.type, IndexType):
+        return not_negative(op.lhs) and not_negative(op.rhs)
+    return False
 
 
 def constant_slice(m: Module, source: Wire, low: int, bits: int) -> Wire:
     """Bits from a constant position; outside the value they are 0."""
+    if -bits < low < 0:
+        return m.concat([constant_slice(m, source, 0, bits + low), m.const(0, -low)])
     if low < 0 or low >= source.width:
         return m.const(0, bits)
     return m.resize(m.extract(source, low, min(bits, source.width - low)), bits, signed=False)

@@ -91,7 +91,7 @@ class ProcessBuilder:
         self.acquires: dict[SSAValue, list[tuple[Body, Wire | None]]] = {}
         self.releases: dict[SSAValue, list[Wire]] = {}
         self.stream_inputs: dict[SSAValue, tuple[Wire, Wire]] = {}
-        self.slots: dict[SSAValue, tuple[Wire, Wire, Wire]] = {}
+        self.slots: dict[SSAValue, tuple[Wire, Wire]] = {}
         self.exits: dict[Body, Wire] = {}
         self.result = ProcessModule(self.m)
         self.body: Body | None = None
@@ -308,28 +308,25 @@ class ProcessBuilder:
         assert isinstance(op, WindowOp) and isinstance(op.stream.type, BlocksType)
         if op.stream.type.depth.data == 1:
             return None
-        current, following, now = self.slot_state(op.stream)
+        current, following = self.slot_state(op.stream)
         mine = [p for b, p in self.acquires.get(op.stream, []) if b is self.here]
         held = current
         for predicate in mine:
             held = following if predicate is None else self.m.mux(predicate, following, held)
-        del now
-        key = ("slot", op.stream, self.here, stage)
         wire = held
         for number in range(1, stage + 1):
             step_key = ("slot", op.stream, self.here, number)
             if step_key not in self.m.known:
                 self.m.known[step_key] = self.m.register(wire, f"{array_name(op.stream)}_slot_{number}")
             wire = self.m.known[step_key]
-        del key
         return wire
 
-    def slot_state(self, stream: SSAValue) -> tuple[Wire, Wire, Wire]:
-        """Number of the buffer held, number of the next, and the pulse of an acquire."""
+    def slot_state(self, stream: SSAValue) -> tuple[Wire, Wire]:
+        """Number of the buffer held, and number of the next."""
         if stream not in self.slots:
             assert isinstance(stream.type, BlocksType)
             bits = max(1, (stream.type.depth.data - 1).bit_length())
-            self.slots[stream] = (self.m.later(bits), self.m.later(bits), self.m.later(1))
+            self.slots[stream] = (self.m.later(bits), self.m.later(bits))
         return self.slots[stream]
 
     def finish_blocks(
@@ -354,8 +351,7 @@ class ProcessBuilder:
                 waiting = m.both([self.sequencer.turn[body], m.invert(ready)])
                 (blocked if writing else starved).append(waiting)
             if arg in self.slots:
-                current, following, now = self.slots[arg]
-                m.bind(now, taken)
+                current, following = self.slots[arg]
                 end = m.compare("eq", following, m.const(depth - 1, following.width))
                 advanced = m.mux(
                     end, m.const(0, following.width), m.binary("add", following, m.const(1, following.width))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xdsl.ir import BlockArgument, SSAValue
+from xdsl.dialects import memref
+from xdsl.ir import Operation, SSAValue
 
-from fastprefill.ir.query import INDEX_BITS, constant, text, trip_count
+from fastprefill.ir.query import INDEX_BITS, constant, is_scalar_argument, text, trip_count
 from fastprefill.passes.schedule import ProcessSchedule
-from fastprefill.passes.tree import Body, Loop, Node, Repeat, bound_loads, entry
+from fastprefill.passes.tree import Body, Loop, Node, Repeat, entry
 from fastprefill.targets.rtl.hw import Module, Wire
 
 
@@ -85,9 +86,9 @@ class Sequencer:
         return self.firsts[loop]
 
     def value(self, loop: Loop) -> Wire:
-        """The loop variable. A lower bound that the pipeline computes may arrive after the turn of the first
-        iteration, so that iteration takes it from where it is kept."""
-        if not any(low for _, low in bound_loads(loop)):
+        """The loop variable. A lower bound that the pipeline computes, or that follows an outer loop's variable,
+        may change after the turn has moved on, so the first iteration takes it from where it is kept."""
+        if not _changes(loop.op.lb):
             return self.variable[loop]
         return self.m.mux(self.is_first(loop), self.bounds[loop][0], self.variable[loop])
 
@@ -101,9 +102,7 @@ class Sequencer:
         following = self._next(loop, wide)
         high = self.m.resize(self.bounds[loop][1], wide, signed=True)
         over = self.m.compare("sge", following, high, f"{self.names[loop]}_last")
-        if not bound_loads(loop) and not any(isinstance(v, BlockArgument) for v in loop.op.operands):
-            return over
-        # In a loop without iterations nobody computes the bounds of the loops inside: they end at once.
+        # In a loop without iterations the loops inside end at once: nobody has computed their bounds.
         return self.m.any([over, *(self.m.invert(self.live(outer)) for outer in self._outer(loop))])
 
     def _outer(self, loop: Loop) -> list[Loop]:
@@ -236,3 +235,13 @@ class Sequencer:
                         value = new if value is None else m.mux(move.when, new, value)
             assert value is not None
             m.bind(wire, m.register(value, label, enable=m.any(enables)))
+
+
+def _changes(bound: SSAValue) -> bool:
+    """Whether a bound depends on anything but constants and run-time scalars."""
+    owner = bound.owner
+    if not isinstance(owner, Operation):
+        return True
+    if isinstance(owner, memref.LoadOp):
+        return not is_scalar_argument(owner.memref)
+    return any(_changes(operand) for operand in owner.operands)
