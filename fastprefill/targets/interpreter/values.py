@@ -110,8 +110,8 @@ def signed(value: Value, vector: bool) -> Draft:
 
 def unsigned(value: Value, vector: bool) -> Draft:
     """`value` as an unsigned number; exact, or NotVector."""
-    if value.width == 1:
-        return Draft(f"({value.text} * 1)" if vector and value.axes else value.text, value.low, value.high)
+    if value.width == 1:  # never the truth value itself: as a subscript, NumPy takes a bool for a mask
+        return Draft(f"({value.text} * 1)", value.low, value.high)
     operand = signed(value, vector)
     if vector and not operand.exact:
         raise NotVector("an unsigned value of more than 63 bits in a lane")

@@ -70,6 +70,11 @@ NEST = (
     "scf.for %i = %c0 to %n step %c1 {{ scf.for %j = %c0 to %n step %c1 {{ {0} }} {{unroll = 0 : i32}} }} "
     "{{unroll = 0 : i32}}"
 )
+# %k: a row that the lowest bit of an input chooses. NumPy would take a bool there for a mask.
+BIT = (
+    f"%x0 = memref.load %x[%c0] : {X} %bit = arith.trunci %x0 : i32 to i1 "
+    "%bit32 = arith.extui %bit : i1 to i32 %k = arith.index_cast %bit32 : i32 to index "
+)
 
 # Bodies that must run as vectors.
 VECTORS = {
@@ -162,6 +167,21 @@ VECTORS = {
     "offset known at run time": "scf.for %r = %c0 to %c3 step %c1 { scf.for %i = %c0 to %c3 step %c1 { "
     f"%k = arith.addi %r, %i : index %a = memref.load %x[%k] : {X} "
     f"memref.store %a, %y[%k] : {X} }} {{unroll = 0 : i32}} }}",
+    "row that one bit chooses": BIT
+    + LOOP.format(f"%a = memref.load %m[%k, %i] : {M} memref.store %a, %y[%i] : {X}"),
+    "row that one bit chooses, under a condition": BIT
+    + LOOP.format(f"%p = arith.cmpi sgt, %i, %c2 : index scf.if %p {{ memref.store %bit32, %m[%k, %i] : {M} }}"),
+    "element that one bit chooses": BIT
+    + f"memref.store %three, %m[%k, %c2] : {M} "
+    + NEST.format(
+        f"%a = memref.load %m[%i, %j] : {M} %b = arith.addi %a, %a : i32 memref.store %b, %m[%i, %j] : {M}"
+    ),
+    "bits added as numbers": BIT
+    + LOOP.format(
+        f"%a = memref.load %x[%i] : {X} %p = arith.cmpi sgt, %a, %zero : i32 %q = arith.cmpi slt, %x0, %zero : i32 "
+        "%b = arith.extui %q : i1 to i32 %c = arith.select %p, %bit32, %b : i32 %d = arith.addi %c, %c : i32 "
+        f"memref.store %d, %y[%i] : {X}"
+    ),
     "view that is still needed": LOOP.format(
         f"%a = memref.load %x[%i] : {X} %b = memref.load %y[%i] : {X} memref.store %b, %x[%i] : {X} "
         f"memref.store %a, %y[%i] : {X}"
