@@ -62,11 +62,13 @@ def mpu_cases(rows: int, cols: int, seed: int) -> list[Case]:
 
 
 def mpu_cycles(rows: int) -> Callable[[Case], int]:
-    """A product a cycle, after the last one 9 to the end; a tile is drained in rows + 3 while the next is computed."""
+    """A product a cycle; a tile is drained, in rows + 3 cycles, while the next one is computed."""
 
     def cycles(case: Case) -> int:
-        k, tiles = case.scalars["k"], case.scalars["tiles"]
-        return 9 + max(1, tiles * max(k, 1), tiles * (rows + 3) - 6)
+        k, tiles = max(1, case.scalars["k"]), case.scalars["tiles"]
+        if tiles <= 0:
+            return 6
+        return k + (tiles - 1) * max(k, rows + 3) + rows + 5
 
     return cycles
 
@@ -88,7 +90,9 @@ CONTRACTS = {
     "mpu_4x4": Contract(
         "mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), lambda seed: mpu_cases(4, 4, seed), cycles=mpu_cycles(4)
     ),
-    "mpu_5x8": Contract("mpu_5x8", lambda: build_unit(mpu.unit(5, 8)), lambda seed: mpu_cases(5, 8, seed), "u280"),
+    "mpu_5x8": Contract(
+        "mpu_5x8", lambda: build_unit(mpu.unit(5, 8)), lambda seed: mpu_cases(5, 8, seed), "u280", mpu_cycles(5)
+    ),
 }  # fmt: skip
 
 
