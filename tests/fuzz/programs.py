@@ -118,6 +118,9 @@ class _Scope:
     arrays: list[_Array] = field(default_factory=list)
 
 
+ANY = 1 << 30
+"""Upper bound of loop variables that may also be negative."""
+
 PARTITIONS = ("none", "none", "complete", "cyclic 2", "block 2")
 STORAGE = ("AUTO", "AUTO", "LUTRAM", "BRAM", "BRAM", "URAM")
 
@@ -233,7 +236,7 @@ class _Generator:
                         )
                     )
             elif kind < 0.8 and depth < 2:
-                low = rng.choice((("const", 0), ("const", 0), ("const", 1), ("scalar", rng.randrange(2))))
+                low = rng.choice((("const", 0), ("const", 0), ("const", 1), ("scalar", rng.randrange(2)), ("loop", 0)))
                 high = rng.choice(
                     (
                         ("const", rng.randrange(5)),
@@ -405,7 +408,7 @@ class _Process:
                         self.project(node.body)
                         self.shared.pop()
 
-                    self.loop(low, high, step, 3 if node.low[0] == "const" else 1 << 30, body)
+                    self.loop(low, high, step, 3 if node.low[0] in ("const", "loop") else ANY, body)
                 case _If():
                     value = self.bound(node.value)
                     limit = self.op(f"arith.constant {node.bound} : index")
@@ -654,7 +657,10 @@ class _Process:
             lo = self.op(f"arith.constant {rng.randrange(2)} : index")
             hi = rng.choice(self.scalar_index)
         else:
-            lo = self.small_index() if rng.random() < 0.4 else self.op("arith.constant 0 : index")
+            outer = [i for s in self.scopes for i, most in s.indices if most < ANY]
+            lo = self.op("arith.constant 0 : index")
+            if rng.random() < 0.5:
+                lo = rng.choice(outer) if outer and rng.random() < 0.5 else self.small_index()
             hi = self.small_index()
         self.loop(lo, hi, step, 6, lambda i: self.statements(rng.choice((1, 2, 3))), attributes)
 
@@ -883,7 +889,7 @@ class _Process:
         return made
 
     def position(self, width: int) -> str:
-        indices = [i for s in self.scopes for i, _ in s.indices]
+        indices = [i for s in self.scopes for i, most in s.indices if most < ANY]
         kind = self.rng.random()
         if kind < 0.4 and indices:
             return self.rng.choice(indices)
