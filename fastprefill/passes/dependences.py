@@ -6,8 +6,10 @@ the two bodies when it crosses iterations.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from xdsl.dialects import memref
 from xdsl.ir import Operation, SSAValue
@@ -169,19 +171,33 @@ def _bank(access: Access, storage: Storage | None) -> tuple[object, ...] | None:
 
 
 def _port(accesses: list[Access], why: str, storage: Storage | None) -> Iterator[Constraint]:
+    counts = Counter(access.body for access in accesses)
+    for one, other, across in _port_pairs(accesses, storage):
+        src = text(other.op, "src")
+        reason = why.format(count=counts[other.body]) + (f" at {src}" if src else "")
+        yield Constraint(one, other, 1, across, reason, True, why)
+
+
+def _port_pairs(accesses: list[Access], storage: Storage | None) -> Iterator[tuple[Access, Access, bool]]:
+    """Accesses that must not meet at a port, the earlier one first, and whether they are of two issues."""
+    if storage is None or storage.banks == 1:
+        # One port for all: in a body each waits for the one before, so only the last of an issue
+        # and the first of the next one can meet.
+        by_body: dict[Body, list[Access]] = {}
+        for access in accesses:
+            by_body.setdefault(access.body, []).append(access)
+        for mine in by_body.values():
+            yield from ((one, other, False) for one, other in pairwise(mine))
+            yield from ((mine[-1], theirs[0], True) for theirs in by_body.values() if theirs[0] is not mine[-1])
+        return
     for i, one in enumerate(accesses):
         for j, other in enumerate(accesses):
-            if one is other:
-                continue
             banks = _bank(one, storage), _bank(other, storage)
-            if banks[0] is not None and banks[1] is not None and banks[0] != banks[1]:
+            if one is other or (None not in banks and banks[0] != banks[1]):
                 continue
-            src = text(other.op, "src")
-            count = sum(a.body is other.body for a in accesses)
-            reason = why.format(count=count) + (f" at {src}" if src else "")
             if one.body is other.body and i < j:
-                yield Constraint(one, other, 1, False, reason, True, why)
-            yield Constraint(one, other, 1, True, reason, True, why)
+                yield one, other, False
+            yield one, other, True
 
 
 def _release_after_access(tree: Tree) -> Iterator[Constraint]:

@@ -130,39 +130,67 @@ def _attempt(
     period: float,
 ) -> Constraint | None:
     """Place all ops; returns the constraint that does not let the stages converge, or None."""
-    distance = _distances(result)
     least: dict[Operation, int] = {}
     raised: Counter[Constraint] = Counter()
-    active = [
-        (c, c.offset - (distance[c.earlier.body, c.later.body] if c.across else 0))
-        for c in found
-        if not c.across or (c.earlier.body, c.later.body) in distance
-    ]
+    limits = _limits(result, found)
+    result.stages.clear()
+    result.ready.clear()
+    moved = set(result.tree.bodies)
     for round_number in range(MAX_ROUNDS):
-        result.stages.clear()
-        result.ready.clear()
         for body in result.tree.bodies:
-            _place(steps[body], result, least, pinned, period)
-        changed = False
-        for c, offset in active:
-            stage = (
-                _effective(c.earlier, result) if c.earlier.is_store else _sampled(c.earlier, result)
-            ) + offset
-            later = _sampled(c.later, result) if c.port else _effective(c.later, result)
-            if later >= stage:
-                continue
-            if c.later.op in pinned and not c.across:
-                raise _unknown_at_issue(pinned[c.later.op])
-            if c.later.fixed is not None or c.later.op in pinned:
-                return c
-            changed = True
-            raised[c] += round_number > MAX_ROUNDS // 2
-            least[c.later.op] = result.stages[c.later.op] + stage - later
-            result.stages[c.later.op] = least[c.later.op]
-        if not changed:
+            if body in moved:
+                _place(steps[body], result, least, pinned, period)
+        before, moved = moved, set()
+        for (start, end), some in limits.items():
+            if start not in before and end not in before:
+                continue  # nothing that they compare has changed
+            for c, earlier, later, lag in some:
+                short = lag
+                short += result.stages[earlier] if earlier is not None else 0
+                short -= result.stages[later] if later is not None else 0
+                if short <= 0:
+                    continue
+                if later in pinned and not c.across:
+                    raise _unknown_at_issue(pinned[later])
+                if later is None or later in pinned:
+                    return c
+                raised[c] += round_number > MAX_ROUNDS // 2
+                least[later] = result.stages[later] = result.stages[later] + short
+                moved.add(end)
+        if not moved:
             return _late_exit(result)
     across = [c for c in raised if c.across] or list(raised)
     return max(across, key=lambda c: (raised[c], c.earlier.body is c.later.body))
+
+
+_Limit = tuple[Constraint, Operation | None, Operation | None, int]
+"""A constraint as ``stage(first op) + number <= stage(second op)``; None counts as stage 0."""
+
+
+def _limits(result: ProcessSchedule, found: list[Constraint]) -> dict[tuple[Body, Body], list[_Limit]]:
+    """The constraints that matter with the present intervals and gaps, by the bodies of their ends."""
+    distance = _distances(result)
+    limits: dict[tuple[Body, Body], list[_Limit]] = {}
+    for c in found:
+        bodies = c.earlier.body, c.later.body
+        if c.across and bodies not in distance:
+            continue
+        lag = c.offset - (distance[bodies] if c.across else 0)
+        lag += _lag(c.earlier, result, seen=c.earlier.is_store) - _lag(c.later, result, seen=not c.port)
+        ops = tuple(None if access.fixed is not None else access.op for access in (c.earlier, c.later))
+        limits.setdefault(bodies, []).append((c, ops[0], ops[1], lag))
+    return limits
+
+
+def _lag(access: Access, result: ProcessSchedule, *, seen: bool) -> int:
+    """Cycles from the stage of an access to the one that counts.
+
+    That is the stage in which it uses its port or, where `seen`, the one whose state a load sees and at whose end a
+    store, put or release happens. Accesses of the sequencer have a fixed stage.
+    """
+    if access.fixed is not None:
+        return access.fixed
+    return int(seen and access.op in result.forwarded)
 
 
 def _late_exit(result: ProcessSchedule) -> Constraint | None:
@@ -174,18 +202,6 @@ def _late_exit(result: ProcessSchedule) -> Constraint | None:
                 access = Access(body, op, op.condition, False)
                 return Constraint(access, access, 0, True, why)
     return None
-
-
-def _effective(access: Access, result: ProcessSchedule) -> int:
-    """The stage whose state a load sees, or at whose end a store, put or release happens."""
-    if access.fixed is not None:
-        return access.fixed
-    return result.stages[access.op] + (1 if access.op in result.forwarded else 0)
-
-
-def _sampled(access: Access, result: ProcessSchedule) -> int:
-    """The stage in which an op uses its port; a store after a load must not happen in the same cycle."""
-    return result.stages[access.op] if access.fixed is None else access.fixed
 
 
 @dataclass(frozen=True)

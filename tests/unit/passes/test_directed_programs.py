@@ -265,6 +265,112 @@ BODIES = {
       fp.put %y, %r : !fp.stream<i32, 2>, i32
     } {loop_name = "j"}
 """,
+    # The inner loop starts in the cycle in which the outer variable moves on.
+    "lower_bound_is_an_outer_variable": """
+    scf.for %i = %zero to %four step %one {
+      scf.for %j = %i to %four step %one {
+        %k = arith.index_cast %j : index to i32
+        fp.put %y, %k : !fp.stream<i32, 2>, i32
+      } {loop_name = "j"}
+    } {loop_name = "i"}
+    scf.for %i2 = %ni to %four step %one {
+      scf.for %j2 = %i2 to %mi step %one {
+        scf.for %k2 = %j2 to %four step %one {
+        %k = arith.index_cast %k2 : index to i32
+        fp.put %y, %k : !fp.stream<i32, 2>, i32
+      } {loop_name = "k2"}
+      } {loop_name = "j2"}
+      %q = arith.index_cast %i2 : index to i32
+        fp.put %y, %q : !fp.stream<i32, 2>, i32
+    } {loop_name = "i2"}
+""",
+    # Nobody computes the lower bound of j when i has no iterations, and the bound of k is j.
+    "bound_of_a_loop_that_never_runs": """
+    scf.for %i = %zero to %ni step %one {
+      %v = fp.get %x : !fp.stream<i8, 2> -> i8
+      %c = arith.extui %v : i8 to i32
+      %lo = arith.index_cast %c : i32 to index
+      scf.for %j = %lo to %four step %one {
+        scf.for %k = %zero to %j step %one {
+          %kk = arith.index_cast %k : index to i32
+          fp.put %y, %kk : !fp.stream<i32, 2>, i32
+        } {loop_name = "k"}
+      } {loop_name = "j"}
+    } {loop_name = "i"}
+""",
+    # Two bodies of one loop, each with a read-modify-write of one block RAM, some in the same element.
+    "read_modify_write_in_two_bodies": """
+    %a = memref.alloc() {name = "a", partition = ["none"], storage = "BRAM"} : memref<4xi32>
+    fp.fill %a, %n0 : memref<4xi32>, i32
+    scf.for %i = %zero to %four step %one {
+      %v = fp.get %x : !fp.stream<i8, 2> -> i8
+      %s = arith.trunci %v : i8 to i2
+      %e = arith.extui %s : i2 to i32
+      %w = arith.extui %v : i8 to i32
+      %at = arith.index_cast %e : i32 to index
+      %old = memref.load %a[%at] : memref<4xi32>
+      %m1 = arith.muli %old, %w : i32
+      %new = arith.addi %m1, %w : i32
+      memref.store %new, %a[%at] : memref<4xi32>
+      %v2 = fp.get %x : !fp.stream<i8, 2> -> i8
+      %s2 = arith.trunci %v2 : i8 to i2
+      %e2 = arith.extui %s2 : i2 to i32
+      %w2 = arith.extui %v2 : i8 to i32
+      %at2 = arith.index_cast %e2 : i32 to index
+      %old2 = memref.load %a[%at2] : memref<4xi32>
+      fp.put %y, %old2 : !fp.stream<i32, 2>, i32
+      %new2 = arith.xori %old2, %w2 : i32
+      memref.store %new2, %a[%at2] : memref<4xi32>
+    } {loop_name = "i"}
+    scf.for %i = %zero to %four step %one {
+      %old = memref.load %a[%i] : memref<4xi32>
+      fp.put %y, %old : !fp.stream<i32, 2>, i32
+    } {loop_name = "i"}
+""",
+    # Arrays written by the lanes of one loop and read crosswise by those of the next.
+    "lanes_after_lanes": """
+    %a = memref.alloc() {name = "a", partition = ["complete"]} : memref<4xi32>
+    fp.fill %a, %n0 : memref<4xi32>, i32
+    %b = memref.alloc() {name = "b", partition = ["complete"]} : memref<4xi32>
+    fp.fill %b, %m0 : memref<4xi32>, i32
+    %c3 = arith.constant 3 : index
+    scf.for %i = %zero to %four step %one {
+      %v = fp.get %x : !fp.stream<i8, 2> -> i8
+      %w = arith.extui %v : i8 to i32
+      scf.for %j = %zero to %four step %one {
+        %o = memref.load %a[%j] : memref<4xi32>
+        %q = arith.muli %o, %w : i32
+        %jj = arith.index_cast %j : index to i32
+        %r = arith.addi %q, %jj : i32
+        memref.store %r, %a[%j] : memref<4xi32>
+      } {loop_name = "j", unroll = 0 : i32}
+      %mid = memref.load %a[%two] : memref<4xi32>
+      scf.for %j = %zero to %four step %one {
+        %n1 = arith.subi %c3, %j : index
+        %o = memref.load %a[%n1] : memref<4xi32>
+        %p = memref.load %b[%j] : memref<4xi32>
+        %r = arith.addi %o, %p : i32
+        memref.store %r, %b[%j] : memref<4xi32>
+      } {loop_name = "j", unroll = 0 : i32}
+      memref.store %mid, %a[%zero] : memref<4xi32>
+      scf.for %j = %zero to %four step %one {
+        %o = memref.load %a[%j] : memref<4xi32>
+        %p = memref.load %b[%j] : memref<4xi32>
+        %c = arith.cmpi sgt, %o, %p : i32
+        scf.if %c {
+          memref.store %p, %a[%j] : memref<4xi32>
+        } else {
+          memref.store %w, %a[%j] : memref<4xi32>
+        }
+      } {loop_name = "j", unroll = 0 : i32}
+      %oo = memref.load %b[%i] : memref<4xi32>
+      fp.put %y, %oo : !fp.stream<i32, 2>, i32
+    } {loop_name = "i"}
+    scf.for %i = %zero to %four step %one {
+      %old = memref.load %a[%i] : memref<4xi32>
+      fp.put %y, %old : !fp.stream<i32, 2>, i32
+    } {loop_name = "i"}
+""",
 }
 
 ARGUMENTS = "%n: memref<1xi32>, %m: memref<1xi32>, %x: !fp.stream<i8, 2>, %y: !fp.stream<i32, 2>"
