@@ -188,7 +188,9 @@ def _port_pairs(accesses: list[Access], storage: Storage | None) -> Iterator[tup
             by_body.setdefault(access.body, []).append(access)
         for mine in by_body.values():
             yield from ((one, other, False) for one, other in pairwise(mine))
-            yield from ((mine[-1], theirs[0], True) for theirs in by_body.values() if theirs[0] is not mine[-1])
+            yield from (
+                (mine[-1], theirs[0], True) for theirs in by_body.values() if theirs[0] is not mine[-1]
+            )
         return
     for i, one in enumerate(accesses):
         for j, other in enumerate(accesses):

@@ -75,7 +75,8 @@ def prepare_text(text: str, seed: int) -> Simulated:
     module = parse(text)
     shape = ports(module)
     expected = cases(module, shape, seed)
-    return Simulated(shape, rtl.build(module, boards.load("kv260")).files, expected)
+    board = boards.load("kv260" if "slr = 1" not in text and "slr = 2" not in text else "u280")
+    return Simulated(shape, rtl.build(module, board).files, expected)
 
 
 def _too_long(*_: object) -> None:
