@@ -138,7 +138,7 @@ class Judge:
         seed: of the inputs, the gaps, the resets and the initial state.
         timing: cycles of every step of that level, in order, for the unit as it is.
         lemmas: for the proof that a mutant is equivalent, see ``equivalence.prove``.
-        argued: by source line, why a change to it that passes changes nothing, where that is beyond the proof.
+        argued: by rule and `source_line`, why a change that passes changes nothing, where that is beyond the proof.
     """
 
     contract: Contract
@@ -147,7 +147,7 @@ class Judge:
     seed: int
     timing: Sequence[int]
     lemmas: Mapping[str, Sequence[str]]
-    argued: Mapping[str, str]
+    argued: Mapping[tuple[str, str], str]
 
     def verdict(self, mutant: Mutant, folder: Path) -> Verdict:
         """Run the RTL level of the contract on a mutant; a part's proofs on one of a part; then try to prove it none.
@@ -166,7 +166,7 @@ class Judge:
         proof = equivalence.prove(self.files, changed, self.ports.name, ignored=UNCHECKED, lemmas=self.lemmas)
         if proof.proved:
             return Verdict(mutant, EQUIVALENT, proof.reason)
-        argument = self.argued.get(source_line(self.files, mutant))
+        argument = self.argued.get((mutant.rule, source_line(self.files, mutant)))
         return Verdict(mutant, ARGUED, argument) if argument else Verdict(mutant, SURVIVED, proof.reason)
 
     def _simulate(self, changed: Mapping[str, str], folder: Path) -> str:
@@ -201,8 +201,9 @@ def _part_proof(mutant: Mutant, changed: Mapping[str, str]) -> str:
 
 
 def source_line(files: Mapping[str, str], mutant: Mutant) -> str:
-    """The line that a mutant changes, without its comment."""
-    return files[mutant.file].splitlines()[mutant.line - 1].partition("//")[0].strip()
+    """The line that a mutant changes, without its comment; CIRCT's numbered names have no number."""
+    line = files[mutant.file].splitlines()[mutant.line - 1].partition("//")[0].strip()
+    return re.sub(r"\b_GEN(_\d+)?\b", "_GEN", line)
 
 
 def table(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
