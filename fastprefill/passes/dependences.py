@@ -52,7 +52,12 @@ class Constraint:
 
 
 def forwarded(load: memref.LoadOp, tree: Tree) -> bool:
-    """Loads of block memories that are also stored to in a loop see a store of the same cycle."""
+    """Loads of local block memories that are also stored to see a store of the same cycle.
+
+    The memory of a block stream is outside the process and has no such bypass.
+    """
+    if isinstance(load.memref.owner, WindowOp):
+        return False
     return storage_of(load.memref).read_latency > 0 and any(
         isinstance(op, StoreOp) and op.memref is load.memref for body in tree.bodies for op in body.ops
     )

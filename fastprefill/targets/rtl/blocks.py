@@ -8,11 +8,12 @@ from fastprefill.targets.rtl.hw import Design, Module
 from fastprefill.targets.rtl.memory import address_bits, element_suffix, ram
 
 
-def build_blocks(design: Design, name: str, create: CreateOp) -> Module:
+def build_blocks(design: Design, name: str, create: CreateOp, *, writer_reads: bool = False) -> Module:
     """Registers or RAMs for all buffers of a block stream, one bank per partition.
 
     Ports: ``we``, ``waddr``, ``wdata`` with a field per bank; ``rdata`` with all registers, or ``raddr`` and
-    ``rdata`` with a field per bank for memories. A bank's address counts through the buffers.
+    ``rdata`` with a field per bank for memories. A bank's address counts through the buffers. Where `writer_reads`,
+    memories have a copy for the writer, with ``own_raddr`` and ``own_rdata``.
     """
     storage = block_storage(create)
     kind = create.stream.type
@@ -24,8 +25,8 @@ def build_blocks(design: Design, name: str, create: CreateOp) -> Module:
     we = m.input("we", banks)
     waddr = m.input("waddr", banks * bits) if words > 1 else None
     wdata = m.input("wdata", banks * width)
-    fields = []
     if storage.memory == "register":
+        fields = []
         for word in range(words):
             for bank in range(banks):
                 enable = m.extract(we, bank, 1)
@@ -34,9 +35,12 @@ def build_blocks(design: Design, name: str, create: CreateOp) -> Module:
                     enable = m.both([enable, m.compare("eq", address, m.const(word, bits))])
                 label = stream + element_suffix(storage, bank) + (f"_buffer{word}" if words > 1 else "")
                 fields.append(m.register(m.extract(wdata, bank * width, width), label, enable=enable))
-    else:
-        assert waddr is not None
-        raddr = m.input("raddr", banks * bits)
+        m.output("rdata", m.concat(fields[::-1]))
+        return m
+    assert waddr is not None
+    for own in ("", "own_") if writer_reads else ("",):
+        raddr = m.input(f"{own}raddr", banks * bits)
+        fields = []
         for bank in range(banks):
             ports = {
                 "we": m.extract(we, bank, 1),
@@ -44,7 +48,7 @@ def build_blocks(design: Design, name: str, create: CreateOp) -> Module:
                 "wdata": m.extract(wdata, bank * width, width),
                 "raddr": m.extract(raddr, bank * bits, bits),
             }
-            suffix = f"_{bank}" if banks > 1 else ""
-            fields.append(m.instance(f"{stream}{suffix}", ram(width, words, storage.memory), ports)["rdata"])
-    m.output("rdata", m.concat(fields[::-1]))
+            label = f"{stream}{f'_{bank}' if banks > 1 else ''}{'_own' if own else ''}"
+            fields.append(m.instance(label, ram(width, words, storage.memory), ports)["rdata"])
+        m.output(f"{own}rdata", m.concat(fields[::-1]))
     return m

@@ -370,6 +370,11 @@ class Window:
             if self.words > 1:
                 m.output(f"{self.name}_waddr", m.concat(addresses[::-1]))
             m.output(f"{self.name}_wdata", m.concat(datas[::-1]))
+            if (
+                self.data is not None and self.storage.memory != "register"
+            ):  # the writer reads what it has written
+                addresses = [select(m, self.reads.get(number, []), bits) for number in range(banks)]
+                m.output(f"{self.name}_raddr", m.concat(addresses[::-1]))
         elif self.storage.memory != "register":
             addresses = [select(m, self.reads.get(number, []), bits) for number in range(banks)]
             m.output(f"{self.name}_raddr", m.concat(addresses[::-1]))

@@ -62,7 +62,10 @@ class _Stream:
 
 @dataclass
 class _Blocks:
-    """Wires between the two ends of a block stream; those that come later are bound when both ends are known."""
+    """Wires between the two ends of a block stream; those that come later are bound when both ends are known.
+
+    `own_rdata` is what the writer reads, where it does; registers show it what they show the reader.
+    """
 
     create: CreateOp
     we: Wire
@@ -72,6 +75,8 @@ class _Blocks:
     rdata: Wire
     full: Wire
     free: Wire
+    own_raddr: Wire | None
+    own_rdata: Wire | None
     bound: set[str] = field(default_factory=set)
 
 
@@ -161,24 +166,42 @@ class RegionBuilder:
         fields, bits = storage.banks, address_bits(words)
         all_bits = storage.banks * storage.width
         rdata_bits = all_bits * words if storage.memory == "register" else all_bits
-        module = build_blocks(self.design, f"{self.func.sym_name.data}_{name}", op)
+        writer_reads = self.writer_reads(op, calls)
+        module = build_blocks(self.design, f"{self.func.sym_name.data}_{name}", op, writer_reads=writer_reads)
+        copied = writer_reads and storage.memory != "register"
+        rdata = m.later(rdata_bits)
         self.blocks[op.stream] = _Blocks(
             op,
             m.later(fields),
             m.later(fields * bits),
             m.later(all_bits),
             m.later(fields * bits),
-            m.later(rdata_bits),
+            rdata,
             m.later(1),
             m.later(1),
+            m.later(fields * bits) if copied else None,
+            m.later(all_bits) if copied else rdata if writer_reads else None,
         )
         self.memories[op.stream] = module
+
+    def writer_reads(self, op: CreateOp, calls: list[CallOp]) -> bool:
+        """Whether the writer of a block stream also reads the buffers that it fills."""
+        for call in calls:
+            process = self.processes.get(call.callee.string_value())
+            for name, direction, value in self.arguments(call):
+                if process is not None and value is op.stream and direction == "o":
+                    return any(port == f"{name}_rdata" for port, _ in process.module.inputs)
+        return False
 
     def finish_blocks(self, value: SSAValue, blocks: _Blocks) -> None:
         module = self.memories[value]
         inputs = {"we": blocks.we, "waddr": blocks.waddr, "wdata": blocks.wdata, "raddr": blocks.raddr}
+        if blocks.own_raddr is not None:
+            inputs["own_raddr"] = blocks.own_raddr
         outs = self.m.instance(blocks.create.stream_name.data, module, inputs)
         self.m.bind(blocks.rdata, outs["rdata"])
+        if blocks.own_raddr is not None and blocks.own_rdata is not None:
+            self.m.bind(blocks.own_rdata, outs["own_rdata"])
 
     def call(self, call: CallOp, begin: Wire) -> None:
         callee = call.callee.string_value()
@@ -218,6 +241,8 @@ class RegionBuilder:
                 blocks = self.blocks[value]
                 if direction == "o":
                     inputs[f"{name}_free"] = blocks.free
+                    if blocks.own_rdata is not None:
+                        inputs[f"{name}_rdata"] = blocks.own_rdata
                 else:
                     inputs[f"{name}_full"], inputs[f"{name}_rdata"] = blocks.full, blocks.rdata
         outs = m.instance(instance, process.module, inputs)
@@ -245,6 +270,8 @@ class RegionBuilder:
             m.bind(blocks.full, outs[f"{name}_release"])
             for field_name, wire in (("we", blocks.we), ("waddr", blocks.waddr), ("wdata", blocks.wdata)):
                 m.bind(wire, outs.get(f"{name}_{field_name}", m.const(0, wire.width)))
+            if blocks.own_raddr is not None:
+                m.bind(blocks.own_raddr, outs[f"{name}_raddr"])
         else:
             m.bind(blocks.free, outs[f"{name}_release"])
             m.bind(blocks.raddr, outs.get(f"{name}_raddr", m.const(0, blocks.raddr.width)))
