@@ -315,6 +315,7 @@ class _Process(Statements):
                         f"memref.store {self.expression(array.width, 2)}, {array.name}[{', '.join(indices)}] : {array.type}"
                     ),
                 )
+            array.reads = True  # everything has been written
         self.project(node.written)
         if writes:
             self.release(ring, array)
