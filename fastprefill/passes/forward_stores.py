@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from xdsl.context import Context
 from xdsl.dialects import arith, memref, scf
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import MemRefType, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
@@ -57,6 +57,11 @@ def _is_fresh(array: SSAValue) -> bool:
     return isinstance(array.owner, memref.AllocOp) and "fresh" in array.owner.attributes
 
 
+def _rank(array: SSAValue) -> int:
+    assert isinstance(array.type, MemRefType)
+    return len(array.type.get_shape())
+
+
 def _forward(block: Block, known: dict[_Key, _Element], touched: set[SSAValue]) -> None:
     """`touched`: arrays of which elements that are not known now may have been stored to in this body."""
     for op in list(block.ops):
@@ -93,7 +98,8 @@ def _forward(block: Block, known: dict[_Key, _Element], touched: set[SSAValue]) 
             written = {inner.memref for inner in op.walk() if isinstance(inner, StoreOp)}
             inside = {k: e for k, e in known.items() if k[0] not in written}
             _materialise(inside, op)
-            _forward(op.body.block, inside, touched | written)
+            # A variable that a lane loop writes is declared inside it: every lane has its own.
+            _forward(op.body.block, inside, touched | {array for array in written if _rank(array)})
             for key in [k for k in known if k[0] in written]:
                 del known[key]
             touched |= written

@@ -28,7 +28,7 @@ def kernel(path: Path) -> Contract:
     def build() -> ModuleOp:
         return link(module.system()) if hasattr(module, "system") else build_unit(module.unit())
 
-    return Contract(path.stem, build, module.cases)
+    return Contract(path.stem, build, module.cases, board=getattr(module, "BOARD", "kv260"))
 
 
 def mpu_cases(rows: int, cols: int, seed: int) -> list[Case]:
@@ -113,7 +113,9 @@ def test_cycles_snapshot(name: str, snapshot: Callable[[str, str], None], tmp_pa
     if lacking is not None:
         pytest.skip(f"rtl NOT run: {lacking}")
     passed = contract.check(CONTRACTS[name], "rtl", seed=SEED, folder=tmp_path)
-    lines = [f"{cycles:8} {gaps_in:4} {gaps_out:4}  {case}\n" for case, gaps_in, gaps_out, cycles in passed.timing]
+    lines = [
+        f"{cycles:8} {gaps_in:4} {gaps_out:4}  {case}\n" for case, gaps_in, gaps_out, cycles in passed.timing
+    ]
     snapshot("  cycles   in  out  case (gaps in and out, of 256)\n" + "".join(lines), f"cycles/{name}.txt")
 
 
@@ -136,7 +138,9 @@ def test_matrix_unit_at_full_size(rows: int, cols: int, level: str, tmp_path: Pa
     if lacking is not None:
         pytest.skip(f"{level} NOT run: {lacking}")
     full = Contract(
-        f"mpu_{rows}x{cols}", lambda: build_unit(mpu.unit(rows, cols)), lambda seed: mpu_cases(rows, cols, seed)
+        f"mpu_{rows}x{cols}",
+        lambda: build_unit(mpu.unit(rows, cols)),
+        lambda seed: mpu_cases(rows, cols, seed),
     )
     passed = contract.check(full, level, seed=SEED, folder=tmp_path)
     if level == "rtl":

@@ -8,6 +8,8 @@ from fastprefill.system.case import Case
 from fastprefill.system.system import System
 from fastprefill.system.unit import Unit
 
+BOARD = "u280"  # the KV260 has one super logic region
+
 
 def stage(name: str, factor: int, offset: int, slr: int) -> Unit:
     """``y = x * factor + offset``, modulo 2**32."""
