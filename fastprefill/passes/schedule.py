@@ -150,17 +150,32 @@ def _attempt(
                 short -= result.stages[later] if later is not None else 0
                 if short <= 0:
                     continue
-                if later in pinned and not c.across:
-                    raise _unknown_at_issue(pinned[later])
                 if later is None or later in pinned:
-                    return c
+                    continue  # cannot move; whether it must is known when everything else is in place
                 raised[c] += round_number > MAX_ROUNDS // 2
                 least[later] = result.stages[later] = result.stages[later] + short
                 moved.add(end)
         if not moved:
-            return _late_exit(result)
+            return _too_late(result, limits, pinned) or _late_exit(result)
     across = [c for c in raised if c.across] or list(raised)
     return max(across, key=lambda c: (raised[c], c.earlier.body is c.later.body))
+
+
+def _too_late(
+    result: ProcessSchedule,
+    limits: dict[tuple[Body, Body], list[_Limit]],
+    pinned: dict[Operation, GetOp | AcquireOp],
+) -> Constraint | None:
+    """A constraint that does not hold because its later end cannot move."""
+    for some in limits.values():
+        for c, earlier, later, lag in some:
+            stage = result.stages[earlier] if earlier is not None else 0
+            if stage + lag <= (result.stages[later] if later is not None else 0):
+                continue
+            if later in pinned and not c.across:
+                raise _unknown_at_issue(pinned[later])
+            return c
+    return None
 
 
 _Limit = tuple[Constraint, Operation | None, Operation | None, int]
