@@ -14,8 +14,8 @@ from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
 
 if TYPE_CHECKING:
-    from fastprefill.reports.levels import LevelResult
-    from fastprefill.reports.project import Project, Vectors
+    from fastprefill.checks.levels import LevelResult
+    from fastprefill.checks.project import Project, Vectors
     from fastprefill.reports.use import ResourceUse
     from fastprefill.reports.verify import Verification
     from fastprefill.system.system import System
@@ -166,7 +166,7 @@ def csim(folder: Path, *, show: Show = quiet) -> LevelResult:
         FastprefillError: not a project, or no compiler.
     """
     from fastprefill import tools
-    from fastprefill.reports import levels
+    from fastprefill.checks import levels
 
     project, vectors = _open(folder)
     tools.find("g++")
@@ -181,7 +181,7 @@ def cosim(folder: Path, *, seed: int = 1, show: Show = quiet) -> LevelResult:
         FastprefillError: not a project, or no simulator.
     """
     from fastprefill import tools
-    from fastprefill.reports import levels
+    from fastprefill.checks import levels
 
     project, vectors = _open(folder)
     tools.find("verilator")
@@ -196,7 +196,7 @@ def synth(folder: Path, *, show: Show = quiet) -> ResourceUse:
         FastprefillError: not a project, or no Yosys.
     """
     from fastprefill import tools
-    from fastprefill.reports.project import Project
+    from fastprefill.checks.project import Project
 
     project = Project.open(folder)
     tools.find("yosys")
@@ -217,7 +217,8 @@ def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
     """
     from fastprefill import tools
     from fastprefill.build.steps import Steps
-    from fastprefill.reports import levels, verify
+    from fastprefill.checks import levels
+    from fastprefill.reports import verify
 
     steps = Steps("verify", show)
     with steps.step("read the project"):
@@ -265,7 +266,7 @@ def tier_line() -> str:
 
 
 def _open(folder: Path) -> tuple[Project, list[Vectors]]:
-    from fastprefill.reports.project import Project
+    from fastprefill.checks.project import Project
 
     project = Project.open(folder)
     return project, project.vectors()
@@ -273,7 +274,7 @@ def _open(folder: Path) -> tuple[Project, list[Vectors]]:
 
 def _attempt(level: str, run: Callable[[], LevelResult]) -> LevelResult:
     """A tool that breaks makes its level fail; the other levels still run."""
-    from fastprefill.reports import levels
+    from fastprefill.checks import levels
 
     try:
         return run()

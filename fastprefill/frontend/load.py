@@ -9,8 +9,8 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+from fastprefill import standin
 from fastprefill.errors import FastprefillError
-from fastprefill.frontend import standin
 
 
 def load_module(path: Path | str) -> ModuleType:

@@ -10,8 +10,9 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
+from fastprefill import standin
 from fastprefill.errors import FastprefillError, KernelError
-from fastprefill.frontend import allo_mlir, standin
+from fastprefill.frontend import allo_mlir
 from fastprefill.frontend.source import function
 
 

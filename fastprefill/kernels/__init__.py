@@ -1,5 +1,5 @@
 """Allo programs of the accelerator's units; each module has a function ``unit(...) -> Unit``."""
 
-from fastprefill.frontend import standin
+from fastprefill import standin
 
 standin.install()

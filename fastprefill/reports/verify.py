@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from fastprefill.checks.levels import LevelResult
+from fastprefill.checks.project import Vectors
 from fastprefill.golden import projection, quantise
-from fastprefill.reports.levels import LevelResult
-from fastprefill.reports.project import Vectors
 from fastprefill.reports.tables import aligned
 from fastprefill.reports.use import ResourceUse
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fastprefill import standin
 from fastprefill.errors import FastprefillError
-from fastprefill.frontend import standin
 from fastprefill.frontend.load import load_module, place
 from fastprefill.system.system import System
 from fastprefill.system.unit import Unit

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastprefill.checks.contract import RESETS, STALL, Contract
 from fastprefill.errors import FastprefillError
-from fastprefill.system.contract import RESETS, STALL, Contract
 from fastprefill.system.ports import Ports
 from fastprefill.tools import equivalence, formal, verilator
 

@@ -11,12 +11,12 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 
 from fastprefill import frontend
+from fastprefill.checks import contract
+from fastprefill.checks.contract import Contract
 from fastprefill.golden import mpu as golden
 from fastprefill.kernels import mpu
-from fastprefill.system import contract
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
-from fastprefill.system.contract import Contract
 from fastprefill.system.system import link
 
 SEED = 20

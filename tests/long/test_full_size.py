@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from fastprefill import api, boards, config, models, tools
+from fastprefill.checks import contract, levels
+from fastprefill.checks.contract import Contract
+from fastprefill.checks.project import Project
 from fastprefill.golden import mpu as golden
 from fastprefill.kernels import mpu
-from fastprefill.reports import levels
-from fastprefill.reports.project import Project
-from fastprefill.system import contract
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
-from fastprefill.system.contract import Contract
 from fastprefill.targets import rtl
 from fastprefill.tools import verilator, yosys
 from tests.contract.test_contract import CONTRACTS, mpu_cycles

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fastprefill import boards, tools
-from fastprefill.system import contract
+from fastprefill.checks import contract
 from fastprefill.system.ports import Ports, ports
 from fastprefill.targets import rtl
 from fastprefill.tools import equivalence, mutate, verilator

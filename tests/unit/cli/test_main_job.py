@@ -156,8 +156,8 @@ def test_a_wrong_expectation_fails(project: Path) -> None:
     words = file.read_text().split()
     words[7] = f"{int(words[7], 16) ^ 1:064x}"
     file.write_text("\n".join(words) + "\n")
-    from fastprefill.reports import levels
-    from fastprefill.reports.project import Project
+    from fastprefill.checks import levels
+    from fastprefill.checks.project import Project
 
     opened = Project.open(project)
     found = levels.golden(opened, opened.vectors())
@@ -172,8 +172,8 @@ def test_changed_ir_fails_in_the_interpreter(project: Path) -> None:
     text = file.read_text()
     assert "arith.extsi" in text
     file.write_text(text.replace("arith.extsi", "arith.extui"))
-    from fastprefill.reports import levels
-    from fastprefill.reports.project import Project
+    from fastprefill.checks import levels
+    from fastprefill.checks.project import Project
 
     opened = Project.open(project)
     found = levels.interpreter(opened, opened.vectors())

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fastprefill import standin
 from fastprefill.errors import FastprefillError
-from fastprefill.frontend import load_module, standin
+from fastprefill.frontend import load_module
 from fastprefill.frontend.names import problem
 from fastprefill.system.build import build_unit
 from fastprefill.system.load import load

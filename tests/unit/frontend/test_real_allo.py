@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fastprefill import standin
 from fastprefill.errors import FastprefillError
-from fastprefill.frontend import load_module, standin
+from fastprefill.frontend import load_module
 from fastprefill.kernels.mpu import unit as mpu_unit
 from fastprefill.system.build import build_unit
 from fastprefill.targets import interpreter

@@ -4,7 +4,8 @@ import json
 
 from fastprefill.boards import Resources
 from fastprefill.build.steps import Steps
-from fastprefill.reports.levels import FAILED, PASSED, SKIPPED, LevelResult, difference
+from fastprefill.checks.compare import difference
+from fastprefill.checks.levels import FAILED, PASSED, SKIPPED, LevelResult
 from fastprefill.reports.tables import aligned
 from fastprefill.reports.use import ResourceUse
 from fastprefill.reports.verify import QuantisationError, Verification

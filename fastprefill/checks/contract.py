@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
 
+from fastprefill.checks.compare import difference
 from fastprefill.errors import FastprefillError
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports, ports
@@ -112,21 +113,6 @@ def check(contract: Contract, level: str, *, seed: int, folder: Path) -> Passed:
         raise FastprefillError(f"unit {contract.name!r}, level {level}, seed {seed}: {error}") from error
 
 
-def difference(case: Case, outputs: Mapping[str, Sequence[int]]) -> str | None:
-    """The first token in which `outputs` are not those of `case`, in words; None when all are equal."""
-    for stream, expected in case.outputs.items():
-        actual = outputs.get(stream, [])
-        for index, (got, wanted) in enumerate(zip(actual, expected, strict=False)):
-            if got != wanted:
-                return (
-                    f"case {case.name!r}: stream {stream!r} differs first at index {index}: "
-                    f"expected {wanted:#x}, got {got:#x}"
-                )
-        if len(actual) != len(expected):
-            return f"case {case.name!r}: stream {stream!r}: {len(actual)} of {len(expected)} tokens came out"
-    return None
-
-
 def unpromised(
     cases: Sequence[Case], cycles: Mapping[str, int], promised: Callable[[Case], int]
 ) -> str | None:
@@ -135,6 +121,12 @@ def unpromised(
         if cycles[case.name] != promised(case):
             return f"case {case.name!r} takes {cycles[case.name]} cycles at full speed; {promised(case)} are promised"
     return None
+
+
+def _compare(case: Case, outputs: Mapping[str, Sequence[int]]) -> None:
+    wrong = difference(outputs, case.outputs)
+    if wrong:
+        raise FastprefillError(f"case {case.name!r}: {wrong}")
 
 
 def _check_cases(contract: Contract, cases: Sequence[Case], found: Ports) -> None:
@@ -171,9 +163,7 @@ def _interpreter(
     from fastprefill.targets import interpreter
 
     for case in cases:
-        wrong = difference(case, interpreter.run(module, case))
-        if wrong:
-            raise FastprefillError(wrong)
+        _compare(case, interpreter.run(module, case))
     return Passed("interpreter", len(cases), _tokens(cases))
 
 
@@ -192,9 +182,7 @@ def _csim(
     program = csim.build(work)
     for index, case in enumerate(cases):
         case.save(folder / "cases" / str(index), found.widths)
-        wrong = difference(case, csim.run(program, folder / "cases" / str(index)))
-        if wrong:
-            raise FastprefillError(wrong)
+        _compare(case, csim.run(program, folder / "cases" / str(index)))
     return Passed("csim", len(cases), _tokens(cases))
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from xdsl.utils.exceptions import ParseError, VerifyException
 
+from fastprefill.checks.compare import difference
+from fastprefill.checks.project import Project, Vectors
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import projection
-from fastprefill.reports.project import Project, Vectors
 from fastprefill.tools import tiers
 
 PASSED, FAILED, SKIPPED = "pass", "FAIL", "NOT RUN"
@@ -141,18 +142,6 @@ def rtl(project: Project, vectors: Sequence[Vectors], *, seed: int = 1) -> Level
         "RTL", PASSED, f"{len(complete)} runs, {len(found.steps) - len(complete)} reset", compared, seconds,
         cycles=cycles, utilisation=macs / (multipliers * cycles), cycles_per_second=found.cycles_per_second,
     )  # fmt: skip
-
-
-def difference(actual: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]]) -> str:
-    """The first token that differs, as a sentence; empty when all are equal."""
-    for stream, wanted in expected.items():
-        got = actual.get(stream, [])
-        for index, (a, b) in enumerate(zip(got, wanted, strict=False)):
-            if a != b:
-                return f"stream '{stream}' differs first at index {index}: expected {b:#x}, got {a:#x}"
-        if len(got) != len(wanted):
-            return f"stream '{stream}' has {len(got)} tokens; {len(wanted)} were expected"
-    return ""
 
 
 def _compared(

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastprefill.checks import contract
+from fastprefill.checks.contract import Contract
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import mpu as golden
 from fastprefill.kernels import mpu
-from fastprefill.system import contract
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
-from fastprefill.system.contract import Contract
 
 
 def right(seed: int) -> list[Case]:
