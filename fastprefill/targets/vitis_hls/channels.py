@@ -13,14 +13,19 @@ from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.targets.vitis_hls.expressions import CType, ap
 from fastprefill.targets.vitis_hls.names import Names, clean
 
+# Vitis HLS refuses stream elements of more bits (Xilinx/Vitis-Tutorials issue 426, tool version 2023.2).
+STREAM_WIDTH = 4096
+
 
 @dataclass(frozen=True)
 class Block:
-    """The C++ type of one block.
+    """The C++ form of one block.
 
-    A block stream whose arrays are registers (complete in every dimension) is an ``hls::stream`` of a struct,
-    because UG1399 ("Stream-of-Blocks", Resource Usage) supports no ARRAY_PARTITION on a stream of blocks;
-    every other one is an ``hls::stream_of_blocks``, accessed in place under a lock.
+    A block stream whose arrays are registers (complete in every dimension) becomes streams of words, because UG1399
+    ("Stream-of-Blocks", Resource Usage) supports no ARRAY_PARTITION on a stream of blocks: a row (the innermost
+    dimension) is one word, and each row has a stream of its own, so that a block crosses in one cycle. Rows too wide
+    for a stream travel element by element. Every other block stream is an ``hls::stream_of_blocks``, accessed in
+    place under a lock.
     """
 
     name: str
@@ -30,12 +35,35 @@ class Block:
 
     @property
     def dimensions(self) -> str:
-        return "".join(f"[{size}]" for size in self.shape)
+        return dimensions(self.shape)
+
+    @property
+    def packed(self) -> bool:
+        """Whether a token of the streams is a row; else it is an element."""
+        return self.registers and self.shape[-1] * self.element.width <= STREAM_WIDTH
+
+    @property
+    def token(self) -> CType:
+        """What one stream of a block of registers carries."""
+        return ap(False, self.shape[-1] * self.element.width) if self.packed else self.element
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """Shape of the array of streams that carries a block of registers; empty for a single stream."""
+        return self.shape[:-1] if self.packed else self.shape
 
     def declaration(self) -> str:
-        if self.registers:
-            return f"struct {self.name} {{\n    {self.element.text} at{self.dimensions};\n}};"
+        """The type of a block in memory."""
         return f"typedef {self.element.text} {self.name}{self.dimensions};"
+
+    def description(self) -> str:
+        """For messages."""
+        return f"{self.element.text}{self.dimensions} in {'registers' if self.registers else 'memory'}"
+
+
+def dimensions(shape: tuple[int, ...]) -> str:
+    """``[4][16]``"""
+    return "".join(f"[{size}]" for size in shape)
 
 
 @dataclass(frozen=True)
@@ -63,19 +91,26 @@ class Argument:
             return f"hls::stream<{self.stream.text}> &{self.name}"
         assert self.block is not None
         if self.block.registers:
-            return f"hls::stream<{self.block.name}> &{self.name}"
+            streams = self.block.streams
+            name = f"{self.name}{dimensions(streams)}" if streams else f"&{self.name}"
+            return f"hls::stream<{self.block.token.text}> {name}"
         return f"hls::stream_of_blocks<{self.block.name}, {self.depth}> &{self.name}"
 
 
 @dataclass
 class Module:
-    """A module with the C++ form of everything that its functions share."""
+    """A module with the C++ form of everything that its functions share; `blocks` are those in memory."""
 
     top: func.FuncOp
     functions: dict[str, func.FuncOp]
     arguments: dict[str, list[Argument]]
     blocks: list[Block]
     created: dict[SSAValue, Argument]
+
+    def tokens(self) -> list[CType]:
+        """What the streams carry that the regions create."""
+        blocks = [argument.block.token for argument in self.created.values() if argument.block is not None]
+        return blocks + [a.stream for a in self.created.values() if a.stream is not None]
 
 
 def functions_of(module: ModuleOp) -> dict[str, func.FuncOp]:
@@ -137,7 +172,7 @@ def _walk(found: Module, region: func.FuncOp, forms: dict[tuple[str, int], Block
                 if forms.setdefault(key, known[operand]) != known[operand]:
                     raise FastprefillError(
                         f"{callee.sym_name.data} is used with block streams of two kinds, "
-                        f"{forms[key].name} and {known[operand].name}: partition both alike"
+                        f"{forms[key].description()} and {known[operand].description()}: partition both alike"
                     )
             if is_region(callee):
                 _walk(found, callee, forms)
@@ -152,6 +187,8 @@ def _block(found: Module, op: CreateOp) -> Block:
     )
     element = element_type(kind.block_type.element_type, op.unsigned is not None)
     shape = kind.block_type.get_shape()
+    if registers:
+        return Block("", element, shape, registers)
     for block in found.blocks:
         if (block.element, block.shape, block.registers) == (element, shape, registers):
             return block

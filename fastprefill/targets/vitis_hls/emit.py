@@ -61,9 +61,12 @@ def emit(module: ModuleOp, *, board: BoardLike) -> dict[str, str]:
     context: dict[str, object] = {
         "top": top,
         "blocks": [block.declaration() for block in found.blocks],
-        "locks": any(not block.registers for block in found.blocks),
+        "locks": bool(found.blocks),
+        "streams": any(
+            channel.block is not None and channel.block.streams for channel in found.created.values()
+        ),
         "signature": signature(found, top),
-        "max_width": _max_width(module),
+        "max_width": _max_width(module, found),
         "scalars": scalars,
         "inputs": inputs,
         "outputs": outputs,
@@ -186,9 +189,9 @@ def _wrapped(items: list[str]) -> list[str]:
     return [*lines, line]
 
 
-def _max_width(module: ModuleOp) -> int | None:
+def _max_width(module: ModuleOp, found: Module) -> int | None:
     """AP_INT_MAX_W when intermediate results may pass the default of 1024 bits (UG1399)."""
-    widest = 0
+    widest = max((token.width for token in found.tokens()), default=0)
     for op in module.walk():
         for value in (*op.operands, *op.results):
             if isinstance(value.type, IntegerType):

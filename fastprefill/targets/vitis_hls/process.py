@@ -65,6 +65,8 @@ class ProcessWriter(VariableWriter):
                 value = cxx.plain(self._use(op.value))
                 self._flush(set())
                 self._statement(f"{channel.name}.write({value.text});", op)
+            case ReleaseOp():
+                self._release(op)
             case SetSliceOp():
                 self._set_slice(op)
             case scf.ForOp():
@@ -117,8 +119,8 @@ class ProcessWriter(VariableWriter):
             wanted.data if isinstance(wanted, StringAttr) else op.block.name_hint or f"{channel.name}_block"
         )
         if block.registers:
-            self._register_block(op, ops, position, end, block, channel, hint)
-            return end + 1
+            self._declare_registers(op, block, channel, hint)
+            return position + 1
         last = all(isinstance(after, scf.YieldOp | func.ReturnOp) for after in ops[end + 1 :])
         if not last:
             self._hoist(ops[position + 1 : end], ops[end + 1 :])
@@ -138,26 +140,66 @@ class ProcessWriter(VariableWriter):
             self._close()
         return end + 1
 
-    def _register_block(
-        self,
-        op: AcquireOp,
-        ops: list[Operation],
-        position: int,
-        end: int,
-        block: Block,
-        channel: Argument,
-        hint: str,
-    ) -> None:
-        """A block of registers travels as one token."""
+    def _declare_registers(self, op: AcquireOp, block: Block, channel: Argument, hint: str) -> None:
+        """A block of registers is a local array; one that is read comes out of its streams here."""
         name = self._names.new(hint)
-        self._places[op.block] = Place(f"{name}.at", block.element, block.shape, name)
-        value = f" = {channel.name}.read()" if op.mode.data == "read" else ""
-        self._statement(f"{block.name} {name}{value};", op)
-        self._pragma(pragma("ARRAY_PARTITION", variable=f"{name}.at", type="complete", dim=0))
-        self._sequence(ops[position + 1 : end])
-        if op.mode.data == "write":
+        self._places[op.block] = Place(name, block.element, block.shape, name)
+        self._statement(f"{block.element.text} {name}{block.dimensions};", op)
+        self._pragma(pragma("ARRAY_PARTITION", variable=name, type="complete", dim=0))
+        if op.mode.data == "read":
+            self._cross(f"get_{name}", name, block, channel, op)
+
+    def _release(self, op: ReleaseOp) -> None:
+        """A block of registers that was written goes into its streams; a block in memory ends with its scope."""
+        channel, place = self._arguments[op.stream], self._places[op.block]
+        owner = op.block.owner
+        if channel.block is None or not channel.block.registers:
+            return
+        if isinstance(owner, AcquireOp) and owner.mode.data == "write":
             self._flush(set())
-            self._statement(f"{channel.name}.write({name});", ops[end])
+            self._cross(f"put_{place.text}", place.text, channel.block, channel, op)
+
+    def _cross(
+        self, label: str, name: str, block: Block, channel: Argument, op: AcquireOp | ReleaseOp
+    ) -> None:
+        """Every token of a block of registers goes through its stream, all in one cycle."""
+        write = isinstance(op, ReleaseOp)
+        width, loops = block.element.width, len(block.streams)
+        self._names.push()
+        counters = [self._names.new(letter) for letter in _counters(len(block.shape))]
+        stream = channel.name + "".join(f"[{c}]" for c in counters[:loops])
+        element = name + "".join(f"[{c}]" for c in counters)
+        label = self._labels.new(label)
+        for counter, size in zip(counters[:loops], block.streams, strict=True):
+            self._unrolled(counter, size, label, op)
+            label = ""
+        if not block.packed:
+            self._statement(f"{stream}.write({element});" if write else f"{element} = {stream}.read();", op)
+        else:
+            word, last = self._names.new("word"), counters[-1]
+            self._statement(f"{block.token.text} {word}" + (";" if write else f" = {stream}.read();"), op)
+            self._unrolled(last, block.shape[-1], label, op)
+            bits = (
+                f"{word}({width} * {last} + {width - 1}, {width} * {last})"
+                if width > 1
+                else f"{word}[{last}]"
+            )
+            self._statement(f"{bits} = {element};" if write else f"{element} = {bits};", op)
+            self._depth -= 1
+            self._statement("}")
+            if write:
+                self._statement(f"{stream}.write({word});", op)
+        for _ in block.streams:
+            self._depth -= 1
+            self._statement("}")
+        self._names.pop()
+
+    def _unrolled(self, counter: str, size: int, label: str, op: Operation) -> None:
+        """The head of a loop whose rounds happen at once."""
+        prefix = f"{label}: " if label else ""
+        self._statement(f"{prefix}for (int {counter} = 0; {counter} < {size}; ++{counter}) {{", op)
+        self._depth += 1
+        self._pragma(pragma("UNROLL"))
 
     def _hoist(self, inside: list[Operation], after: list[Operation]) -> None:
         """Prepare for what is made in a scope and used behind it: variables are declared before the scope."""
@@ -274,6 +316,11 @@ class ProcessWriter(VariableWriter):
         self._sequence(list(block.ops))
         self._depth -= 1
         self._names.pop()
+
+
+def _counters(count: int) -> list[str]:
+    """Names of nested loops over an array: ``row`` and ``column`` for the usual two dimensions."""
+    return ["row", "column"][2 - count :] if count <= 2 else [f"i{position}" for position in range(count)]
 
 
 def _loop_name(op: Operation) -> str:

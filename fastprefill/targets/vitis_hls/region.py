@@ -8,7 +8,7 @@ from xdsl.ir import Block as IRBlock
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.ir.dialect import AcquireOp, CreateOp, GetOp, PutOp, ReleaseOp
-from fastprefill.targets.vitis_hls.channels import Argument, Module
+from fastprefill.targets.vitis_hls.channels import Argument, Module, dimensions
 from fastprefill.targets.vitis_hls.names import clean
 from fastprefill.targets.vitis_hls.pragmas import pragma
 from fastprefill.targets.vitis_hls.storage import storage_pragmas
@@ -108,28 +108,31 @@ def region_body(module: Module, region: func.FuncOp) -> list[str]:
     return lines
 
 
-def _streams(module: Module, block: IRBlock, channels: dict[SSAValue, Argument]) -> list[str]:
+def _streams(module: Module, region: IRBlock, channels: dict[SSAValue, Argument]) -> list[str]:
     lines = []
-    for op in block.ops:
+    for op in region.ops:
         if not isinstance(op, CreateOp):
             continue
         channel = channels[op.stream] = module.created[op.stream]
         name, depth = channel.name, channel.depth
-        if channel.block is not None and not channel.block.registers:
-            lines.append(f"    hls::stream_of_blocks<{channel.block.name}, {depth}> {name};")
+        block = channel.block
+        if block is not None and not block.registers:
+            lines.append(f"    hls::stream_of_blocks<{block.name}, {depth}> {name};")
             lines.append(f"    DATAFLOW_NAME({name});")
             if dropped := _partition(op):
                 lines.append(
                     f"    // Not partitioned ({dropped}): UG1399 has no ARRAY_PARTITION for streams of blocks."
                 )
             lines += storage_pragmas(name, op, rom=False)
-            continue
-        token = (
-            channel.block.name
-            if channel.block is not None
-            else (channel.stream.text if channel.stream else "")
-        )
-        lines.append(f'    hls::stream<{token}, {depth}> {name}("{name}");')
+        elif block is not None and block.streams:
+            lines.append(f"    hls::stream<{block.token.text}> {name}{dimensions(block.streams)};")
+            lines.append(pragma("STREAM", variable=name, depth=depth))
+            lines.append(pragma("ARRAY_PARTITION", variable=name, type="complete", dim=0))
+            lines.append(f"    DATAFLOW_STREAMS({name}, {depth});")
+        else:
+            token = channel.stream if block is None else block.token
+            assert token is not None
+            lines.append(f'    hls::stream<{token.text}, {depth}> {name}("{name}");')
     return lines
 
 

@@ -17,7 +17,14 @@ from fastprefill.ir.dialect import (
     ReleaseOp,
     StreamType,
 )
-from fastprefill.targets.vitis_hls.channels import Argument, analyse, argument_names, functions_of, is_region
+from fastprefill.targets.vitis_hls.channels import (
+    STREAM_WIDTH,
+    Argument,
+    analyse,
+    argument_names,
+    functions_of,
+    is_region,
+)
 from fastprefill.targets.vitis_hls.expressions import MAX_WIDTH
 from fastprefill.targets.vitis_hls.names import IDENTIFIER, RESERVED
 from fastprefill.targets.vitis_hls.operations import source
@@ -154,7 +161,9 @@ def _check_process(process: func.FuncOp) -> None:
 
 
 def _check_locks(process: func.FuncOp, arguments: list[Argument]) -> None:
-    """UG1399, Stream-of-Blocks, Limitations: locks may not be nested. Blocks of registers take no lock."""
+    """A lock ends with its scope in C++, so locks nest; and a stream of blocks has one lock at a time (UG1399,
+    Stream-of-Blocks, Limitations). Blocks of registers take no lock.
+    """
     registers = {
         value
         for value, argument in zip(process.body.block.args, arguments, strict=True)
@@ -163,28 +172,35 @@ def _check_locks(process: func.FuncOp, arguments: list[Argument]) -> None:
     for outer in process.walk():
         if not isinstance(outer, AcquireOp):
             continue
-        following = outer.next_op
-        while following is not None and not (
-            isinstance(following, ReleaseOp) and following.block == outer.block
-        ):
-            for inner in following.walk():
-                if not isinstance(inner, AcquireOp):
-                    continue
-                if inner.stream == outer.stream:
-                    raise KernelError(
-                        "a block stream is acquired again before its block is released", source(inner)
-                    )
-                if not {inner.stream, outer.stream} & registers:
-                    raise KernelError(
-                        "a block is acquired while another is held, and UG1399 allows no nested locks on streams of "
-                        "blocks: copy one into a local array first, or partition one completely",
-                        source(inner),
-                    )
-            following = following.next_op
+        held, following = _held(outer)
         if following is None:
             raise KernelError(
                 "a block is acquired and not released in the same block of statements", source(outer)
             )
+        for op in held:
+            for inner in op.walk():
+                if isinstance(inner, AcquireOp) and inner.stream == outer.stream:
+                    raise KernelError(
+                        "a block stream is acquired again before its block is released", source(inner)
+                    )
+            if isinstance(op, AcquireOp) and outer.stream not in registers and _held(op)[1] not in held:
+                raise KernelError(
+                    "this block is still held when the one taken before it ends, and locks of C++ end in reverse "
+                    "order: take the block that ends last first",
+                    source(op),
+                )
+
+
+def _held(acquire: AcquireOp) -> tuple[list[Operation], Operation | None]:
+    """The ops between an acquire and its release, and the release."""
+    held: list[Operation] = []
+    following = acquire.next_op
+    while following is not None:
+        if isinstance(following, ReleaseOp) and following.block == acquire.block:
+            return held, following
+        held.append(following)
+        following = following.next_op
+    return held, None
 
 
 def _check_storage(op: Operation, name: str, shape: tuple[int, ...]) -> None:
@@ -208,6 +224,12 @@ def _declared_name(op: Operation) -> str:
 
 def _check_widths(op: Operation) -> None:
     for value in (*op.operands, *op.results):
+        if isinstance(value.type, StreamType) and value.type.element_type.width.data > STREAM_WIDTH:
+            raise KernelError(
+                f"a token of {value.type.element_type.width.data} bits is wider than the {STREAM_WIDTH} of a stream in "
+                "Vitis HLS: divide it among several streams",
+                source(op),
+            )
         kind = value.type.element_type if isinstance(value.type, MemRefType | StreamType) else value.type
         if isinstance(kind, IndexType):
             continue

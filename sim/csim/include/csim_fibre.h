@@ -171,8 +171,9 @@ class Process {
 
 }  // namespace csim
 
-// Generated regions start their processes with these; elsewhere they are a plain call and nothing.
+// Generated regions start their processes and set up streams with these; elsewhere they are a plain call and nothing.
 #define DATAFLOW_PROCESS(name, call) ::csim::Process name##_process(#name, [&] { call; })
 #define DATAFLOW_NAME(channel) (channel).set_name(#channel)
+#define DATAFLOW_STREAMS(channels, depth) ::csim::set_up(channels, #channels, depth)
 
 #endif

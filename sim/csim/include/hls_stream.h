@@ -30,6 +30,7 @@ class stream<T, 0> {
     }
 
     void set_name(const char *name) { name_ = name; }
+    void set_depth(std::size_t depth) { capacity_ = depth; }
     bool empty() const { return tokens_.empty(); }
     bool full() const { return capacity_ != 0 && tokens_.size() >= capacity_; }
     std::size_t size() const { return tokens_.size(); }
@@ -70,5 +71,22 @@ class stream : public stream<T, 0> {
 };
 
 }  // namespace hls
+
+namespace csim {
+
+// Name and depth of an array of streams, which have no constructor with arguments.
+template <typename T>
+void set_up(hls::stream<T> &stream, const std::string &name, std::size_t depth) {
+    stream.set_name(name.c_str());
+    stream.set_depth(depth);
+}
+template <typename Streams, std::size_t count>
+void set_up(Streams (&streams)[count], const std::string &name, std::size_t depth) {
+    for (std::size_t i = 0; i < count; ++i) {
+        set_up(streams[i], name + "[" + std::to_string(i) + "]", depth);
+    }
+}
+
+}  // namespace csim
 
 #endif

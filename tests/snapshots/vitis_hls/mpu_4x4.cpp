@@ -6,7 +6,7 @@ static void mpu_array(
     ap_int<32> ltiles,
     hls::stream<ap_uint<32>> &a,
     hls::stream<ap_uint<32>> &b,
-    hls::stream<finished_t> &finished) {
+    hls::stream<ap_uint<128>> finished[4]) {
     ap_int<32> acc[4][4];  // mpu.py:30
 #pragma HLS ARRAY_PARTITION variable=acc type=complete dim=0
     t: for (int t = 0; t < ltiles; ++t) {  // mpu.py:31
@@ -33,30 +33,46 @@ static void mpu_array(
                 }
             }
         }
-        finished_t out;  // mpu.py:42
-#pragma HLS ARRAY_PARTITION variable=out.at type=complete dim=0
+        ap_int<32> out[4][4];  // mpu.py:42
+#pragma HLS ARRAY_PARTITION variable=out type=complete dim=0
         r_3: for (int r = 0; r < 4; ++r) {  // mpu.py:43
 #pragma HLS UNROLL
             j_3: for (int j = 0; j < 4; ++j) {
 #pragma HLS UNROLL
-                out.at[r][j] = acc[r][j];  // mpu.py:44
+                out[r][j] = acc[r][j];  // mpu.py:44
             }
         }
-        finished.write(out);  // mpu.py:45
+        put_out: for (int row = 0; row < 4; ++row) {  // mpu.py:45
+#pragma HLS UNROLL
+            ap_uint<128> word;
+            for (int column = 0; column < 4; ++column) {
+#pragma HLS UNROLL
+                word(32 * column + 31, 32 * column) = out[row][column];
+            }
+            finished[row].write(word);
+        }
     }
 }
 
 // kernels/mpu.py:49
-static void mpu_drain(ap_int<32> ltiles, hls::stream<finished_t> &finished, hls::stream<ap_uint<128>> &c) {
+static void mpu_drain(ap_int<32> ltiles, hls::stream<ap_uint<128>> finished[4], hls::stream<ap_uint<128>> &c) {
     t: for (int t = 0; t < ltiles; ++t) {  // mpu.py:49
-        finished_t tile = finished.read();  // mpu.py:50
-#pragma HLS ARRAY_PARTITION variable=tile.at type=complete dim=0
+        ap_int<32> tile[4][4];  // mpu.py:50
+#pragma HLS ARRAY_PARTITION variable=tile type=complete dim=0
+        get_tile: for (int row = 0; row < 4; ++row) {
+#pragma HLS UNROLL
+            ap_uint<128> word = finished[row].read();
+            for (int column = 0; column < 4; ++column) {
+#pragma HLS UNROLL
+                tile[row][column] = word(32 * column + 31, 32 * column);
+            }
+        }
         i: for (int i = 0; i < 4; ++i) {  // mpu.py:51
 #pragma HLS PIPELINE II=1
             ap_uint<128> word = 0;  // mpu.py:52
             j: for (int j = 0; j < 4; ++j) {  // mpu.py:53
 #pragma HLS UNROLL
-                word(j * 32 + 31, j * 32) = tile.at[i][j];  // mpu.py:54
+                word(j * 32 + 31, j * 32) = tile[i][j];  // mpu.py:54
             }
             c.write(word);  // mpu.py:55
         }
@@ -76,7 +92,10 @@ void mpu(
 #pragma HLS INTERFACE mode=axis port=c
 #pragma HLS INTERFACE mode=s_axilite port=return
 #pragma HLS DATAFLOW
-    hls::stream<finished_t, 1> finished("finished");
+    hls::stream<ap_uint<128>> finished[4];
+#pragma HLS STREAM variable=finished depth=1
+#pragma HLS ARRAY_PARTITION variable=finished type=complete dim=0
+    DATAFLOW_STREAMS(finished, 1);
 
     DATAFLOW_PROCESS(array, mpu_array(k, tiles, a, b, finished));
     DATAFLOW_PROCESS(drain, mpu_drain(tiles, finished, c));

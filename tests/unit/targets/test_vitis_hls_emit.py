@@ -29,7 +29,7 @@ def matrix_unit(size: int) -> dict[str, str]:
 
 def test_a_16x16_matrix_unit_reads_like_a_person_wrote_it() -> None:
     text = matrix_unit(16)["mpu.cpp"]
-    assert len(text.splitlines()) < 100
+    assert len(text.splitlines()) < 150
     body = """
             ap_uint<128> aw = a.read();  // mpu.py:35
             ap_uint<128> bw = b.read();  // mpu.py:36"""
@@ -52,11 +52,25 @@ def test_a_4x4_matrix_unit_is_as_in_the_snapshot(snapshot: Callable[[str, str], 
 
 
 def test_the_length_does_not_grow_with_the_array() -> None:
-    assert len(matrix_unit(4)["mpu.cpp"].splitlines()) == len(matrix_unit(32)["mpu.cpp"].splitlines())
+    assert len(matrix_unit(16)["mpu.cpp"].splitlines()) == len(matrix_unit(32)["mpu.cpp"].splitlines())
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
     assert matrix_unit(8) == matrix_unit(8)
+
+
+def test_a_tile_of_registers_crosses_in_streams_that_are_narrow_enough() -> None:
+    """A tile of 16x16 int32 has 8,192 bits, more than the 4,096 of one stream: every row has a stream of its own."""
+    text = matrix_unit(16)["mpu.cpp"]
+    streams = """
+    hls::stream<ap_uint<512>> finished[16];
+#pragma HLS STREAM variable=finished depth=1
+#pragma HLS ARRAY_PARTITION variable=finished type=complete dim=0
+    DATAFLOW_STREAMS(finished, 1);
+"""
+    assert streams in text
+    widths = [int(width) for width in re.findall(r"ap_u?int<(\d+)>", matrix_unit(32)["mpu.cpp"])]
+    assert max(widths) == 1024
 
 
 def test_every_pragma_is_in_the_table() -> None:
@@ -131,7 +145,14 @@ GET = "%v = fp.get %x : !fp.stream<i8, 2> -> i8"
             r"array argument x of u_p has shape 4x4: a unit takes streams and run-time scalars \(T\[1\]\)",
         ),
         (module(GET, arguments=f"%x: !fp.stream<i8, 2>, %b: {BLOCKS}"), "block stream b is a port of u: UG1399 allows"),
-        (module(GET, arguments="%x: !fp.stream<i5000, 2>").replace("i8", "i5000"), "5000 bits is wider than the 4096"),
+        (
+            module(GET, arguments="%x: !fp.stream<i5000, 2>").replace("i8", "i5000"),
+            "a token of 5000 bits is wider than the 4096 of a stream in Vitis HLS",
+        ),
+        (
+            module(f"{GET}\n %w = arith.extsi %v {{src = \"k.py:6\"}} : i8 to i5000"),
+            "k.py:6: an integer of 5000 bits is wider than the 4096 of ap_int",
+        ),
         (
             module(f'{GET}\n %m = memref.alloc() {{name = "m", storage = "URAM", storage_type = "RAM_3P", '
                    'src = "k.py:7"} : memref<8xi8>'),
@@ -167,19 +188,23 @@ def test_what_has_no_form_is_refused(text: str, message: str) -> None:
         vitis_hls.emit(parse(text), board=board())
 
 
-def test_nested_locks_are_refused_unless_one_block_is_registers() -> None:
-    def network(partition: str) -> str:
-        ends = f"%i: {BLOCKS}, %o: {BLOCKS}"
-        return f"""
-builtin.module attributes {{fp.unit = "n"}} {{
-  func.func @copy({ends}) attributes {{fp.process, arg_names = ["i", "o"], itypes = "ss"}} {{
+COPY = """
     %zero = arith.constant 0 : index
-    %a = fp.acquire "read" %i : {BLOCKS} -> memref<4xi8>
-    %b = fp.acquire "write" %o {{src = "k.py:5"}} : {BLOCKS} -> memref<4xi8>
+    %a = fp.acquire "read" %i : BLOCKS -> memref<4xi8>
+    %b = fp.acquire "write" %o {src = "k.py:5"} : BLOCKS -> memref<4xi8>
     %v = memref.load %a[%zero] : memref<4xi8>
     memref.store %v, %b[%zero] : memref<4xi8>
-    fp.release %o, %b : {BLOCKS}, memref<4xi8>
-    fp.release %i, %a : {BLOCKS}, memref<4xi8>
+    fp.release %o, %b : BLOCKS, memref<4xi8>
+    fp.release %i, %a : BLOCKS, memref<4xi8>"""
+
+
+def network(partition: str, body: str = COPY) -> str:
+    """One process between two block streams, the second with a partition."""
+    ends = f"%i: {BLOCKS}, %o: {BLOCKS}"
+    return f"""
+builtin.module attributes {{fp.unit = "n"}} {{
+  func.func @copy({ends}) attributes {{fp.process, arg_names = ["i", "o"], itypes = "ss"}} {{
+    {body.replace("BLOCKS", BLOCKS)}
     func.return
   }}
   func.func @n() attributes {{fp.region, arg_names = [], itypes = ""}} {{
@@ -190,9 +215,43 @@ builtin.module attributes {{fp.unit = "n"}} {{
   }}
 }}"""
 
-    with pytest.raises(
-        FastprefillError, match=r"k\.py:5: a block is acquired while another is held, and UG1399 allows no"
-    ):
-        vitis_hls.emit(parse(network("")), board=board())
+
+def test_locks_of_two_streams_nest() -> None:
+    text = vitis_hls.emit(parse(network("")), board=board())["n.cpp"]
+    assert text.index("hls::read_lock<p_t> a(i);") < text.index("hls::write_lock<p_t> b(o);")
+
+
+def test_a_block_of_registers_takes_no_lock() -> None:
     text = vitis_hls.emit(parse(network('partition = ["complete"]')), board=board())["n.cpp"]
-    assert "hls::read_lock<p_t>" in text and "hls::stream<q_t, 2> q" in text
+    assert "hls::read_lock<p_t> a(i);" in text and "write_lock" not in text
+    assert 'hls::stream<ap_uint<32>, 2> q("q");' in text
+    crossing = """
+    ap_uint<32> word;
+    put_b: for (int column = 0; column < 4; ++column) {
+#pragma HLS UNROLL
+        word(8 * column + 7, 8 * column) = b[column];
+    }
+    o.write(word);
+"""
+    assert crossing in text
+
+
+def test_locks_that_do_not_nest_are_refused_unless_one_block_is_registers() -> None:
+    first, *_, second, third = COPY.splitlines()
+    crossed = COPY.replace(second, "").replace(third, f"{third}\n{second}")
+    with pytest.raises(
+        FastprefillError, match=r"k\.py:5: this block is still held when the one taken before it ends"
+    ):
+        vitis_hls.emit(parse(network("", crossed)), board=board())
+    with pytest.raises(FastprefillError, match=r"k\.py:5: this block is still held"):
+        vitis_hls.emit(parse(network('partition = ["complete"]', crossed)), board=board())
+
+
+def test_a_block_stream_has_one_lock_at_a_time() -> None:
+    twice = (
+        COPY.replace('"write" %o', '"read" %i').replace("%o, %b", "%i, %b").replace("memref.store %v", "// ")
+    )
+    with pytest.raises(
+        FastprefillError, match=r"k\.py:5: a block stream is acquired again before its block is"
+    ):
+        vitis_hls.emit(parse(network("", twice)), board=board())
