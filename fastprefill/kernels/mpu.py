@@ -78,5 +78,6 @@ def unit(rows: int, cols: int) -> Unit:
         outputs=("c",),
         schedule=schedule,
         operators={"array:product": "dsp"},
+        limits={"k": (0, 2**31 - 1), "tiles": (0, 2**31 - 1)},
         parameters={"rows": rows, "cols": cols},
     )

@@ -6,6 +6,8 @@ from xdsl.dialects.builtin import ModuleOp
 
 from fastprefill import frontend as language
 from fastprefill.errors import FastprefillError
+from fastprefill.ir.query import regions
+from fastprefill.system.limits import attach
 from fastprefill.system.unit import Unit
 
 
@@ -18,6 +20,7 @@ def build_unit(unit: Unit, frontend: str = "embedded") -> ModuleOp:
 
     Raises:
         KernelError: the unit's kernels are outside the language.
+        FastprefillError: its limits do not fit its scalars.
     """
     if frontend == "embedded":
         lower = language.lower
@@ -27,7 +30,7 @@ def build_unit(unit: Unit, frontend: str = "embedded") -> ModuleOp:
         lower = real_allo.lower
     else:
         raise FastprefillError(f"front end '{frontend}' does not exist; there are embedded, allo")
-    return lower(
+    module = lower(
         unit.region,
         name=unit.name,
         inputs=unit.inputs,
@@ -37,3 +40,5 @@ def build_unit(unit: Unit, frontend: str = "embedded") -> ModuleOp:
         slr=unit.slr,
         domain=unit.domain,
     )
+    attach(regions(module)[-1], unit.limits)
+    return module

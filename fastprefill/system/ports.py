@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ArrayAttr, IntegerType, MemRefType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
 
 from fastprefill.errors import FastprefillError
 from fastprefill.ir.dialect import StreamType
+from fastprefill.system.limits import limits_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Ports:
         inputs: streams into the unit.
         outputs: streams out of it.
         signed: the scalars whose type is signed.
+        limits: lowest and highest legal value of the scalars that have limits.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Ports:
     inputs: Mapping[str, int]
     outputs: Mapping[str, int]
     signed: frozenset[str] = frozenset()
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def widths(self) -> dict[str, int]:
@@ -79,4 +82,4 @@ def ports(module: ModuleOp) -> Ports:
                 f"argument {name!r} of {top.sym_name.data} is {kind}; a unit's arguments are streams and "
                 "run-time scalars T[1]: stream the array in or out"
             )
-    return Ports(top.sym_name.data, scalars, inputs, outputs, frozenset(signed))
+    return Ports(top.sym_name.data, scalars, inputs, outputs, frozenset(signed), limits_of(top))

@@ -15,6 +15,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from fastprefill import resources
 from fastprefill.errors import FastprefillError
+from fastprefill.system.limits import error_code
 from fastprefill.system.ports import Ports, ports
 
 VERSION = 1
@@ -51,7 +52,8 @@ def register_map(module: ModuleOp) -> dict[str, Any]:
     Returns:
         ``unit``, ``version``, ``bus`` (name, address and data bits) and ``registers``: for each its ``name``, byte
         ``offset``, ``bits``, ``access`` (``r``, ``rw``), ``kind`` (``control``, ``argument``, ``status``),
-        ``description``, and where they apply ``signed`` and ``fields`` (name -> bit).
+        ``description``, and where they apply ``signed``, ``fields`` (name -> bit), ``minimum`` and ``maximum``.
+        ``errors``: the values of ``first_error``, each with ``name``, ``value`` and ``description``.
 
     Raises:
         FastprefillError: a scalar is wider than 64 bits, or arguments are neither scalars nor streams.
@@ -67,7 +69,8 @@ def map_of(found: Ports) -> dict[str, Any]:
         for name, offset, access, description in _CONTROL
     ]  # fmt: skip
     at = FIRST_ARGUMENT
-    for name, bits in found.scalars.items():
+    errors: list[dict[str, Any]] = []
+    for number, (name, bits) in enumerate(found.scalars.items()):
         if bits > 64:
             raise FastprefillError(
                 f"run-time scalar {name!r} of unit {found.name!r} has {bits} bits; a register holds at most 64: "
@@ -77,6 +80,13 @@ def map_of(found: Ports) -> dict[str, Any]:
             {"name": name, "offset": at, "bits": bits, "access": "rw", "kind": "argument",
              "description": "run-time scalar, sampled at start", "signed": name in found.signed}
         )  # fmt: skip
+        if name in found.limits:
+            low, high = found.limits[name]
+            registers[-1] |= {"minimum": low, "maximum": high}
+            description = f"a start with {name} outside {low}..{high}; nothing was run"
+            errors.append(
+                {"name": f"{name}_outside", "value": error_code(number), "description": description}
+            )
         at += 8 if bits <= 32 else 12
     if at == FIRST_ARGUMENT:
         at += 4  # without arguments there is one reserved word, so that no vector of the slave is empty
@@ -98,6 +108,7 @@ def map_of(found: Ports) -> dict[str, Any]:
         "version": VERSION,
         "bus": {"name": "s_axi_control", "address_bits": address_bits, "data_bits": 32},
         "registers": registers,
+        "errors": errors,
     }
 
 
@@ -122,6 +133,10 @@ def host_header(registers: dict[str, Any]) -> str:
             lines.append(f"#define {name}_HIGH_OFFSET 0x{register['offset'] + 4:02x}u")
         for field, bit in register.get("fields", {}).items():
             lines.append(f"#define {name}_{field.upper()} (1u << {bit})")
+    for error in registers["errors"]:
+        lines.append(f"/* first_error: {error['description']} */")
+        name = f"{unit}_error_{error['name']}".upper()
+        lines.append(f"#define {name} 0x{error['value']:08x}u")
     lines += ["", f"#endif /* {guard} */", ""]
     return "\n".join(lines)
 

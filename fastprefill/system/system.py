@@ -14,6 +14,7 @@ from fastprefill.frontend.names import hint, problem
 from fastprefill.ir.dialect import CreateOp, StreamType
 from fastprefill.system.build import build_unit
 from fastprefill.system.depths import equalise_depths
+from fastprefill.system.limits import ATTRIBUTE, attach, limits_of
 from fastprefill.system.unit import Unit
 
 Connection = tuple[str, str, int]
@@ -221,4 +222,8 @@ def _top(
     top.attributes["arg_names"] = ArrayAttr([StringAttr(name) for name in flat])
     top.attributes["itypes"] = StringAttr("".join(port.letter for port in outer))
     top.attributes["directions"] = StringAttr("".join(port.direction for port in outer))
+    limits = {instance: limits_of(region) for instance, region in regions.items()}
+    attach(top, {p.flat: limits[p.instance][p.name] for p in outer if p.name in limits[p.instance]})
+    for region in regions.values():
+        region.attributes.pop(ATTRIBUTE, None)  # checked once, where the system starts
     return top

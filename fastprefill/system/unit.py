@@ -19,6 +19,8 @@ class Unit:
         schedule: called with the schedule of the region, as ``df.customize`` would give it.
         operators: ``"kernel:variable"`` -> ``"dsp"`` or ``"fabric"``: where the multiplications in the
             assignments to that variable are built.
+        limits: scalar -> lowest and highest legal value, both included. A start with a scalar outside does nothing
+            and sets the status register ``first_error``.
         slr: super logic region, an index from 0.
         domain: clock domain.
         parameters: what the unit was generated from; goes into the manifest.
@@ -30,6 +32,7 @@ class Unit:
     outputs: tuple[str, ...] = ()
     schedule: Callable[[Any], None] | None = None
     operators: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     slr: int = 0
     domain: str = "kernel"
     parameters: Mapping[str, int | str] = field(default_factory=dict)

@@ -129,8 +129,8 @@ module fp_control #(
       isr <= ({2{done}} & ier) | (isr ^ (write_low && write_word == ISR ? write_data[1:0] : 2'b00));
       irq <= gie && isr != 2'b00;
 
-      if (first_error == '0) first_error <= error;
-      else if (write && write_word == STATUS + IW'(1)) first_error <= '0;
+      // An error in the cycle in which the host clears the one before is kept.
+      if (first_error == '0 || (write && write_word == STATUS + IW'(1))) first_error <= error;
     end
 
     if (start) begin

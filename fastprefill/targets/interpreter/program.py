@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects import memref
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 
 from fastprefill.errors import FastprefillError
 from fastprefill.ir import query
+from fastprefill.system import limits
 from fastprefill.system.case import Case
 from fastprefill.targets.interpreter.network import ArraySpec, StreamSpec, flatten
 from fastprefill.targets.interpreter.process import compile_process
@@ -66,6 +68,7 @@ class Program:
 
     def __init__(self, module: ModuleOp) -> None:
         self.network = flatten(module)
+        self.top = [op for op in module.ops if isinstance(op, FuncOp)][-1]
         constants = {op.sym_name.data: op for op in module.ops if isinstance(op, memref.GlobalOp)}
         used = {process.function for process in self.network.processes}
         self.processes = {
@@ -116,8 +119,9 @@ class Program:
         statistics: Statistics | None = None,
         trace: dict[str, list[int]] | None = None,
         max_tokens: int | None = None,
+        unread: dict[str, int] | None = None,
     ) -> dict[str, list[int]]:
-        """One start.
+        """One start. With a scalar outside its limits no process runs, and nothing comes out.
 
         Args:
             case: scalars and input tokens; its outputs are not looked at.
@@ -126,6 +130,7 @@ class Program:
             statistics: filled in.
             trace: gets the tokens of every scalar stream of the network, by name, as unsigned patterns.
             max_tokens: end with an error when an output gets more tokens than this.
+            unread: gets the number of tokens that are left in each input; without it, any is an error.
 
         Returns:
             The tokens of each output, as unsigned patterns.
@@ -144,7 +149,9 @@ class Program:
         objects: dict[Any, Any] = {**streams, **memories}
         counts: dict[str, tuple[int, tuple[int, ...]]] = {}
         tasks = []
-        for process in self.network.processes:
+        values = {spec.name: int(memory.data[0]) for spec, memory in memories.items() if spec.shape == (1,)}
+        refused = limits.outside(self.top, values) != 0  # no process runs
+        for process in self.network.processes if not refused else ():
             compiled = self.processes[process.function]
 
             def done(operations: int, tokens: tuple[int, ...], name: str = process.name) -> None:
@@ -167,7 +174,9 @@ class Program:
             if trace is not None:
                 for spec, log in logs.items():
                     trace[spec.name] = [int(token) & ((1 << spec.width) - 1) for token in log]
-        self._check_empty(streams)
+        if unread is not None:
+            unread.update({spec.name: len(streams[spec].items) for spec in self.inputs})
+        self._check_empty(streams, inputs=unread is None)
         for array, memory in memories.items():
             if array.name in given:
                 _write_back(array, memory, given[array.name])
@@ -223,9 +232,9 @@ class Program:
                 logs[spec] = items.log
         return Fifo(UNBOUNDED if spec in self.outputs else spec.depth, items)
 
-    def _check_empty(self, streams: Mapping[StreamSpec, Fifo | Blocks]) -> None:
+    def _check_empty(self, streams: Mapping[StreamSpec, Fifo | Blocks], *, inputs: bool) -> None:
         for spec, stream in streams.items():
-            if spec in self.outputs or not stream.items:
+            if spec in self.outputs or not stream.items or (spec in self.inputs and not inputs):
                 continue
             what = "tokens" if spec.block is None else "blocks"
             where = f"input stream '{spec.name}'" if spec.port else f"stream '{spec.name}'"

@@ -186,10 +186,10 @@ class Module:
         real = [v for v in dict.fromkeys(values) if v is not None and v != self.constants.get((1, 1))]
         return self._fold("and", real, 1, hint)
 
-    def any(self, values: Iterable[Wire]) -> Wire:
+    def any(self, values: Iterable[Wire], hint: str = "") -> Wire:
         """OR of the values; false when there is none."""
         real = [v for v in dict.fromkeys(values) if v != self.constants.get((0, 1))]
-        return self._fold("or", real, 0)
+        return self._fold("or", real, 0, hint)
 
     def _fold(self, name: str, values: list[Wire], empty: int, hint: str = "") -> Wire:
         if not values:

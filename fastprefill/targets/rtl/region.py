@@ -11,10 +11,14 @@ from xdsl.ir import SSAValue
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.ir.query import array_name, is_scalar_argument, number, strings, text, width
 from fastprefill.passes.storage import block_storage
+from fastprefill.system.limits import error_code, limits_of, scalar_ranges
 from fastprefill.targets.rtl.blocks import build_blocks
 from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
 from fastprefill.targets.rtl.memory import address_bits
 from fastprefill.targets.rtl.process import ProcessModule
+
+ERROR_BITS = 32
+"""Width of ``error``: the pulse that sets the status register ``first_error``."""
 
 RELAY_HOPS = 2
 """Register stages of a stream that crosses between super logic regions, each way."""
@@ -101,20 +105,26 @@ class RegionBuilder:
         m = self.m
         start = m.input("start", 1)
         running = m.later(1)
-        accept = m.both([start, m.invert(running)])
+        accept = m.both([start, m.invert(running)], "accept")
         begin = m.register(accept, "begin", reset=0)
+        limits = limits_of(self.func)
+        refused: list[tuple[Wire, Wire]] = []  # a scalar is outside its limits: the condition and its error code
         for arg in self.func.body.block.args:
             if is_scalar_argument(arg):
                 assert isinstance(arg.type, MemRefType)
                 value = m.input(array_name(arg), width(arg.type.element_type))
                 self.scalars[arg] = m.register(value, f"{array_name(arg)}_sampled", enable=accept)
+                if array_name(arg) in limits:
+                    outside = self.outside(arg, value, limits[array_name(arg)], accept)
+                    refused.append((outside, m.const(error_code(len(self.scalars) - 1), ERROR_BITS)))
+        go = m.both([begin, m.invert(m.any(bad for bad, _ in refused))], "go") if refused else begin
         self.ports()
         creates = [op for op in self.func.body.block.ops if isinstance(op, CreateOp)]
         calls = [op for op in self.func.body.block.ops if isinstance(op, CallOp)]
         for op in creates:
             self.create(op, calls)
         for call in calls:
-            self.call(call, begin)
+            self.call(call, go)
         for port, name in self.outputs:
             stream = self.streams[port]
             m.bind(stream.ready, m.input(f"{name}_ready", 1))
@@ -130,7 +140,21 @@ class RegionBuilder:
         m.output("done", finished)
         m.output("starved", m.any(self.flags["starved"]))
         m.output("blocked", m.any(self.flags["blocked"]))
+        if self.func.next_op is None:  # the top
+            error = m.const(0, ERROR_BITS)
+            for bad, code in reversed(refused):
+                error = m.mux(m.both([begin, bad]), code, error)
+            m.output("error", error)
         return m
+
+    def outside(self, arg: SSAValue, value: Wire, limits: tuple[int, int], accept: Wire) -> Wire:
+        """Whether a scalar was outside its limits when the run began; from a register, so that nothing waits for it."""
+        m, name, (low, high) = self.m, array_name(arg), limits
+        least, most = scalar_ranges(self.func)[name]
+        sign = "s" if least < 0 else "u"
+        below = [m.compare(f"{sign}lt", value, m.const(low, value.width))] if low > least else []
+        above = [m.compare(f"{sign}gt", value, m.const(high, value.width))] if high < most else []
+        return m.register(m.any([*below, *above]), f"{name}_outside", enable=accept)
 
     def ports(self) -> None:
         """Stream ports: an input port drives its consumer directly, an output port has its producer's FIFO."""
@@ -203,14 +227,14 @@ class RegionBuilder:
         if blocks.own_raddr is not None and blocks.own_rdata is not None:
             self.m.bind(blocks.own_rdata, outs["own_rdata"])
 
-    def call(self, call: CallOp, begin: Wire) -> None:
+    def call(self, call: CallOp, go: Wire) -> None:
         callee = call.callee.string_value()
         instance = text(call, "instance") or callee
         self.m.src = text(call, "src")
         if callee in self.regions:
-            self.call_region(call, callee, instance, begin)
+            self.call_region(call, callee, instance, go)
         else:
-            self.call_process(call, callee, instance, begin)
+            self.call_process(call, callee, instance, go)
 
     def arguments(self, call: CallOp) -> list[tuple[str, str, SSAValue]]:
         """Name in the callee, direction and value of each argument."""
@@ -224,9 +248,9 @@ class RegionBuilder:
         names, directions = strings(callee, "arg_names"), text(callee, "directions")
         return list(zip(names, directions, call.arguments, strict=True))
 
-    def call_process(self, call: CallOp, callee: str, instance: str, begin: Wire) -> None:
+    def call_process(self, call: CallOp, callee: str, instance: str, go: Wire) -> None:
         m, process = self.m, self.processes[callee]
-        inputs: dict[str, Wire] = {"start": begin}
+        inputs: dict[str, Wire] = {"start": go}
         credits: dict[str, Wire] = {}
         slr = number(call, "slr") or 0
         for name, direction, value in self.arguments(call):
@@ -276,9 +300,9 @@ class RegionBuilder:
             m.bind(blocks.free, outs[f"{name}_release"])
             m.bind(blocks.raddr, outs.get(f"{name}_raddr", m.const(0, blocks.raddr.width)))
 
-    def call_region(self, call: CallOp, callee: str, instance: str, begin: Wire) -> None:
+    def call_region(self, call: CallOp, callee: str, instance: str, go: Wire) -> None:
         m = self.m
-        inputs: dict[str, Wire] = {"start": begin}
+        inputs: dict[str, Wire] = {"start": go}
         slr = number(call, "slr") or 0
         for name, direction, value in self.arguments(call):
             if value in self.scalars:

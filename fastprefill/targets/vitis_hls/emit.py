@@ -14,9 +14,15 @@ from fastprefill.targets.vitis_hls import expressions as cxx
 from fastprefill.targets.vitis_hls.channels import Module, analyse, is_region
 from fastprefill.targets.vitis_hls.names import Names
 from fastprefill.targets.vitis_hls.operations import source
-from fastprefill.targets.vitis_hls.pragmas import check_line
+from fastprefill.targets.vitis_hls.pragmas import check_line, pragma
 from fastprefill.targets.vitis_hls.process import ProcessWriter
-from fastprefill.targets.vitis_hls.region import calls_in_order, ports, region_body
+from fastprefill.targets.vitis_hls.region import (
+    calls_in_order,
+    interfaces,
+    outside_limits,
+    ports,
+    region_body,
+)
 from fastprefill.targets.vitis_hls.validate import validate
 from fastprefill.targets.vitis_hls.variables import Place
 
@@ -104,23 +110,28 @@ def tool_command(version: str) -> str:
     return "vitis_hls -f run.tcl"
 
 
-def signature(module: Module, name: str) -> str:
-    """``void name(parameters)``, broken over lines when it is long."""
+def signature(module: Module, name: str, shown: str = "") -> str:
+    """``void name(parameters)``, broken over lines when it is long; `shown` replaces the name."""
     parameters = [argument.parameter() for argument in module.arguments[name]]
-    line = f"void {name}({', '.join(parameters)})"
+    shown = shown or name
+    line = f"void {shown}({', '.join(parameters)})"
     if len(line) <= _WIDTH - 8:
         return line
-    return f"void {name}(\n    " + ",\n    ".join(parameters) + ")"
+    return f"void {shown}(\n    " + ",\n    ".join(parameters) + ")"
 
 
 def _functions(module: ModuleOp, found: Module) -> list[str]:
     places = {op.sym_name.data: _constant_place(op, name) for op, name in _constant_names(module, found)}
+    taken = {*found.functions, *(place.text for place in places.values())}
     lines = []
     for name, function in found.functions.items():
         src = source(function) or next((s for op in function.walk() if (s := source(op))), None)
         lines.append("")
         if src is not None and not is_region(function):
             lines.append(f"// {src.rsplit(':', 1)[0] if src.count(':') > 1 else src}")
+        if function is found.top and is_region(function):
+            lines += _top(found, taken)
+            continue
         prefix = "" if function is found.top else "static "
         lines.append(f"{prefix}{signature(found, name)} {{")
         if is_region(function):
@@ -129,6 +140,33 @@ def _functions(module: ModuleOp, found: Module) -> list[str]:
             lines += ProcessWriter(function, found.arguments[name], places).write()
         lines.append("}")
     return lines
+
+
+def _top(found: Module, taken: set[str]) -> list[str]:
+    """The top: a dataflow region, called by a function that checks the scalars where these have limits."""
+    name = found.top.sym_name.data
+    head, body = f"{signature(found, name)} {{", region_body(found, found.top)
+    refused = outside_limits(found)
+    if not refused:
+        return [head, *interfaces(found), *body, "}"]
+    arguments = {argument.name for argument in found.arguments[name]}
+    inner = Names(taken | arguments).new(f"{name}_run")
+    operands = ", ".join(argument.name for argument in found.arguments[name])
+    return [
+        f"static {signature(found, name, inner)} {{",
+        pragma("INLINE", off=True),
+        *body,
+        "}",
+        "",
+        head,
+        *interfaces(found),
+        "    // With a scalar outside its limits nothing runs.",
+        f"    if ({refused}) {{",
+        "        return;",
+        "    }",
+        f"    {inner}({operands});",
+        "}",
+    ]
 
 
 def _constant_names(module: ModuleOp, found: Module) -> list[tuple[memref.GlobalOp, str]]:

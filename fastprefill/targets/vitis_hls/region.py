@@ -8,7 +8,10 @@ from xdsl.ir import Block as IRBlock
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.ir.dialect import AcquireOp, CreateOp, GetOp, PutOp, ReleaseOp
+from fastprefill.ir.query import strings
+from fastprefill.system.limits import limits_of, scalar_ranges
 from fastprefill.targets.vitis_hls.channels import Argument, Module, dimensions
+from fastprefill.targets.vitis_hls.expressions import literal
 from fastprefill.targets.vitis_hls.names import clean
 from fastprefill.targets.vitis_hls.pragmas import pragma
 from fastprefill.targets.vitis_hls.storage import storage_pragmas
@@ -82,16 +85,34 @@ def calls_in_order(module: Module, region: func.FuncOp) -> tuple[list[func.CallO
     return ordered, cyclic
 
 
+def interfaces(module: Module) -> list[str]:
+    """The interface pragmas of the top."""
+    lines = []
+    for argument in module.arguments[module.top.sym_name.data]:
+        mode = "s_axilite" if argument.scalar is not None else "axis"
+        lines.append(pragma("INTERFACE", mode=mode, port=argument.name))
+    return [*lines, pragma("INTERFACE", mode="s_axilite", port="return")]
+
+
+def outside_limits(module: Module) -> str:
+    """The condition under which a start of the top is refused; empty when no scalar has limits."""
+    ranges, limits = scalar_ranges(module.top), limits_of(module.top)
+    conditions = []
+    names = strings(module.top, "arg_names")
+    for name, argument in zip(names, module.arguments[module.top.sym_name.data], strict=True):
+        if name in limits:
+            low, high = limits[name]
+            least, most = ranges[name]
+            conditions += [f"{argument.name} < {literal(low).text}"] if low > least else []
+            conditions += [f"{argument.name} > {literal(high).text}"] if high < most else []
+    return " || ".join(conditions)
+
+
 def region_body(module: Module, region: func.FuncOp) -> list[str]:
-    """The lines of a region's function."""
+    """The lines of a region's function, without the interfaces of the top."""
     arguments = module.arguments[region.sym_name.data]
     calls, cyclic = calls_in_order(module, region)
     lines = []
-    if region is module.top:
-        for argument in arguments:
-            mode = "s_axilite" if argument.scalar is not None else "axis"
-            lines.append(pragma("INTERFACE", mode=mode, port=argument.name))
-        lines.append(pragma("INTERFACE", mode="s_axilite", port="return"))
     # In a cycle no process may wait for another's start token.
     lines.append(pragma("DATAFLOW", disable_start_propagation=True) if cyclic else pragma("DATAFLOW"))
     channels: dict[SSAValue, Argument] = dict(zip(region.body.block.args, arguments, strict=True))

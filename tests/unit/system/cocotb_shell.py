@@ -1,50 +1,18 @@
-"""A host's view of a shell: registers over AXI4-Lite, tokens over AXI4-Stream, by the map in ``registers.json``."""
+"""A host runs the adder's shell: registers over AXI4-Lite, tokens over AXI4-Stream."""
 
-import json
 import random
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
-
-MAP = json.loads(Path(cocotb.plusargs["registers"]).read_text())
-AT = {register["name"]: register["offset"] for register in MAP["registers"]}
+from host import AT, MAP, Host
 
 
-class Host:
+class Adder(Host):
     def __init__(self, dut: Any) -> None:
-        self.dut = dut
-        options = {"reset_active_level": False}
-        self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_control"), dut.ap_clk, dut.ap_rst_n, **options)
-        self.x = AxiStreamSource(AxiStreamBus.from_prefix(dut, "x"), dut.ap_clk, dut.ap_rst_n, **options)
-        self.y = AxiStreamSink(AxiStreamBus.from_prefix(dut, "y"), dut.ap_clk, dut.ap_rst_n, **options)
-        cocotb.start_soon(Clock(dut.ap_clk, 10, unit="ns").start())
-
-    async def reset(self) -> None:
-        self.dut.ap_rst_n.value = 0
-        await ClockCycles(self.dut.ap_clk, 5)
-        self.dut.ap_rst_n.value = 1
-        await ClockCycles(self.dut.ap_clk, 5)
-
-    async def read(self, name: str) -> int:
-        return await with_timeout(self.bus.read_dword(AT[name]), 10, "us")
-
-    async def read_long(self, name: str) -> int:
-        low = await self.read(name)
-        return low | await self.bus.read_dword(AT[name] + 4) << 32
-
-    async def write(self, name: str, value: int) -> None:
-        await with_timeout(self.bus.write_dword(AT[name], value), 10, "us")
-
-    async def finished(self) -> None:
-        for _ in range(400):
-            if await self.read("control") & 2:
-                return
-        raise AssertionError("ap_done was never seen")
+        super().__init__(dut, ("x",), ("y",))
+        self.x, self.y = self.sources["x"], self.sinks["y"]
 
     async def run(self, tokens: list[int], bias: int) -> list[int]:
         await self.write("count", len(tokens))
@@ -56,12 +24,9 @@ class Host:
         return await self.received(len(tokens))
 
     async def received(self, count: int) -> list[int]:
-        await ClockCycles(self.dut.ap_clk, 30)
-        got = bytearray()
-        while not self.y.empty():
-            got += self.y.recv_nowait().tdata
-        assert len(got) == 5 * count
-        return [int.from_bytes(got[i : i + 5], "little") for i in range(0, len(got), 5)]
+        got = await self.words("y", 5)
+        assert len(got) == count
+        return got
 
 
 def sums(tokens: list[int], bias: int) -> list[int]:
@@ -70,7 +35,7 @@ def sums(tokens: list[int], bias: int) -> list[int]:
 
 @cocotb.test()
 async def registers_and_runs(dut: Any) -> None:
-    host = Host(dut)
+    host = Adder(dut)
     chance = random.Random(2)
     await host.reset()
     assert await host.read("control") == 4  # idle
@@ -101,7 +66,7 @@ async def registers_and_runs(dut: Any) -> None:
 
 @cocotb.test()
 async def counters_wait_for_a_starving_source(dut: Any) -> None:
-    host = Host(dut)
+    host = Adder(dut)
     await host.reset()
     await host.write("count", 1)
     await host.write("bias", 0)
@@ -117,7 +82,7 @@ async def counters_wait_for_a_starving_source(dut: Any) -> None:
 
 @cocotb.test()
 async def interrupts_and_restart(dut: Any) -> None:
-    host = Host(dut)
+    host = Adder(dut)
     await host.reset()
     await host.write("gie", 1)
     await host.write("ier", 1)
@@ -139,7 +104,7 @@ async def interrupts_and_restart(dut: Any) -> None:
 
 @cocotb.test()
 async def the_first_error_stays_until_it_is_cleared(dut: Any) -> None:
-    host = Host(dut)
+    host = Adder(dut)
     await host.reset()
     await host.run([1, 2], 0)
     assert await host.read("first_error") == 0

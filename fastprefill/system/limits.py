@@ -1,0 +1,93 @@
+"""Limits of run-time scalars: a start with a scalar outside its limits does nothing and is reported.
+
+The limits are the attribute ``limits`` of the top region (``docs/ir.md``, section 1), a dictionary from the name of
+a scalar to ``"lowest..highest"``. They are checked where a run begins, so one bad parameter of a unit inside a system
+keeps the whole system from starting, and no process waits for tokens that will not come.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from xdsl.dialects.builtin import DictionaryAttr, StringAttr
+from xdsl.dialects.func import FuncOp
+
+from fastprefill.errors import FastprefillError
+from fastprefill.ir.query import element_type, is_scalar_argument, strings, text
+
+ATTRIBUTE = "limits"
+OUTSIDE = 1
+"""Kind of error, bits 7 to 0 of ``first_error``: a run-time scalar is outside its limits. Bits 31 to 8 say which."""
+
+Limits = dict[str, tuple[int, int]]
+"""Name of a scalar -> lowest and highest legal value, both included."""
+
+
+def error_code(scalar: int) -> int:
+    """``first_error`` when the scalar of this number (from 0, in the order of the arguments) is outside its limits."""
+    return scalar << 8 | OUTSIDE
+
+
+def scalar_ranges(region: FuncOp) -> Limits:
+    """Every scalar of a region, in order, with the lowest and highest value that its type holds."""
+    ranges: Limits = {}
+    kinds = zip(region.body.block.args, strings(region, "arg_names"), text(region, "itypes"), strict=True)
+    for argument, name, letter in kinds:
+        if is_scalar_argument(argument):
+            bits = element_type(argument.type).width.data
+            ranges[name] = (0, (1 << bits) - 1) if letter == "u" else (-(1 << bits - 1), (1 << bits - 1) - 1)
+    return ranges
+
+
+def attach(region: FuncOp, limits: Mapping[str, tuple[int, int]]) -> None:
+    """Give a region its limits.
+
+    Raises:
+        FastprefillError: a name that is no scalar of the region, or limits that its type does not hold.
+    """
+    ranges = scalar_ranges(region)
+    for name, (low, high) in limits.items():
+        if name not in ranges:
+            raise FastprefillError(
+                f"limits of '{name}': '{region.sym_name.data}' has no such run-time scalar; "
+                f"it has {', '.join(ranges) or 'none'}"
+            )
+        least, most = ranges[name]
+        if not least <= low <= high <= most:
+            raise FastprefillError(
+                f"limits {low}..{high} of the scalar '{name}' of '{region.sym_name.data}'; its type holds "
+                f"{least}..{most}, and the lower limit comes first"
+            )
+    if limits:
+        region.attributes[ATTRIBUTE] = DictionaryAttr(
+            {name: StringAttr(f"{limits[name][0]}..{limits[name][1]}") for name in ranges if name in limits}
+        )
+
+
+def limits_of(region: FuncOp) -> Limits:
+    """The limits of a region, in the order of its scalars."""
+    found = region.attributes.get(ATTRIBUTE)
+    limits: Limits = {}
+    for name, value in found.data.items() if isinstance(found, DictionaryAttr) else ():
+        match = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", value.data) if isinstance(value, StringAttr) else None
+        if match is None:
+            raise FastprefillError(f"limits of '{name}': {value} is not of the form \"lowest..highest\"")
+        limits[name] = int(match[1]), int(match[2])
+    return limits
+
+
+def outside(region: FuncOp, scalars: Mapping[str, int]) -> int:
+    """``first_error`` of a start with these scalars: the first that is outside its limits; 0 when none is.
+
+    Negative numbers and the patterns of their two's complement mean the same.
+    """
+    limits = limits_of(region)
+    if not limits:
+        return 0
+    for number, (name, (least, most)) in enumerate(scalar_ranges(region).items()):
+        if name in limits:
+            value = (scalars[name] - least) % (most - least + 1) + least
+            if not limits[name][0] <= value <= limits[name][1]:
+                return error_code(number)
+    return 0

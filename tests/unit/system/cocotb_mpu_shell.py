@@ -1,0 +1,96 @@
+"""A host runs the matrix unit through its shell: good starts, bad parameters, counters."""
+
+import json
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from host import MAP, Host
+
+CASES = json.loads(Path(cocotb.plusargs["cases"]).read_text())
+ERRORS = {error["name"]: error["value"] for error in MAP["errors"]}
+ROWS, COLS = 4, 4
+
+
+class Mpu(Host):
+    def __init__(self, dut: Any) -> None:
+        super().__init__(dut, ("a", "b"), ("c",))
+
+    async def ready(self) -> None:
+        await self.reset()
+        await self.write("gie", 1)
+        await self.write("ier", 1)
+
+    async def begin(self, k: int, tiles: int) -> None:
+        await self.write("k", k & 0xFFFFFFFF)
+        await self.write("tiles", tiles & 0xFFFFFFFF)
+        await self.write("control", 1)
+
+    async def interrupted(self) -> None:
+        if not int(self.dut.interrupt.value):
+            await with_timeout(RisingEdge(self.dut.interrupt), 100, "us")
+        await self.write("isr", 1)
+        assert await self.read("control") == 4 | 8 | 2  # idle, ready, done
+
+    async def compute(self, case: dict[str, Any]) -> None:
+        for name, lanes in (("a", ROWS), ("b", COLS)):
+            tokens = [token & ((1 << 8 * lanes) - 1) for token in case["inputs"][name]]
+            await self.sources[name].send(b"".join(token.to_bytes(lanes, "little") for token in tokens))
+        await self.begin(**case["scalars"])
+        await self.interrupted()
+        expected = [word & ((1 << 32 * COLS) - 1) for word in case["outputs"]["c"]]
+        assert await self.words("c", 4 * COLS) == expected
+
+    async def refused(self, k: int, tiles: int) -> None:
+        await self.begin(k, tiles)
+        await self.interrupted()
+        assert await self.words("c", 4 * COLS) == []
+        assert 0 < await self.read_long("busy_cycles") < 8
+
+
+@cocotb.test()
+async def tiles_come_out_as_expected(dut: Any) -> None:
+    host = Mpu(dut)
+    await host.ready()
+    for case in CASES:
+        await host.compute(case)
+        assert await host.read("first_error") == 0
+    assert await host.read_long("busy_cycles") == CASES[-1]["cycles"]
+    assert await host.read_long("blocked_cycles") == 0
+
+
+@cocotb.test()
+async def a_bad_parameter_runs_nothing_and_is_reported(dut: Any) -> None:
+    host = Mpu(dut)
+    await host.ready()
+    await host.refused(3, -1)
+    assert await host.read("first_error") == ERRORS["tiles_outside"]
+    await host.refused(-1, 1)
+    assert await host.read("first_error") == ERRORS["tiles_outside"]  # the first one stays
+    await host.compute(CASES[0])
+    assert await host.read("first_error") == ERRORS["tiles_outside"]
+    await host.write("first_error", 0)
+    assert await host.read("first_error") == 0
+    await host.refused(-1, -1)
+    assert await host.read("first_error") == ERRORS["k_outside"]
+    await host.compute(CASES[-1])
+
+
+@cocotb.test()
+async def counters_tell_waiting_for_input_from_waiting_for_room(dut: Any) -> None:
+    host = Mpu(dut)
+    await host.ready()
+    await host.begin(1, 1)
+    await ClockCycles(dut.ap_clk, 100)
+    assert await host.read("control") == 1  # running: neither idle nor done
+    for name in ("a", "b"):
+        await host.sources[name].send(bytes(4))
+    await host.interrupted()
+    assert await host.words("c", 4 * COLS) == [0] * ROWS
+    assert await host.read_long("starved_cycles") >= 100
+    assert await host.read_long("blocked_cycles") == 0
+    host.sinks["c"].set_pause_generator(cycle([True] * 15 + [False]))
+    await host.compute(CASES[-1])
+    assert await host.read_long("blocked_cycles") > 20

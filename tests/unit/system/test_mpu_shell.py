@@ -1,0 +1,47 @@
+"""The matrix unit in RTL behind its AXI shell, as the host of a board sees it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastprefill import boards
+from fastprefill.golden import mpu as golden
+from fastprefill.kernels import mpu
+from fastprefill.system import registers
+from fastprefill.system.build import build_unit
+from fastprefill.targets import rtl
+from fastprefill.tools import testbench, tiers, verilator
+
+HERE = Path(__file__).parent
+CASES = {(2, 9): None, (0, 5): None, (1, 0): None, (6, 3): None, (3, 20): 69}
+"""Tiles and products of each start -> cycles from start to done, at full speed, of the last."""
+
+
+@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_host_runs_the_matrix_unit(tmp_path: Path) -> None:
+    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
+    module = build_unit(mpu.unit(4, 4))
+    found = registers.register_map(module)
+    files = rtl.emit(module, boards.load("kv260"))
+    files["mpu_shell.sv"] = registers.render_shell(module, found, status=registers.STATUS_OUTPUTS)
+    verilator.lint(files, "mpu_shell")
+    rng = np.random.default_rng(6)
+    cases = []
+    for (tiles, k), cycles in CASES.items():
+        a = rng.integers(-128, 128, (tiles, 4, k), dtype=np.int8)
+        b = rng.integers(-128, 128, (tiles, k, 4), dtype=np.int8)
+        cases.append({**asdict(golden.case(f"tiles{tiles}_k{k}", a, b)), "cycles": cycles})
+    (tmp_path / "registers.json").write_text(json.dumps(found))
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    executable, _ = verilator.compile_cocotb(files, "mpu_shell", public_depth=1)
+    done = testbench.run_cocotb(
+        [executable, f"+registers={tmp_path / 'registers.json'}", f"+cases={tmp_path / 'cases.json'}",
+         "+verilator+seed+5", "+verilator+rand+reset+2"],
+        "mpu_shell", "cocotb_mpu_shell", tmp_path, paths=[HERE], timeout_s=120,
+    )  # fmt: skip
+    assert "TESTS=3 PASS=3 FAIL=0" in done.output, done.output[-6000:]
+    tiers.note("verilator")
