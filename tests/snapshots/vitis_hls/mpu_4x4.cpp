@@ -79,6 +79,23 @@ static void mpu_drain(ap_int<32> ltiles, hls::stream<ap_uint<128>> finished[4], 
     }
 }
 
+static void mpu_run(
+    ap_int<32> k,
+    ap_int<32> tiles,
+    hls::stream<ap_uint<32>> &a,
+    hls::stream<ap_uint<32>> &b,
+    hls::stream<ap_uint<128>> &c) {
+#pragma HLS INLINE off
+#pragma HLS DATAFLOW
+    hls::stream<ap_uint<128>> finished[4];
+#pragma HLS STREAM variable=finished depth=1
+#pragma HLS ARRAY_PARTITION variable=finished type=complete dim=0
+    DATAFLOW_STREAMS(finished, 1);
+
+    DATAFLOW_PROCESS(array, mpu_array(k, tiles, a, b, finished));
+    DATAFLOW_PROCESS(drain, mpu_drain(tiles, finished, c));
+}
+
 void mpu(
     ap_int<32> k,
     ap_int<32> tiles,
@@ -91,12 +108,9 @@ void mpu(
 #pragma HLS INTERFACE mode=axis port=b
 #pragma HLS INTERFACE mode=axis port=c
 #pragma HLS INTERFACE mode=s_axilite port=return
-#pragma HLS DATAFLOW
-    hls::stream<ap_uint<128>> finished[4];
-#pragma HLS STREAM variable=finished depth=1
-#pragma HLS ARRAY_PARTITION variable=finished type=complete dim=0
-    DATAFLOW_STREAMS(finished, 1);
-
-    DATAFLOW_PROCESS(array, mpu_array(k, tiles, a, b, finished));
-    DATAFLOW_PROCESS(drain, mpu_drain(tiles, finished, c));
+    // With a scalar outside its limits nothing runs.
+    if (k < 0 || tiles < 0) {
+        return;
+    }
+    mpu_run(k, tiles, a, b, c);
 }
