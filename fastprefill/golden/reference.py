@@ -1,112 +1,176 @@
-"""Float32 reference of a Llama model in plain NumPy: what the integer units are an approximation of.
+"""Reference of a whole model in floating point, plain NumPy: what the integer units are an approximation of.
 
-The same computation as the `transformers` library's in float32. Sums of RMSNorm are taken in float64, so
-that their result does not depend on the machine's vector width.
+The same computation as the `transformers` library's in float32, layer by layer, so that only one layer's weights
+are in memory. Mean squares of RMSNorm are taken in float64, so that they do not depend on the machine's vector
+width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastprefill.models import Model, ModelConfig
+from fastprefill.errors import FastprefillError
+from fastprefill.golden import rope
+from fastprefill.golden.float_attention import attention
+from fastprefill.golden.selection import Selection
+from fastprefill.models import Layer, Model, ModelConfig
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
+Select = Callable[[Array, Array], Selection]
+
+_FEED_FORWARD_TILE = 2048  # tokens at a time: the block is several times wider than the residual stream
+_LOGITS_TILE = 16384  # token ids at a time: the output projection of a large vocabulary is the largest tensor
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a forward pass gives, float32.
+    """What a forward pass gives, in the precision asked for.
 
     Attributes:
-        logits: [tokens, vocabulary].
-        after_layer: one [tokens, hidden] per decoder layer, the residual stream after it.
-        final: [tokens, hidden] after the final norm.
+        logits: [tokens, vocabulary], or of the last tokens only.
+        hidden_states: [tokens, hidden] each: the embedding's output, then one per layer, the last one
+            normalised; empty where they were not asked for.
+        selections: the blocks that each layer attended to; empty for dense attention.
     """
 
     logits: Array
-    after_layer: tuple[Array, ...]
-    final: Array
+    hidden_states: tuple[Array, ...]
+    selections: tuple[Selection, ...] = ()
 
 
-def forward(model: Model, tokens: NDArray[np.int64]) -> Result:
-    """The whole model on int64 [tokens], all positions attended causally."""
-    config = model.config
-    x = model.weights.embedded(tokens)
-    states: list[Array] = []
+def forward(
+    model: Model,
+    input_ids: ArrayLike,
+    *,
+    dtype: DTypeLike = np.float32,
+    select: Select | None = None,
+    last: int | None = None,
+    hidden_states: bool = True,
+) -> Result:
+    """The whole model on a prompt.
+
+    Args:
+        model: checkpoint, or a shape with random weights.
+        input_ids: whole numbers [tokens].
+        dtype: float32 or float64, of everything.
+        select: from rotated q [tokens, heads, head_dim] and k [tokens, kv_heads, head_dim] of a layer, the
+            blocks to attend to; None: everything.
+        last: logits of this many last tokens only; None: of all.
+        hidden_states: keep them.
+
+    Raises:
+        FastprefillError: no tokens, ids outside the vocabulary, another dtype, a shape without weights.
+    """
+    config, weights = model.config, model.weights
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise FastprefillError(f"dtype is {np.dtype(dtype)}; the reference computes in float32 or float64")
+    x: Array = weights.embedded(_checked(config, input_ids)).astype(dtype, copy=False)
+    cos, sin = rope.tables(config, len(x), dtype)
+    states, selections = [x], []
     for index in range(config.layers):
-        layer = model.weights.layer(index)
-        normed = rms_norm(x, layer.input_norm, config.rms_norm_eps)
-        heads = attention(
-            config,
-            rotate(_split(normed @ layer.query.T, config.heads), config.rope_theta),
-            rotate(_split(normed @ layer.key.T, config.kv_heads), config.rope_theta),
-            _split(normed @ layer.value.T, config.kv_heads),
-        )
-        x = np.add(x, heads @ layer.output.T, dtype=np.float32)
-        normed = rms_norm(x, layer.post_attention_norm, config.rms_norm_eps)
-        feed_forward = (silu(normed @ layer.gate.T) * (normed @ layer.up.T)) @ layer.down.T
-        x = np.add(x, feed_forward, dtype=np.float32)
-        states.append(x)
-    final = rms_norm(x, model.weights.final_norm(), config.rms_norm_eps)
-    return Result(final @ model.weights.output_projection().T, tuple(states), final)
+        layer = weights.layer(index)
+        q, k, v = projections(config, layer, x, cos, sin)
+        chosen = select(q, k) if select else None
+        if chosen is None:
+            heads = attention(q, k, v)
+        else:
+            heads = attention(q, k, v, chosen.mask, block=chosen.block)
+            selections.append(chosen)
+        x = x + linear(heads.reshape(len(x), -1), layer.output, layer.output_bias)
+        x = x + feed_forward(layer, rms_norm(x, layer.post_attention_norm, config.rms_norm_eps))
+        if hidden_states and index < config.layers - 1:
+            states.append(x)
+    final = rms_norm(x, weights.final_norm(), config.rms_norm_eps)
+    logits = _logits(model, final if last is None else final[max(len(final) - last, 0) :])
+    return Result(logits, (*states, final) if hidden_states else (), tuple(selections))
 
 
-def query_projection_input(model: Model, tokens: NDArray[np.int64]) -> Array:
+def query_projection_input(model: Model, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
     """Normalised hidden states that enter layer 0's query projection: float32 [tokens, hidden]."""
     norm = model.weights.layer(0).input_norm
-    return rms_norm(model.weights.embedded(tokens), norm, model.config.rms_norm_eps)
+    return rms_norm(model.weights.embedded(tokens), norm, model.config.rms_norm_eps).astype(np.float32)
+
+
+def projections(
+    config: ModelConfig, layer: Layer, x: Array, cos: Array, sin: Array
+) -> tuple[Array, Array, Array]:
+    """What a layer's attention gets from the residual stream [tokens, hidden].
+
+    Returns:
+        q [tokens, heads, head_dim] and k [tokens, kv_heads, head_dim], normalised where the model does that,
+        and rotated; v [tokens, kv_heads, head_dim].
+    """
+    normed = rms_norm(x, layer.input_norm, config.rms_norm_eps)
+    q, k, v = (
+        linear(normed, weight, bias).reshape(len(x), -1, config.head_dim)
+        for weight, bias in (
+            (layer.query, layer.query_bias),
+            (layer.key, layer.key_bias),
+            (layer.value, layer.value_bias),
+        )
+    )
+    if layer.query_norm is not None and layer.key_norm is not None:
+        q = rms_norm(q, layer.query_norm, config.rms_norm_eps)
+        k = rms_norm(k, layer.key_norm, config.rms_norm_eps)
+    return rope.rotate(q, cos, sin), rope.rotate(k, cos, sin), v
+
+
+def feed_forward(layer: Layer, normed: Array) -> Array:
+    """down(silu(gate(x)) * up(x)) of [tokens, hidden]."""
+    out = np.empty_like(normed)
+    for start in range(0, len(normed), _FEED_FORWARD_TILE):
+        part = normed[start : start + _FEED_FORWARD_TILE]
+        gated = silu(linear(part, layer.gate, layer.gate_bias)) * linear(part, layer.up, layer.up_bias)
+        out[start : start + len(part)] = linear(gated, layer.down, layer.down_bias)
+    return out
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """x weight^T + bias, in the precision of x."""
+    product: Array = x @ weight.astype(x.dtype, copy=False).T
+    return product if bias is None else product + bias.astype(x.dtype, copy=False)
 
 
 def rms_norm(x: Array, weight: Array, eps: float) -> Array:
-    """x / sqrt(mean(x^2) + eps) * weight, over the last axis (Zhang and Sennrich, 2019)."""
-    mean_square = np.mean(np.square(x.astype(np.float64)), axis=-1, keepdims=True)
-    scale = (1.0 / np.sqrt(mean_square + eps)).astype(np.float32)
-    normalised: Array = x * scale * weight
+    """x / sqrt(mean(x^2) + eps) * weight, over the last axis (Zhang and Sennrich, 2019), in the precision of x."""
+    mean_square = np.mean(np.square(x, dtype=np.float64), axis=-1, keepdims=True)
+    scale = (1.0 / np.sqrt(mean_square + eps)).astype(x.dtype)
+    normalised: Array = x * scale * weight.astype(x.dtype, copy=False)
     return normalised
 
 
 def silu(x: Array) -> Array:
     """x * sigmoid(x)."""
-    return np.asarray(x / (np.float32(1.0) + np.exp(-x)), dtype=np.float32)
+    # exp of a large number is infinite, and x over infinity is the 0 that is right
+    with np.errstate(over="ignore"):
+        result: Array = x / (1 + np.exp(-x))
+    return result
 
 
-def rotate(x: Array, theta: float) -> Array:
-    """Rotary position embedding of [heads, tokens, head_dim]; pairs are (i, i + head_dim / 2)."""
-    half = x.shape[-1] // 2
-    frequency = theta ** (-np.arange(half, dtype=np.float64) / half)
-    angle = np.arange(x.shape[1], dtype=np.float64)[:, None] * frequency
-    cos, sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
-    low, high = x[..., :half], x[..., half:]
-    return np.concatenate([low * cos - high * sin, high * cos + low * sin], axis=-1)
+def _checked(config: ModelConfig, input_ids: ArrayLike) -> NDArray[np.int64]:
+    ids = np.asarray(input_ids)
+    if ids.ndim != 1 or not ids.size:
+        raise FastprefillError(
+            f"input_ids has shape {list(ids.shape)}; it must be a list of at least one token id"
+        )
+    if ids.dtype.kind not in "iu":
+        raise FastprefillError(f"input_ids has dtype {ids.dtype}; token ids are whole numbers")
+    if ids.min() < 0 or ids.max() >= config.vocabulary:
+        bad = ids[(ids < 0) | (ids >= config.vocabulary)][0]
+        raise FastprefillError(f"input_ids holds {bad}; the vocabulary has {config.vocabulary} ids")
+    return ids.astype(np.int64)
 
 
-def attention(config: ModelConfig, query: Array, key: Array, value: Array) -> Array:
-    """Causal attention with grouped key/value heads.
-
-    Args:
-        config: gives the grouping.
-        query: [heads, tokens, head_dim].
-        key: [kv_heads, tokens, head_dim].
-        value: [kv_heads, tokens, head_dim].
-
-    Returns:
-        float32 [tokens, heads * head_dim].
-    """
-    tokens = query.shape[1]
-    visible = np.tri(tokens, dtype=bool)
-    out = np.empty((config.heads, tokens, config.head_dim), np.float32)
-    for head in range(config.heads):
-        group = head * config.kv_heads // config.heads
-        scores = query[head] @ key[group].T / np.float32(np.sqrt(config.head_dim))
-        scores = np.where(visible, scores, np.float32(-np.inf))
-        weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        out[head] = (weights / weights.sum(axis=-1, keepdims=True)) @ value[group]
-    return out.transpose(1, 0, 2).reshape(tokens, -1)
+def _logits(model: Model, final: Array) -> Array:
+    logits = np.empty((len(final), model.config.vocabulary), final.dtype)
+    for rows in _slices(model.config.vocabulary, _LOGITS_TILE):
+        logits[:, rows] = linear(final, model.weights.output_projection(rows))
+    return logits
 
 
-def _split(x: Array, heads: int) -> Array:
-    """[tokens, heads * head_dim] -> [heads, tokens, head_dim]."""
-    return x.reshape(x.shape[0], heads, -1).transpose(1, 0, 2)
+def _slices(length: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, length)) for start in range(0, length, size))

@@ -1,4 +1,4 @@
-"""A prompt -> token ids. Byte vocabularies need no tokeniser; for others give the ids."""
+"""A prompt file -> token ids."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 
 from fastprefill.errors import FastprefillError
 from fastprefill.models.config import ModelConfig
-
-_TOKENISERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+from fastprefill.models.tokens import tokeniser
 
 
 def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = None) -> NDArray[np.int64]:
     """Token ids, int64 [tokens], of a prompt file.
 
-    A ``.json`` file is a list of token ids, taken as it is. Any other file is text whose bytes are the
-    token ids, after the model's start token: right for a model with a byte vocabulary.
+    A ``.json`` file is a list of token ids, taken as it is. Any other file is text, which the model's
+    ``tokenizer.json`` turns into ids; for a model without one the text's bytes are the ids, after the
+    model's start token.
 
     Args:
         config: gives the vocabulary and the start token.
-        model_folder: a tokeniser here means that bytes are not the model's tokens.
+        model_folder: where the tokeniser is.
         prompt: defaults to ``prompt.txt`` in the model's folder.
 
     Raises:
         FastprefillError: no such file, an empty one, ids outside the vocabulary, more tokens than the
-            context, or text for a model that needs a tokeniser.
+            context, or a tokeniser that cannot be used.
     """
     path = prompt or model_folder / "prompt.txt"
     try:
@@ -36,7 +36,10 @@ def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = N
         raise FastprefillError(f"there is no prompt '{path}'; give a text file with --prompt") from None
     except OSError as error:
         raise FastprefillError(f"the prompt '{path}' cannot be read: {error.strerror}") from None
-    ids = _listed(path, content) if path.suffix == ".json" else _bytes(config, model_folder, path, content)
+    if path.suffix == ".json":
+        ids = _listed(path, content)
+    else:
+        ids = tokeniser(config, model_folder).encode(content) if content else []
     if not ids:
         raise FastprefillError(f"the prompt '{path}' is empty")
     if not all(0 <= token < config.vocabulary for token in ids):
@@ -49,17 +52,6 @@ def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = N
             f"the prompt '{path}' has {len(ids)} tokens; the model's context is {config.context}"
         )
     return np.array(ids, dtype=np.int64)
-
-
-def _bytes(config: ModelConfig, model_folder: Path, path: Path, content: bytes) -> list[int]:
-    found = [name for name in _TOKENISERS if (model_folder / name).exists()]
-    if found:
-        raise FastprefillError(
-            f"the model in '{model_folder}' has a tokeniser ({found[0]}), which cannot be run here; "
-            f"give token ids as a JSON list with --prompt ids.json instead of '{path}'"
-        )
-    start = [] if config.bos_token is None else [config.bos_token]
-    return start + list(content)
 
 
 def _listed(path: Path, content: bytes) -> list[int]:

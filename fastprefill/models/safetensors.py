@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fastprefill.errors import FastprefillError
 
 _STORED: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+Rows = NDArray[np.int64] | slice
 _HEADER_LIMIT = 100_000_000  # the format's own limit; a larger length is a damaged file
 
 
@@ -88,7 +89,22 @@ class Safetensors:
             )
         return Safetensors(path, tensors, content[8 + length :])
 
-    def float32(self, name: str, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Check that a tensor is there, of a dtype that can be read, of this shape and in this file.
+
+        Raises:
+            FastprefillError: it is not.
+        """
+        tensor = self.tensors.get(name)
+        if tensor is None:
+            raise FastprefillError(f"{self.path} has no tensor '{name}', which config.json calls for")
+        if tensor.shape != shape:
+            raise FastprefillError(
+                f"{self.path}: tensor '{name}' has shape {list(tensor.shape)}; config.json makes it {list(shape)}"
+            )
+        self._stored(name)
+
+    def float32(self, name: str, rows: Rows | None = None) -> NDArray[np.float32]:
         """One tensor as float32 (a copy), in the shape of its header.
 
         Args:
@@ -96,8 +112,26 @@ class Safetensors:
             rows: read only these, in this order; all when None. Only what is asked for comes into memory.
 
         Raises:
-            FastprefillError: no such tensor, a dtype other than F32, F16, BF16, or a contradictory header.
+            FastprefillError: no such tensor, a dtype other than F32, F16, BF16, a contradictory header, or
+                a value that is not finite.
         """
+        stored = self._stored(name)
+        if rows is not None:
+            stored = stored[rows]
+        if self.tensors[name].dtype == "BF16":  # the upper half of a float32
+            values = (stored.astype(np.uint32) << 16).view(np.float32)
+        else:
+            values = stored.astype(np.float32)
+        # both extremes are NaN where a value is: no array of flags is needed
+        if values.size and not np.isfinite([values.min(), values.max()]).all():
+            bad = values[~np.isfinite(values)][0]
+            raise FastprefillError(
+                f"{self.path}: tensor '{name}' holds {bad}; weights must be finite: save or download it again"
+            )
+        return values
+
+    def _stored(self, name: str) -> NDArray[Any]:
+        """The tensor in the file, mapped."""
         tensor = self.tensors.get(name)
         if tensor is None:
             raise FastprefillError(f"{self.path} has no tensor '{name}'")
@@ -111,12 +145,4 @@ class Safetensors:
                 f"{self.path}: tensor '{name}' of shape {list(tensor.shape)} needs {needed} bytes, "
                 f"its header gives it {tensor.end - tensor.start}"
             )
-        stored: NDArray[Any] = (
-            self.data[tensor.start : tensor.end].view(_STORED[tensor.dtype]).reshape(tensor.shape)
-        )
-        if rows is not None:
-            stored = stored[rows]
-        if tensor.dtype == "BF16":  # the upper half of a float32
-            stored = (stored.astype(np.uint32) << 16).view(np.float32)
-        values: NDArray[np.float32] = stored.astype(np.float32)
-        return values
+        return self.data[tensor.start : tensor.end].view(_STORED[tensor.dtype]).reshape(tensor.shape)

@@ -76,7 +76,7 @@ def test_no_config(tmp_path: Path, out: Path) -> None:
 
 def test_unknown_model_type(checkpoint: Path, out: Path) -> None:
     file = edit(checkpoint, model_type="mamba")
-    refused(generate(checkpoint, out), f"{file}: model_type is 'mamba'; supported: llama")
+    refused(generate(checkpoint, out), f"{file}: model_type is 'mamba'; supported: llama, qwen2, qwen3")
     assert not out.exists()
 
 
