@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from fastprefill.errors import KernelError
 from fastprefill.frontend.process import Process
 
+PLACES = ("dsp", "dsp_cascade", "fabric")
+
 
 def split_operators(kernels: set[str], operators: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """``"kernel:variable" -> place`` as kernel -> variable -> place."""
@@ -18,8 +20,8 @@ def split_operators(kernels: set[str], operators: Mapping[str, str]) -> dict[str
             raise KernelError(
                 f"operator binding '{target}'; write 'kernel:variable' with one of the kernels {known}"
             )
-        if where not in ("dsp", "fabric"):
-            raise KernelError(f"operator binding of '{target}' to {where!r}; write 'dsp' or 'fabric'")
+        if where not in PLACES:
+            raise KernelError(f"operator binding of '{target}' to {where!r}; write one of {', '.join(PLACES)}")
         result.setdefault(kernel, {})[variable] = where
     return result
 

@@ -169,6 +169,10 @@ def _later_put(ctx: Context, name: str, rest: Sequence[ast.stmt]) -> End | None:
                 value=ast.Call(func=ast.Attribute(value=stream, attr="put"), args=[ast.Name(id=put)])
             ) if put == name:
                 return subscripts.stream_end(ctx, stream)
+            case ast.With(body=inner):  # a branch of a meta_if, which is no block of its own
+                end = _later_put(ctx, name, inner)
+                if end is not None:
+                    return end
     return None
 
 

@@ -14,16 +14,20 @@ from fastprefill.frontend.scope import Fixed
 from fastprefill.frontend.values import Value
 
 
-def lower(ctx: Context, body: Sequence[ast.stmt]) -> int:
-    """Lower the ``with`` statement at the start of `body`; how many of the statements after it belong to it."""
+def lower(ctx: Context, body: Sequence[ast.stmt]) -> tuple[int, list[ast.stmt]]:
+    """Decide the ``with`` statement at the start of `body`.
+
+    Returns how many of the statements after it belong to it, and the statements that take its place: the branch of
+    a ``meta_if`` is no block of its own, so what it declares stays.
+    """
     first = body[0]
     kind, call, target = _item(ctx, first)
     if kind == "meta_for":
         _unrolled(ctx, first, call, target)
-        return 0
+        return 0, []
     if kind != "meta_if":
         raise ctx.error(first, f"allo.{kind} without an allo.meta_if directly before it")
-    taken = _branch(ctx, first, call, False)
+    chosen = _branch(ctx, first, call, None)
     used = 0
     for statement in body[1:]:
         if not isinstance(statement, ast.With):
@@ -31,11 +35,11 @@ def lower(ctx: Context, body: Sequence[ast.stmt]) -> int:
         kind, call, _ = _item(ctx, statement)
         if kind not in ("meta_elif", "meta_else"):
             break
-        taken = _branch(ctx, statement, call, taken) or taken
+        chosen = _branch(ctx, statement, call, chosen)
         used += 1
         if kind == "meta_else":
             break
-    return used
+    return used, chosen or []
 
 
 def _item(ctx: Context, node: ast.stmt) -> tuple[str, ast.Call, ast.expr | None]:
@@ -50,13 +54,13 @@ def _item(ctx: Context, node: ast.stmt) -> tuple[str, ast.Call, ast.expr | None]
     raise ctx.error(node, "'with'; only allo.meta_if, meta_elif, meta_else and meta_for are known")
 
 
-def _branch(ctx: Context, node: ast.stmt, call: ast.Call, taken: bool) -> bool:
+def _branch(
+    ctx: Context, node: ast.stmt, call: ast.Call, chosen: list[ast.stmt] | None
+) -> list[ast.stmt] | None:
+    """The statements of this branch, unless one before it was chosen or its condition is false."""
     assert isinstance(node, ast.With)
-    is_else = not call.args
-    chosen = not taken and (is_else or _decide(ctx, call.args[0]))
-    if chosen:
-        with ctx.nested() as inner:
-            statements.block(inner, node.body)
+    if chosen is None and (not call.args or _decide(ctx, call.args[0])):
+        return node.body
     return chosen
 
 

@@ -36,15 +36,14 @@ _INSTEAD: dict[type[ast.stmt], str] = {
 def block(ctx: Context, body: Sequence[ast.stmt]) -> None:
     """Lower a block of statements; blocks read from streams in it are released at its end."""
     releases: list[tuple[str, ArrayName, ast.stmt]] = []
-    skip = 0
-    for position, statement in enumerate(body):
-        if skip:
-            skip -= 1
-            continue
+    waiting = list(body)
+    while waiting:
+        statement = waiting.pop(0)
         if isinstance(statement, ast.With):
-            skip = meta.lower(ctx, body[position:])
+            used, chosen = meta.lower(ctx, [statement, *waiting])
+            waiting = [*chosen, *waiting[used:]]
             continue
-        taken = _statement(ctx, statement, body[position + 1 :])
+        taken = _statement(ctx, statement, waiting)
         if taken:
             releases.append((*taken, statement))
     for key, array, statement in releases:

@@ -120,6 +120,46 @@ class StoreOp(IRDLOperation):
 
 
 @irdl_op_definition
+class CascadeOp(IRDLOperation):
+    """``start`` plus the sum of ``left[i] * right[i]``, all signed, modulo 2**48, in a chain of DSP slices.
+
+    Slice i registers its operands i cycles after slice 0, so operands are used in successive stages.
+    """
+
+    name = "pipe.cascade"
+    start = operand_def(IntegerType)
+    left = var_operand_def(IntegerType)
+    right = var_operand_def(IntegerType)
+    result = result_def(IntegerType)
+    traits = traits_def(Pure())
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
+    assembly_format = (
+        "$start `+` $left `*` $right attr-dict `:` type($start) `,` type($left) `*` type($right) `->` type($result)"
+    )
+
+    def __init__(self, start: SSAValue, left: Sequence[SSAValue], right: Sequence[SSAValue], bits: int) -> None:
+        super().__init__(operands=[start, list(left), list(right)], result_types=[IntegerType(bits)])
+
+    def lag(self, operand: int) -> int:
+        """Stages from the op's own to the one that uses the operand of this number."""
+        return 1 if operand == 0 else (operand - 1) % len(self.left)
+
+    @property
+    def latency(self) -> int:
+        """Stages from the op's own to the first that has its result."""
+        return len(self.left) + 2
+
+    def verify_(self) -> None:
+        if len(self.left) != len(self.right) or not self.left:
+            raise VerifyException(f"{len(self.left)} left and {len(self.right)} right factors; one each per slice")
+        for values, most in (((self.start, self.result), 48), (self.left, 27), (self.right, 18)):
+            for value in values:
+                assert isinstance(value.type, IntegerType)
+                if value.type.width.data > most:
+                    raise VerifyException(f"an operand of {value.type.width.data} bits; a DSP slice takes {most}")
+
+
+@irdl_op_definition
 class ExitUnlessOp(IRDLOperation):
     """Leave the enclosing ``pipe.repeat`` when the condition is false."""
 
@@ -154,4 +194,4 @@ class WindowOp(IRDLOperation):
         same_block(self.stream, self.window)
 
 
-PIPE = Dialect("pipe", [WindowOp, BodyOp, RepeatOp, FirstOp, LastOp, LiveOp, StoreOp, ExitUnlessOp], [])
+PIPE = Dialect("pipe", [WindowOp, BodyOp, RepeatOp, FirstOp, LastOp, LiveOp, CascadeOp, StoreOp, ExitUnlessOp], [])

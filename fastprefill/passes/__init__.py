@@ -7,6 +7,7 @@ from xdsl.passes import ModulePass
 
 from fastprefill.errors import FastprefillError
 from fastprefill.ir.text import context
+from fastprefill.passes.bind_cascades import BindCascades
 from fastprefill.passes.flatten import Flatten
 from fastprefill.passes.forward_stores import ForwardStores
 from fastprefill.passes.fuse_lanes import FuseLanes
@@ -28,6 +29,7 @@ def pipeline(board: str, merge: bool = True) -> list[ModulePass]:
         Simplify(),
         ForwardStores(),  # subscripts that are equal only now
         Simplify(),
+        BindCascades(),
         Schedule(board=board),
     ]
 

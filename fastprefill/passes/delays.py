@@ -9,7 +9,7 @@ from xdsl.ir import Operation
 
 from fastprefill.boards import Board
 from fastprefill.ir.dialect import GetSliceOp, SetSliceOp
-from fastprefill.ir.pipe import FirstOp, LastOp, LiveOp
+from fastprefill.ir.pipe import CascadeOp, FirstOp, LastOp, LiveOp
 from fastprefill.ir.query import constant, is_scalar_argument, strip_casts, width
 from fastprefill.passes.storage import storage_of
 
@@ -56,6 +56,8 @@ is_lane_constant = _is_lane_constant
 
 def is_multiplier(op: Operation) -> bool:
     """Products that are built as multipliers, with a register in front and behind."""
+    if isinstance(op, CascadeOp):
+        return True
     return isinstance(op, arith.MuliOp | arith.DivUIOp | arith.RemUIOp) and not is_wire(op)
 
 

@@ -24,8 +24,12 @@ from fastprefill.ir.dialect import AcquireOp, GetOp, PutOp, ReleaseOp
 from fastprefill.ir.pipe import BodyOp, ExitUnlessOp, LiveOp, RepeatOp, StoreOp, WindowOp
 from fastprefill.ir.query import (
     PURE_ARITH,
+    array_name,
+    constant,
     is_lane_loop,
+    is_scalar_argument,
     processes,
+    strip_casts,
     text,
     trip_count,
 )
@@ -34,6 +38,7 @@ from fastprefill.passes.flattening.merge import Merge, conflict
 from fastprefill.passes.flattening.nodes import Leaf, Loop, Node, Repeat, drop_empty, leaves, loop_name
 from fastprefill.passes.flattening.streams import join_gets, join_puts, split_stream_ops
 from fastprefill.passes.flattening.values import CrossBodies
+from fastprefill.system.limits import Limits, process_limits
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,16 @@ class Flatten(ModulePass):
     merge: bool = True
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        limits = process_limits(op)
         for func in processes(op):
-            _Process(func, self.merge).run()
+            _Process(func, self.merge, limits.get(func.sym_name.data, {})).run()
 
 
 class _Process:
-    def __init__(self, func: FuncOp, merge: bool) -> None:
+    def __init__(self, func: FuncOp, merge: bool, limits: Limits) -> None:
         self.func = func
         self.merge = merge
+        self.limits = limits
         self.values: dict[SSAValue, SSAValue] = {}
         self.declarations: list[Operation] = []
         self.scope: Operation | None = None
@@ -269,11 +276,19 @@ class _Process:
                 self.guard(node.children, loops)
             else:
                 for loop in loops:
-                    trips = trip_count(loop.new)
-                    if trips is None or trips == 0:
+                    if not self.iterates(loop):
                         live = LiveOp(loop.new.body.block.args[0])
                         live.result.name_hint = f"{loop_name(loop)}_live"
                         node.ops[:] = [live, *under(node.ops, live.result)]
+
+    def iterates(self, loop: Loop) -> bool:
+        """Whether a loop has at least one iteration, whatever the run-time scalars, inside their limits."""
+        trips = trip_count(loop.new)
+        high = strip_casts(loop.old.ub)
+        if trips is None and constant(loop.new.lb) == 0 and isinstance(high.owner, memref.LoadOp):
+            scalar = high.owner.memref
+            return is_scalar_argument(scalar) and self.limits.get(array_name(scalar), (0, 0))[0] >= 1
+        return bool(trips)
 
     # the tree as IR
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from xdsl.context import Context
 from xdsl.dialects import memref, scf
@@ -70,13 +69,20 @@ def _make_perfect(loop: scf.ForOp) -> None:
 
 def _fuse(block: Block) -> None:
     loops = [op for op in block.ops if isinstance(op, scf.ForOp)]
-    for first, second in pairwise(loops):
-        if (
-            _bounds(first) == _bounds(second)
-            and _may_sink(first, second, block)
-            and _elementwise(first, second)
-        ):
-            _merge(first, second)
+    for number, first in enumerate(loops):
+        for second in loops[number + 1 :]:
+            if (
+                _bounds(first) == _bounds(second)
+                and _share_an_array(first, second)
+                and _may_sink(first, second, block)
+                and _elementwise(first, second)
+            ):
+                _merge(first, second)
+                break
+
+
+def _share_an_array(first: scf.ForOp, second: scf.ForOp) -> bool:
+    return bool(set().union(*_touched(first)) & set().union(*_touched(second)))
 
 
 def _bounds(loop: scf.ForOp) -> list[tuple[int | None, ...]]:

@@ -18,7 +18,8 @@ class Unit:
         outputs: streams of the region that nothing inside reads; they become output ports.
         schedule: called with the schedule of the region, as ``df.customize`` would give it.
         operators: ``"kernel:variable"`` -> ``"dsp"`` or ``"fabric"``: where the multiplications in the
-            assignments to that variable are built.
+            assignments to that variable are built; ``"dsp_cascade"``: with the additions that sum them, in a
+            chain of DSP slices.
         limits: scalar -> lowest and highest legal value, both included. A start with a scalar outside does nothing
             and sets the status register ``first_error``.
         slr: super logic region, an index from 0.

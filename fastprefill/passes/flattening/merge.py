@@ -23,11 +23,11 @@ class Merge:
 
     bounds: dict[scf.ForOp, list[Operation]]
 
-    def run(self, nodes: list[Node]) -> None:
-        """Join where nothing forbids it, inner loops first."""
+    def run(self, nodes: list[Node], once: bool = True) -> None:
+        """Join where nothing forbids it, inner loops first; `once`: the nodes run once in each start."""
         for node in nodes:
             if not isinstance(node, Leaf):
-                self.run(node.children)
+                self.run(node.children, once=False)
         position = 0
         while position < len(nodes):
             node = nodes[position]
@@ -35,6 +35,7 @@ class Merge:
                 if (
                     position > 0
                     and isinstance(before := nodes[position - 1], Leaf)
+                    and not (once and fills_lanes(before))
                     and self.merge_before(before, node)
                 ):
                     del nodes[position - 1]
@@ -98,6 +99,12 @@ def all_of(
         ops.append(both)
         value = both.result
     return ops, value
+
+
+def fills_lanes(leaf: Leaf) -> bool:
+    """Whether a body writes many registers at once. In every iteration of a loop that would cost each of them a
+    multiplexer; on its own it costs one cycle."""
+    return any(isinstance(op, scf.ForOp) and any(isinstance(o, StoreOp) for o in op.walk()) for op in leaf.ops)
 
 
 def takes_cycles(leaf: Leaf) -> bool:

@@ -11,7 +11,7 @@ from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import GetOp, GetSliceOp, SetSliceOp
-from fastprefill.ir.pipe import FirstOp, LastOp, LiveOp
+from fastprefill.ir.pipe import CascadeOp, FirstOp, LastOp, LiveOp
 from fastprefill.ir.query import (
     INDEX_BITS,
     constant,
@@ -23,7 +23,7 @@ from fastprefill.ir.query import (
 )
 from fastprefill.passes.delays import is_lane_constant, is_multiplier
 from fastprefill.passes.schedule import ProcessSchedule
-from fastprefill.targets.rtl.hw import Module, Wire
+from fastprefill.targets.rtl.hw import Module, Part, Wire
 
 Lane = dict[SSAValue, int]
 """Loop variable of each unrolled loop around an op -> its value."""
@@ -58,6 +58,7 @@ class Datapath:
     schedule: ProcessSchedule
     source: Callable[[SSAValue, Lane], Wire]
     made: dict[tuple[SSAValue, int, tuple[int, ...]], Wire] = field(default_factory=dict)
+    slices: dict[tuple[SSAValue, int, int, int, tuple[int, ...]], Wire] = field(default_factory=dict)
     around: dict[Operation, tuple[SSAValue, ...]] = field(default_factory=dict)
 
     def at(self, value: SSAValue, stage: int, lane: Lane) -> Wire:
@@ -93,13 +94,68 @@ class Datapath:
 
     def view(self, op: Operation, stage: int, lane: Lane) -> Wire:
         """Changes of width and constant slices: wires, made again in each stage from what they look at."""
-        source = self.at(op.operands[0], stage, lane)
         bits = width(op.results[0])
         if isinstance(op, GetSliceOp):
             low = lane_number(op.lo, lane)
             assert low is not None
-            return constant_slice(self.m, source, low, bits)
+            return self.bits_at(op.value, low, bits, stage, lane)
+        if isinstance(op, SetSliceOp):
+            return self.word_at(op, stage, lane)
+        source = self.at(op.operands[0], stage, lane)
         return self.m.resize(source, bits, signed=not isinstance(op, arith.ExtUIOp))
+
+    def bits_at(self, value: SSAValue, low: int, bits: int, stage: int, lane: Lane) -> Wire:
+        """Bits of a value in a stage. Only they are kept in registers, not the whole value."""
+        owner = value.owner
+        inside = low >= 0 and low + bits <= width(value)
+        if inside and isinstance(owner, Operation) and is_view(owner) and self.sees_through(owner):
+            if isinstance(owner, GetSliceOp):
+                below = lane_number(owner.lo, lane)
+                if below is not None and below >= 0 and below + low + bits <= width(owner.value):
+                    return self.bits_at(owner.value, below + low, bits, stage, lane)
+            elif isinstance(owner, SetSliceOp):
+                for part, below in self.parts(owner, lane):
+                    if below <= low and low + bits <= below + width(part):
+                        return self.bits_at(part, low - below, bits, stage, lane)
+            elif low + bits <= width(owner.operands[0]):
+                return self.bits_at(owner.operands[0], low, bits, stage, lane)
+            return constant_slice(self.m, self.at(value, stage, lane), low, bits)
+        whole = not inside or bits == width(value) or is_scalar_load(owner)
+        if whole or stage <= self.schedule.ready.get(value, 0) or lane_number(value, lane) is not None:
+            return constant_slice(self.m, self.at(value, stage, lane), low, bits)
+        key = (value, low, bits, stage, self.lane_key(owner, lane))
+        if key not in self.slices:
+            before = self.bits_at(value, low, bits, stage - 1, lane)
+            self.m.src = text(owner, "src") if isinstance(owner, Operation) else ""
+            self.slices[key] = self.m.register(before, f"{value.name_hint or 'value'}_{low}_{stage}")
+        return self.slices[key]
+
+    def sees_through(self, op: Operation) -> bool:
+        """Whether a view is made here, and not outside."""
+        return True
+
+    def parts(self, op: SetSliceOp, lane: Lane) -> list[tuple[SSAValue, int]]:
+        """The parts of a word that is put together, the last one first, each with its lowest bit."""
+        found: list[tuple[SSAValue, int]] = []
+        at: object = op
+        while isinstance(at, SetSliceOp):
+            low = lane_number(at.lo, lane)
+            assert low is not None
+            found.append((at.part, low))
+            at = at.value.owner
+        return found
+
+    def word_at(self, op: SetSliceOp, stage: int, lane: Lane) -> Wire:
+        """A word put together from parts: each part is kept in registers by itself."""
+        first = op
+        while isinstance(owner := first.value.owner, SetSliceOp):
+            first = owner
+        base = constant(first.value)
+        assert base is not None
+        word = self.m.const(base, width(op.result))
+        for part, low in reversed(self.parts(op, lane)):
+            word = put_slice(self.m, word, low, self.at(part, stage, lane))
+        return word
 
     def define(self, value: SSAValue, lane: Lane) -> Wire:
         op = value.owner
@@ -108,6 +164,8 @@ class Datapath:
         if isinstance(op, memref.LoadOp | GetOp | FirstOp | LastOp | LiveOp):
             return self.source(value, lane)
         stage = self.schedule.stages[op]
+        if isinstance(op, CascadeOp):
+            return self.cascade(op, [self.at(v, stage + op.lag(n), lane) for n, v in enumerate(op.operands)])
         operands = [self.at(v, stage, lane) for v in op.operands]
         self.m.src = text(op, "src")
         hint = value.name_hint or ""
@@ -116,6 +174,19 @@ class Datapath:
             return wire
         use_dsp = {"dsp": "yes", "fabric": "no"}.get(text(op, "bind"))
         return self.m.register(wire, hint or "product", use_dsp=use_dsp)
+
+    def cascade(self, op: CascadeOp, operands: list[Wire]) -> Wire:
+        """A chain of DSP slices: their registers are the stages between operands and result."""
+        m, slices = self.m, len(op.left)
+        m.src = text(op, "src")
+        inputs = {
+            "a": m.concat([m.resize(w, 27, signed=True) for w in reversed(operands[1 : slices + 1])]),
+            "b": m.concat([m.resize(w, 18, signed=True) for w in reversed(operands[slices + 1 :])]),
+            "c": m.resize(operands[0], 48, signed=True),
+        }
+        name = f"{op.result.name_hint or 'sum'}_cascade"
+        sums = m.instance(name, cascade_part(slices), inputs)["p"]
+        return m.extract(sums, 0, width(op.result))
 
     def compute(self, op: Operation, operands: list[Wire], lane: Lane, hint: str) -> Wire:
         m = self.m
@@ -166,17 +237,7 @@ class Datapath:
         m, (value, low, part) = self.m, operands
         number = lane_number(op.lo, lane)
         if number is not None:
-            if number >= value.width or number <= -part.width:
-                return value
-            if number < 0:
-                part, number = m.extract(part, -number, part.width + number), 0
-            kept = min(part.width, value.width - number)
-            pieces = [m.extract(part, 0, kept)]
-            if number + kept < value.width:
-                pieces.insert(0, m.extract(value, number + kept, value.width - number - kept))
-            if number:
-                pieces.append(m.extract(value, 0, number))
-            return m.concat(pieces, hint)
+            return put_slice(m, value, number, part, hint)
         below = 0 if not_negative(op.lo) else part.width
         room, shift = _room_below(m, value, low, below, part.width)
         wide = room.width
@@ -226,8 +287,34 @@ def constant_slice(m: Module, source: Wire, low: int, bits: int) -> Wire:
     return m.resize(m.extract(source, low, min(bits, source.width - low)), bits, signed=False)
 
 
+def put_slice(m: Module, value: Wire, low: int, part: Wire, hint: str = "") -> Wire:
+    """`value` with `part` at bit `low`; what lies outside is dropped."""
+    if low >= value.width or low <= -part.width:
+        return value
+    if low < 0:
+        part, low = m.extract(part, -low, part.width + low), 0
+    kept = min(part.width, value.width - low)
+    pieces = [m.extract(part, 0, kept)]
+    if low + kept < value.width:
+        pieces.insert(0, m.extract(value, low + kept, value.width - low - kept))
+    if low:
+        pieces.append(m.extract(value, 0, low))
+    return m.concat(pieces, hint)
+
+
+def cascade_part(slices: int) -> Part:
+    """The hand-written chain of DSP slices."""
+    ports = (("clk", "in", 1), ("a", "in", 27 * slices), ("b", "in", 18 * slices), ("c", "in", 48), ("p", "out", 48))
+    return Part("fp_dsp_cascade", ports, (("SLICES", slices),))
+
+
 def is_view(op: Operation) -> bool:
     """Ops that are wires in every stage."""
+    if isinstance(op, SetSliceOp):  # one that starts from a constant: a word put together from parts
+        owner = op.value.owner
+        return is_lane_constant(op.lo) and (
+            isinstance(owner, arith.ConstantOp) or (isinstance(owner, SetSliceOp) and is_view(owner))
+        )
     return isinstance(op, _View) and (not isinstance(op, GetSliceOp) or is_lane_constant(op.lo))
 
 

@@ -23,7 +23,9 @@ from fastprefill.ir.query import (
 )
 from fastprefill.passes.delays import is_lane_constant
 from fastprefill.passes.fuse_lanes import nest
+from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import Storage, storage_of
+from fastprefill.passes.tree import Body
 from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number
 from fastprefill.targets.rtl.hw import Module, Wire
 from fastprefill.targets.rtl.memory import Registers
@@ -65,41 +67,133 @@ class _Stored:
     enable: str | None
 
 
+@dataclass(frozen=True)
+class _Control:
+    """A port that says that an iteration of a body is in a stage, and its predicate holds."""
+
+    body: Body
+    stage: int
+    predicate: SSAValue | None
+
+
+_Bits = tuple[SSAValue, int, int, int]
+"""Bits of a value in a stage: value, lowest bit, number of bits, stage."""
+
+
 @dataclass
 class _LaneDatapath(Datapath):
     """Values inside an element; what comes from outside becomes an input port."""
 
     inside: set[Operation] = field(default_factory=set)
     home: dict[SSAValue, Registers] = field(default_factory=dict)
-    imports: dict[tuple[SSAValue, int], str] = field(default_factory=dict)
-    ports: dict[tuple[SSAValue, int], Wire] = field(default_factory=dict)
+    imports: dict[_Bits, str] = field(default_factory=dict)
+    ports: dict[_Bits, Wire] = field(default_factory=dict)
 
     def at(self, value: SSAValue, stage: int, lane: Lane) -> Wire:
-        number = lane_number(value, {})
-        op = value.owner
-        mine = isinstance(op, Operation) and op in self.inside
-        if number is None and (not mine or self.outside(op)):
-            return self.imported(value, stage)
+        if lane_number(value, {}) is None and not self.mine(value):
+            return self.imported(value, 0, width(value), stage)
         return super().at(value, stage, {})
+
+    def bits_at(self, value: SSAValue, low: int, bits: int, stage: int, lane: Lane) -> Wire:
+        inside = low >= 0 and low + bits <= width(value)
+        if inside and lane_number(value, {}) is None and not self.mine(value):
+            return self.imported(value, low, bits, stage)
+        return super().bits_at(value, low, bits, stage, {})
+
+    def mine(self, value: SSAValue) -> bool:
+        """Whether a value is made inside the element."""
+        op = value.owner
+        return isinstance(op, Operation) and op in self.inside and not self.outside(op)
+
+    def sees_through(self, op: Operation) -> bool:
+        return self.mine(op.results[0])
 
     def outside(self, op: object) -> bool:
         if isinstance(op, memref.LoadOp):
             return op.memref not in self.home
         return isinstance(op, Operation) and is_edge(op)
 
-    def imported(self, value: SSAValue, stage: int) -> Wire:
+    def imported(self, value: SSAValue, low: int, bits: int, stage: int) -> Wire:
         owner = value.owner
         if is_lane_constant(value) or (isinstance(owner, memref.LoadOp) and is_scalar_argument(owner.memref)):
             stage = 0
-        key = (value, stage)
+        key = (value, low, bits, stage)
         if key not in self.ports:
-            name = self.m.free_port(value.name_hint or "value")
-            self.imports[key] = name
-            self.ports[key] = self.m.input(name, width(value))
+            name = value.name_hint or "value"
+            self.imports[key] = self.m.free_port(name if bits == width(value) else f"{name}_{low}")
+            self.ports[key] = self.m.input(self.imports[key], bits)
         return self.ports[key]
 
     def lane_key(self, op: object, lane: Lane) -> tuple[int, ...]:
         return ()
+
+
+def lane_arrays(schedule: ProcessSchedule) -> dict[SSAValue, scf.ForOp]:
+    """Local arrays of registers whose elements belong to the lanes of one nest, with the outermost loop of it.
+
+    Every lane of the nest uses its own element alone; outside the nest, all elements are set to a constant at once.
+    """
+    uses: dict[SSAValue, list[Operation]] = {}
+    for body in schedule.tree.bodies:
+        for op in body.ops:
+            if isinstance(op, memref.LoadOp | StoreOp) and isinstance(op.memref.owner, memref.AllocOp):
+                uses.setdefault(op.memref, []).append(op)
+    found: dict[SSAValue, scf.ForOp] = {}
+    for array, ops in uses.items():
+        storage = storage_of(array)
+        if storage.memory != "register" or not all(_own_element(op, storage) for op in ops):
+            continue
+        nests = {id(loop): loop for op in ops if not _sets_constant(op) and (loop := _outermost(op)) is not None}
+        if len(nests) == 1:
+            (loop,) = nests.values()
+            if can_outline(loop):
+                found[array] = loop
+    return found
+
+
+def _sets_constant(op: Operation) -> bool:
+    """A store of a constant, alone in its lane nest."""
+    if not isinstance(op, StoreOp) or constant(op.value) is None:
+        return False
+    predicate = op.predicate
+    loop = _outermost(op)
+    return (
+        loop is not None
+        and not can_outline(loop)
+        and (predicate is None or predicate.owner not in set(loop.walk()))
+    )
+
+
+def _outermost(op: Operation) -> scf.ForOp | None:
+    """The outermost of the lane loops around an op."""
+    found: scf.ForOp | None = None
+    at = op.parent_op()
+    while at is not None:
+        if is_lane_loop(at):
+            assert isinstance(at, scf.ForOp)
+            found = at
+        at = at.parent_op()
+    return found
+
+
+def _own_element(op: Operation, storage: Storage) -> bool:
+    """Whether the lanes around an access use each element of an array once."""
+    assert isinstance(op, memref.LoadOp | StoreOp)
+    loop = _outermost(op)
+    if loop is None:
+        return False
+    loops = nest(loop)
+    if op.parent_block() is not loops[-1].body.block:
+        return False
+    variables = [level.body.block.args[0] for level in loops]
+    indices = [strip_casts(i) for i in op.indices]
+    if sorted(map(id, indices)) != sorted(map(id, variables)):
+        return False
+    for level in loops:
+        extent = storage.shape[indices.index(level.body.block.args[0])]
+        if constant(level.lb) != 0 or constant(level.step) != 1 or trip_count(level) != extent:
+            return False
+    return True
 
 
 class LaneBuilder:
@@ -113,7 +207,7 @@ class LaneBuilder:
         self.m = Module(process.m.design, f"{process.m.name}_{self.name}", reset=False)
         self.m.src = text(loop, "src")
         self.data = _LaneDatapath(self.m, process.schedule, self.source, inside=set(self.block.ops))
-        self.controls: dict[str, tuple[int, SSAValue | None]] = {}
+        self.controls: dict[str, _Control] = {}
         self.stored: list[_Stored] = []
 
     def build(self) -> None:
@@ -128,39 +222,27 @@ class LaneBuilder:
                 value = op.results[0]
                 if lane_number(value, {}) is None:
                     self.data.at(value, self.process.schedule.ready[value], {})
+        self.fills()
         for registers in self.data.home.values():
             registers.finish()
         self.instances()
 
     def own_arrays(self) -> list[SSAValue]:
-        """Local arrays of which every lane uses just its own element, and nobody else any."""
-        uses: dict[SSAValue, list[Operation]] = {}
+        """Local arrays of which every lane uses just its own element, and others only set all elements at once."""
+        return [array for array, loop in lane_arrays(self.process.schedule).items() if loop is self.loops[0]]
+
+    def fills(self) -> None:
+        """Stores of a constant into all elements, made in another body: here a port enables the lane's own."""
         for body in self.process.schedule.tree.bodies:
             for op in body.ops:
-                if isinstance(op, memref.LoadOp | StoreOp) and isinstance(op.memref.owner, memref.AllocOp):
-                    uses.setdefault(op.memref, []).append(op)
-        lanes = 1
-        for level in self.loops:
-            lanes *= trip_count(level) or 0
-        found = []
-        for array, ops in uses.items():
-            storage = storage_of(array)
-            if storage.memory != "register" or storage.banks != lanes:
-                continue
-            if all(op.parent_block() is self.block and self.own_element(op, storage) for op in ops):
-                found.append(array)
-        return found
-
-    def own_element(self, op: Operation, storage: Storage) -> bool:
-        assert isinstance(op, memref.LoadOp | StoreOp)
-        indices = [strip_casts(i) for i in op.indices]
-        if sorted(map(id, indices)) != sorted(map(id, self.variables)):
-            return False
-        for level in self.loops:
-            extent = storage.shape[indices.index(level.body.block.args[0])]
-            if constant(level.lb) != 0 or constant(level.step) != 1 or trip_count(level) != extent:
-                return False
-        return True
+                if not isinstance(op, StoreOp) or op.memref not in self.data.home:
+                    continue
+                if op.parent_block() is not self.block:
+                    stage = self.process.schedule.stages[op]
+                    enable = self.control(body, stage, op.predicate)
+                    number = constant(op.value)
+                    assert number is not None
+                    self.data.home[op.memref].write([], enable, self.m.const(number, width(op.value)))
 
     def source(self, value: SSAValue, lane: Lane) -> Wire:
         op = value.owner
@@ -172,7 +254,7 @@ class LaneBuilder:
         data = self.data.at(op.value, stage, {})
         inner = op.predicate is not None and op.predicate.owner in self.data.inside
         if op.memref in self.data.home:
-            valid = self.control(stage, None if inner else op.predicate)
+            valid = self.control(self.process.here, stage, None if inner else op.predicate)
             enable = self.m.both(
                 [valid, self.data.at(op.predicate, stage, {}) if inner and op.predicate else None]
             )
@@ -187,17 +269,19 @@ class LaneBuilder:
             self.m.output(enable_port, self.data.at(op.predicate, stage, {}))
         self.stored.append(_Stored(op, port, enable_port))
 
-    def control(self, stage: int, predicate: SSAValue | None) -> Wire:
+    def control(self, body: Body, stage: int, predicate: SSAValue | None) -> Wire:
         """A port that says that an iteration is in a stage, and its predicate holds."""
+        control = _Control(body, stage, predicate)
         for name, known in self.controls.items():
-            if known == (stage, predicate):
+            if known == control:
                 return Wire(f"%{name}", 1)
-        name = self.m.free_port(f"enable_{stage}")
-        self.controls[name] = (stage, predicate)
+        here = body is self.process.here
+        name = self.m.free_port(f"enable_{stage}" if here else f"{body.name}_enable")
+        self.controls[name] = control
         return self.m.input(name, 1)
 
     def instances(self) -> None:
-        process, here = self.process, self.process.here
+        process = self.process
         spans = []
         for level in self.loops:
             low, step, trips = constant(level.lb), constant(level.step), trip_count(level)
@@ -206,12 +290,14 @@ class LaneBuilder:
         for numbers in product(*spans):
             lane: Lane = dict(zip(self.variables, numbers, strict=True))
             inputs = {
-                name: process.data.at(value, stage, lane)
-                for (value, stage), name in self.data.imports.items()
+                name: process.data.bits_at(value, low, bits, stage, lane)
+                for (value, low, bits, stage), name in self.data.imports.items()
             }
-            for name, (stage, predicate) in self.controls.items():
-                valid = process.sequencer.valid(here, stage)
-                inputs[name] = process.m.both([valid, process.predicate(predicate, stage, lane)])
+            for name, control in self.controls.items():
+                valid = process.sequencer.valid(control.body, control.stage)
+                inputs[name] = process.m.both(
+                    [valid, process.predicate(control.predicate, control.stage, lane)]
+                )
             process.m.src = self.m.src
             label = "_".join([self.name, *map(str, numbers)])
             outs = process.m.instance(label, self.m, inputs)

@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
 from fastprefill.ir.dialect import AcquireOp, BlocksType, GetOp, GetSliceOp, PutOp, ReleaseOp, StreamType
-from fastprefill.ir.pipe import ExitUnlessOp, FirstOp, LastOp, LiveOp, StoreOp, WindowOp
+from fastprefill.ir.pipe import CascadeOp, ExitUnlessOp, FirstOp, LastOp, LiveOp, StoreOp, WindowOp
 from fastprefill.ir.query import (
     PURE_ARITH,
     array_name,
@@ -26,7 +26,7 @@ from fastprefill.passes.storage import global_values, storage_of
 from fastprefill.passes.tree import Body
 from fastprefill.targets.rtl.datapath import Datapath, Lane, constant_slice, is_view, lane_number
 from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
-from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline
+from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline, lane_arrays
 from fastprefill.targets.rtl.memory import Index, Rams, Registers, Rom, Window, select
 from fastprefill.targets.rtl.sequencer import Sequencer
 
@@ -93,6 +93,7 @@ class ProcessBuilder:
         self.stream_inputs: dict[SSAValue, tuple[Wire, Wire]] = {}
         self.slots: dict[SSAValue, tuple[Wire, Wire]] = {}
         self.exits: dict[Body, Wire] = {}
+        self.of_lanes = lane_arrays(schedule)
         self.result = ProcessModule(self.m)
         self.body: Body | None = None
         self.names_used: dict[str, int] = {}
@@ -196,7 +197,7 @@ class ProcessBuilder:
                 assert low is not None and step is not None and trips is not None
                 for trip in range(trips):
                     self.block(op.body.block, {**lane, op.body.block.args[0]: low + trip * step})
-            elif isinstance(op, (*PURE_ARITH, memref.LoadOp, GetOp)):
+            elif isinstance(op, (*PURE_ARITH, CascadeOp, memref.LoadOp, GetOp)):
                 self.pure(op, lane)
             elif isinstance(op, StoreOp):
                 self.store(op, lane)
@@ -258,6 +259,8 @@ class ProcessBuilder:
         return array.read(where, active)
 
     def store(self, op: StoreOp, lane: Lane) -> None:
+        if op.memref in self.of_lanes:
+            return  # the elements of the lanes do it
         self.write(op, lane, self.data.at(op.value, self.schedule.stages[op], lane), None)
 
     def write(self, op: StoreOp, lane: Lane, data: Wire, predicate: Wire | None) -> None:
