@@ -241,6 +241,36 @@ def test_a_pipeline_that_must_not_hold_back_tokens_is_flushed(body: str, style: 
     assert f"#pragma HLS PIPELINE II=1{style}\n" in text
 
 
+def test_simple_expressions_read_simply() -> None:
+    """Down-counting subscripts, conditions of one bit, and a bound product of its own width."""
+    body = """%zero = arith.constant 0 : index
+    %one = arith.constant 1 : index
+    %four = arith.constant 4 : index
+    %minus = arith.constant -1 : index
+    %seven = arith.constant 7 : index
+    %false = arith.constant false
+    %table = memref.alloc() {name = "table"} : memref<8xi32>
+    scf.for %i = %zero to %four step %one {
+      %v = fp.get %x : !fp.stream<i8, 2> -> i8
+      %down = arith.muli %i, %minus : index
+      %place = arith.addi %down, %seven : index
+      %wide = arith.extsi %v : i8 to i32
+      %square = arith.muli %wide, %wide {bind = "fabric"} : i32
+      %more = arith.addi %square, %wide : i32
+      memref.store %more, %table[%place] : memref<8xi32>
+      %sign = fp.get_slice %v[%zero] : i8 -> i1
+      %even = arith.cmpi eq, %sign, %false : i1
+      scf.if %even {
+        fp.put %y, %v : !fp.stream<i8, 2>, i8
+      }
+    } {loop_name = "i"}"""
+    arguments = "%x: !fp.stream<i8, 2>, %y: !fp.stream<i8, 2>"
+    text = vitis_hls.emit(parse(module(body, arguments=arguments)), board=board())["u.cpp"]
+    assert "table[7 - i] = " in text
+    assert "if (!v[0]) {" in text
+    assert "const ap_int<16> square = v * v;\n#pragma HLS BIND_OP variable=square op=mul impl=fabric" in text
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [("", ""), (', storage_type = "RAM_1P"', "#pragma HLS BIND_STORAGE variable=m type=ram_1p\n")],
