@@ -229,10 +229,13 @@ def _compiled(
 ) -> dict[str, str]:
     from fastprefill import passes
     from fastprefill.build.kernel import build
+    from fastprefill.estimate.unit import check_unit
     from fastprefill.ir.text import to_text
     from fastprefill.targets import rtl, vitis_hls
 
     module = build(unit, frontend)
+    if emit != "mlir":
+        check_unit(module, board)
     if emit == "hls":
         vitis_hls.validate(module)
         return vitis_hls.emit(module, board=board)

@@ -122,14 +122,16 @@ def unit_files(
     """IR of one unit; what `targets` emit from it; with ``rtl`` also its register map, shell and host header.
 
     Raises:
-        KernelError: a target refuses the unit; nothing is emitted then.
+        FastprefillError: a target refuses the unit, or it is larger than the board; nothing is emitted then.
     """
+    from fastprefill.estimate.unit import check_unit
     from fastprefill.ir.text import to_text
     from fastprefill.system import registers
     from fastprefill.targets import rtl, vitis_hls
 
     files = {f"ir/{name}.mlir": to_text(module).encode()}
     with steps.step("check for the targets"):
+        check_unit(module, board)
         if "hls" in targets:
             vitis_hls.validate(module)
         if "rtl" in targets:

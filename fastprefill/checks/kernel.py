@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastprefill import boards
 from fastprefill.build.cases import random_cases
 from fastprefill.build.kernel import Kernel, build
 from fastprefill.build.steps import Steps
@@ -16,6 +17,7 @@ from fastprefill.checks import contract
 from fastprefill.checks.contract import Contract
 from fastprefill.checks.levels import FAILED, PASSED, REFERENCE, SKIPPED, LevelResult
 from fastprefill.errors import FastprefillError
+from fastprefill.estimate.unit import check_unit
 from fastprefill.tools import tiers
 
 _NAMES = {
@@ -59,12 +61,13 @@ def run(kernel: Kernel, board: str, seed: int, steps: Steps) -> KernelLevels:
         steps: times each level.
 
     Raises:
-        FastprefillError: the kernel is outside the language, its cases do not fit it, or it has none and random
-            inputs do not exercise it. A level that fails is part of the result.
+        FastprefillError: the kernel is outside the language or larger than the board; its cases do not fit it, or it
+            has none and random inputs do not exercise it. A level that fails is part of the result.
     """
     unit = kernel.only()
     with steps.step("kernel to IR"):
         module = build(unit)
+        check_unit(module, boards.load(board))
     with steps.step("cases"):
         cases = kernel.cases(seed) if kernel.cases else random_cases(module, seed)
     if kernel.cases:
