@@ -13,8 +13,7 @@ from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.targets.vitis_hls.expressions import CType, ap
 from fastprefill.targets.vitis_hls.names import Names, clean
 
-# The widest element of a stream. Vitis HLS 2023.2 refuses more with message HLS 214-256 (bits after aggregation);
-# reports: Xilinx/Vitis-Tutorials issue 426, Xilinx/Vitis-HLS-Introductory-Examples issue 19.
+# The widest element of a stream: users report that Vitis HLS 2023.2 refuses more (Xilinx/Vitis-Tutorials issue 426).
 STREAM_WIDTH = 4096
 
 
