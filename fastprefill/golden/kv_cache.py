@@ -32,7 +32,7 @@ class Statistics:
         hits: requests whose block was there from an earlier use.
         misses: requests whose block was read from memory: hits + misses = requests.
         evictions: blocks with uses left that made room for another.
-        streamed: misses that were not kept, because every block in the cache is needed earlier.
+        streamed: misses whose block was not kept: it has no use left, or every other one is needed earlier.
         ahead: misses that were read before their request, into free room.
         least: misses that no cache avoids: the number of different blocks.
     """
@@ -66,31 +66,35 @@ def replay(requests: ArrayLike, capacity: int, policy: Policy = "liveness") -> S
     return _POLICIES[policy](_checked(requests, capacity), capacity)
 
 
-@dataclass
-class _Line:
-    """A resident block of the liveness policy.
+@dataclass(frozen=True)
+class Decision:
+    """What the liveness policy does at one request.
 
     Attributes:
-        next_use: number of the request that uses it next.
-        hot: protected: not looked at when room is needed.
-        pending: read ahead, and not requested yet.
+        block: that is asked for.
+        found: "hit", from an earlier use; "ahead", read ahead and now used for the first time; or "miss".
+        kept: it stays in the cache after this use.
+        victim: block that makes room for it, None for none.
+        read_ahead: blocks that are read into free lines after this request, in this order.
     """
 
-    next_use: int
-    hot: bool
-    pending: bool = False
+    block: int
+    found: Literal["hit", "ahead", "miss"]
+    kept: bool
+    victim: int | None
+    read_ahead: tuple[int, ...]
 
 
 def liveness(
     requests: ArrayLike, capacity: int, *, hot: int | None = None, look_ahead: int = LOOK_AHEAD
-) -> Statistics:
+) -> list[Decision]:
     """The hardware's policy: two tiers by next use, dead blocks freed at once, look-ahead into free room.
 
     A *run* is a stretch of requests with ascending block numbers: the key blocks of one window. A block that is used
     again in this run or the next is put into the hot tier while that has room, every other one into the cold tier.
     A miss takes a free line; without one it replaces the cold block that is used last of all, if that is later than
     its own next use; else it is streamed. A block without uses left is never kept. After each request, misses among
-    the next `look_ahead` are read into free lines.
+    the next `look_ahead` are read into free lines, where they stay until they are asked for.
 
     In hardware the order of two next uses is that of (window, block number), which the list by key block gives.
 
@@ -112,53 +116,88 @@ def liveness(
     upcoming = _next_uses(order)
     run = np.cumsum(np.diff(order, prepend=-1) <= 0).tolist()
     ids: list[int] = order.tolist()
-    never = len(ids)
-    lines: dict[int, _Line] = {}
-    cold: list[tuple[int, int]] = []  # (-next use, block), outdated ones among them
-    hot_count = hits = evictions = streamed = ahead = 0
-
-    def place(block: int, request: int) -> None:
-        """Keep a block that is in use by `request`, with a next use that exists."""
-        nonlocal hot_count
-        later = upcoming[request]
-        warm = hot_count < hot_lines and run[later] <= run[request] + 1
-        lines[block] = _Line(later, warm)
-        hot_count += warm
-        if not warm:
-            heapq.heappush(cold, (-later, block))
-
+    lines = _Lines(capacity, hot_lines)
+    decisions: list[Decision] = []
     for request, block in enumerate(ids):
-        line = lines.pop(block, None)
-        if line is not None:
-            hot_count -= line.hot
-            hits += not line.pending
-            if upcoming[request] < never:
-                place(block, request)
-        elif upcoming[request] == never:
-            streamed += 1
-        elif len(lines) < capacity:
-            place(block, request)
-        else:
-            while cold and not _current(lines, cold[0]):
-                heapq.heappop(cold)
-            if cold and -cold[0][0] > upcoming[request]:
-                del lines[heapq.heappop(cold)[1]]
-                evictions += 1
-                place(block, request)
-            else:
-                streamed += 1
-        for later in range(request + 1, min(request + 1 + look_ahead, never)):
-            if len(lines) >= capacity:
+        found, victim = lines.take(block), None
+        later = upcoming[request]
+        kept = later < len(ids)
+        if kept and lines.full:
+            victim = lines.evict(later)
+            kept = victim is not None
+        if kept:
+            lines.put(block, later, soon=run[later] <= run[request] + 1)
+        ahead = []
+        for other in range(request + 1, min(request + 1 + look_ahead, len(ids))):
+            if lines.full:
                 break
-            if ids[later] not in lines:
-                lines[ids[later]] = _Line(later, False, pending=True)
-                ahead += 1
-    return Statistics(hits, never - hits, evictions, streamed, ahead, len(set(ids)))
+            if ids[other] not in lines:
+                lines.pend(ids[other])
+                ahead.append(ids[other])
+        decisions.append(Decision(block, found, kept, victim, tuple(ahead)))
+    return decisions
 
 
-def _current(lines: dict[int, _Line], entry: tuple[int, int]) -> bool:
-    line = lines.get(entry[1])
-    return line is not None and not line.hot and not line.pending and line.next_use == -entry[0]
+class _Lines:
+    """The resident blocks of the liveness policy, each hot, cold or read ahead."""
+
+    def __init__(self, capacity: int, hot: int) -> None:
+        self._capacity = capacity
+        self._hot_lines = hot
+        self._hot: set[int] = set()
+        self._cold: dict[int, int] = {}  # block to next use
+        self._pending: set[int] = set()
+        self._farthest: list[tuple[int, int]] = []  # heap of (-next use, block), outdated entries among them
+
+    def __contains__(self, block: int) -> bool:
+        return block in self._hot or block in self._cold or block in self._pending
+
+    @property
+    def full(self) -> bool:
+        return len(self._hot) + len(self._cold) + len(self._pending) >= self._capacity
+
+    def take(self, block: int) -> Literal["hit", "ahead", "miss"]:
+        """Use a block; it is out of the cache until it is put back."""
+        if block in self._pending:
+            self._pending.remove(block)
+            return "ahead"
+        if block in self._hot:
+            self._hot.remove(block)
+            return "hit"
+        return "miss" if self._cold.pop(block, None) is None else "hit"
+
+    def put(self, block: int, next_use: int, soon: bool) -> None:
+        if soon and len(self._hot) < self._hot_lines:
+            self._hot.add(block)
+        else:
+            self._cold[block] = next_use
+            heapq.heappush(self._farthest, (-next_use, block))
+
+    def pend(self, block: int) -> None:
+        self._pending.add(block)
+
+    def evict(self, next_use: int) -> int | None:
+        """Drop the cold block with the farthest next use, if that is after `next_use`."""
+        while self._farthest and self._cold.get(self._farthest[0][1]) != -self._farthest[0][0]:
+            heapq.heappop(self._farthest)
+        if not self._farthest or -self._farthest[0][0] <= next_use:
+            return None
+        block = heapq.heappop(self._farthest)[1]
+        del self._cold[block]
+        return block
+
+
+def _liveness(order: NDArray[np.int64], capacity: int) -> Statistics:
+    decisions = liveness(order, capacity)
+    found = [decision.found for decision in decisions]
+    return Statistics(
+        hits=found.count("hit"),
+        misses=len(found) - found.count("hit"),
+        evictions=sum(decision.victim is not None for decision in decisions),
+        streamed=sum(decision.found == "miss" and not decision.kept for decision in decisions),
+        ahead=found.count("ahead"),
+        least=len(set(order.tolist())),
+    )
 
 
 def _belady(order: NDArray[np.int64], capacity: int) -> Statistics:
@@ -209,7 +248,7 @@ def _queue(order: NDArray[np.int64], capacity: int, *, refresh: bool) -> Statist
 
 
 _POLICIES: dict[str, Callable[[NDArray[np.int64], int], Statistics]] = {
-    "liveness": liveness,
+    "liveness": _liveness,
     "lru": lambda order, capacity: _queue(order, capacity, refresh=True),
     "fifo": lambda order, capacity: _queue(order, capacity, refresh=False),
     "belady": _belady,
