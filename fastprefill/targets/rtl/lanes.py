@@ -16,6 +16,7 @@ from fastprefill.ir.query import (
     constant,
     is_lane_loop,
     is_scalar_argument,
+    source_of,
     strip_casts,
     text,
     trip_count,
@@ -24,7 +25,8 @@ from fastprefill.ir.query import (
 from fastprefill.passes.delays import is_lane_constant
 from fastprefill.passes.fuse_lanes import nest
 from fastprefill.passes.storage import Storage, storage_of
-from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number
+from fastprefill.targets.rtl.comments import element_head
+from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number, name_of
 from fastprefill.targets.rtl.hw import Module, Wire
 from fastprefill.targets.rtl.memory import Registers
 
@@ -93,7 +95,7 @@ class _LaneDatapath(Datapath):
             stage = 0
         key = (value, stage)
         if key not in self.ports:
-            name = self.m.free_port(value.name_hint or "value")
+            name = self.m.free_port(name_of(value))
             self.imports[key] = name
             self.ports[key] = self.m.input(name, width(value))
         return self.ports[key]
@@ -111,7 +113,6 @@ class LaneBuilder:
         self.variables = [level.body.block.args[0] for level in self.loops]
         self.name = process.free_name("lane")
         self.m = Module(process.m.design, f"{process.m.name}_{self.name}", reset=False)
-        self.m.src = text(loop, "src")
         self.data = _LaneDatapath(self.m, process.schedule, self.source, inside=set(self.block.ops))
         self.controls: dict[str, tuple[int, SSAValue | None]] = {}
         self.stored: list[_Stored] = []
@@ -128,7 +129,8 @@ class LaneBuilder:
                 value = op.results[0]
                 if lane_number(value, {}) is None:
                     self.data.at(value, self.process.schedule.ready[value], {})
-        for registers in self.data.home.values():
+        for array, registers in self.data.home.items():
+            self.m.src = source_of(array)
             registers.finish()
         self.instances()
 
@@ -170,6 +172,7 @@ class LaneBuilder:
     def store(self, op: StoreOp) -> None:
         stage = self.process.schedule.stages[op]
         data = self.data.at(op.value, stage, {})
+        self.m.src = text(op, "src")
         inner = op.predicate is not None and op.predicate.owner in self.data.inside
         if op.memref in self.data.home:
             valid = self.control(stage, None if inner else op.predicate)
@@ -192,17 +195,19 @@ class LaneBuilder:
         for name, known in self.controls.items():
             if known == (stage, predicate):
                 return Wire(f"%{name}", 1)
-        name = self.m.free_port(f"enable_{stage}")
+        name = self.m.free_port(f"enable_s{stage}")
         self.controls[name] = (stage, predicate)
         return self.m.input(name, 1)
 
     def instances(self) -> None:
+        """One element for each lane, with what differs from lane to lane around it."""
         process, here = self.process, self.process.here
         spans = []
         for level in self.loops:
             low, step, trips = constant(level.lb), constant(level.step), trip_count(level)
             assert low is not None and step is not None and trips is not None
             spans.append([low + trip * step for trip in range(trips)])
+        self.m.about = element_head(self.m.name, process.m.name, self.block.ops)
         for numbers in product(*spans):
             lane: Lane = dict(zip(self.variables, numbers, strict=True))
             inputs = {
@@ -211,8 +216,9 @@ class LaneBuilder:
             }
             for name, (stage, predicate) in self.controls.items():
                 valid = process.sequencer.valid(here, stage)
-                inputs[name] = process.m.both([valid, process.predicate(predicate, stage, lane)])
-            process.m.src = self.m.src
+                wanted = process.predicate(predicate, stage, lane)
+                inputs[name] = process.m.both([valid, wanted], shared=f"{self.name}_{name}")
+            process.m.src = ""
             label = "_".join([self.name, *map(str, numbers)])
             outs = process.m.instance(label, self.m, inputs)
             for stored in self.stored:
