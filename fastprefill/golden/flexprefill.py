@@ -143,9 +143,11 @@ def strip_sums(last: Array, k: Array) -> tuple[Array, Array]:
 
 def pooled(x: Array, block: int) -> Array:
     """Mean of each block of [tokens, dim], the last one of as many tokens as it has: float32 [blocks, dim]."""
-    starts = np.arange(0, len(x), block)
-    sizes = np.diff(np.append(starts, len(x)))
-    return np.asarray(np.add.reduceat(x, starts, axis=0) / sizes[:, None], np.float32)
+    whole = len(x) // block * block
+    means: Array = x[:whole].reshape(-1, block, x.shape[1]).mean(axis=1)
+    if whole < len(x):
+        means = np.concatenate([means, x[whole:].mean(axis=0, keepdims=True)])
+    return means
 
 
 def sqrt_js_divergence(p: Array, q: Array, compat: bool) -> np.float32:
@@ -201,10 +203,15 @@ def _query_aware(mean_q: Array, mean_k: Array, gamma: float) -> NDArray[np.bool_
     blocks = len(mean_q)
     causal = np.tri(blocks, dtype=bool)
     weights = _softmax(np.where(causal, mean_q @ mean_k.T, np.float32(-np.inf)))[causal]
-    order = np.argsort(-weights, kind="stable")
-    cumulative = np.cumsum(weights[order], dtype=np.float64).astype(np.float32)
+    descending = np.sort(weights)[::-1]
+    cumulative = np.cumsum(descending, dtype=np.float64).astype(np.float32)
+    count = int(np.count_nonzero(cumulative <= np.float32(gamma * blocks)))
     kept = np.zeros(len(weights), bool)
-    kept[order[cumulative <= np.float32(gamma * blocks)]] = True
+    if count:
+        smallest = descending[count - 1]
+        kept = weights > smallest
+        # of equal weights at the cut the first ones
+        kept[np.flatnonzero(weights == smallest)[: count - np.count_nonzero(kept)]] = True
     mask = np.zeros((blocks, blocks), bool)
     mask[causal] = kept
     return mask
