@@ -46,7 +46,7 @@ formal: $(STAMP) ## prove the FIFO, credit and relay parts by induction
 	$(PYTEST) -n $(JOBS) -m formal
 
 docs: $(STAMP) ## check the links in the documentation and the commands it shows
-	$(BIN)/python docs/check.py README.md CHANGELOG.md THIRD_PARTY.md docs
+	$(BIN)/python docs/check.py README.md CHANGELOG.md THIRD_PARTY.md docs examples
 
 bitstream: $(STAMP) ## build the bitstream of BOARD where the vendor tools are installed
 	@if [ -f bitstreams/$(BOARD)/Makefile ]; then $(MAKE) -C bitstreams/$(BOARD); else \

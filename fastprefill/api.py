@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +13,11 @@ from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
 
 if TYPE_CHECKING:
+    from fastprefill.build.plan import BuildPlan
+    from fastprefill.build.steps import Steps
     from fastprefill.checks.levels import LevelResult
-    from fastprefill.checks.project import Project, Vectors
+    from fastprefill.checks.project import Project
+    from fastprefill.reports.levels import KernelCheck, Run
     from fastprefill.reports.use import ResourceUse
     from fastprefill.reports.verify import Verification
     from fastprefill.system.system import System
@@ -47,7 +49,7 @@ def boards() -> list[Board]:
 
 @dataclass(frozen=True)
 class Generated:
-    """What `generate` wrote: where, the digest of everything but the times, and the number of files."""
+    """What was written: where, the manifest's digest of everything but times and manifest, and the number of files."""
 
     folder: Path
     digest: str
@@ -98,8 +100,7 @@ def generate(
     if len(tokens) > parameters.context:
         raise FastprefillError(f"the prompt has {len(tokens)} tokens; the context is {parameters.context}")
     plan = project.plan(checkpoint, tokens, parameters, steps)
-    plan.write(out, beside={"steps.json": steps.to_json().encode()}, force=force)
-    return Generated(out, plan.digest(), len(plan.files))
+    return _written(plan, out, force, steps)
 
 
 def compile_kernel(
@@ -125,7 +126,7 @@ def compile_kernel(
         FastprefillError: an unknown name, or a kernel outside the language.
     """
     from fastprefill import boards as data
-    from fastprefill.build.kernel import load_units
+    from fastprefill.build.kernel import load_kernel
 
     if after is not None and emit != "mlir":
         raise FastprefillError(
@@ -133,21 +134,108 @@ def compile_kernel(
         )
     target = data.load(board)
     texts: dict[str, str] = {}
-    for unit in load_units(kernel, parameters or {}):
+    for unit in load_kernel(kernel, parameters or {}).units:
         texts |= _compiled(unit, emit, after, frontend, target)
     return texts
+
+
+def compile_project(
+    kernel: str,
+    out: Path,
+    *,
+    emit: str | None = None,
+    parameters: Mapping[str, int] | None = None,
+    frontend: str = "embedded",
+    board: str = "kv260",
+    seed: int = 1,
+    force: bool = False,
+    show: Show = quiet,
+) -> Generated:
+    """Compile one kernel into a project folder that `csim`, `cosim`, `synth` and `verify` take.
+
+    Args:
+        kernel: a built-in kernel's name or a Python file with one unit or system.
+        out: the project's folder; all of it is written, or nothing.
+        emit: ``mlir``, ``hls`` or ``rtl`` for that alone; None: everything.
+        parameters: arguments of the kernel file's ``unit``.
+        frontend: ``embedded``, or ``allo`` to go through an installed Allo.
+        board: clock, delays, resources and tool versions.
+        seed: of the test vectors.
+        force: replace an earlier project of this generator whose files were changed.
+        show: gets lines of progress.
+
+    Raises:
+        FastprefillError: an unknown name, a kernel outside the language or larger than the board, or a disk that
+            refuses.
+    """
+    from fastprefill import boards as data
+    from fastprefill.build import project
+    from fastprefill.build.kernel import load_kernel
+    from fastprefill.build.plan import check_replaceable
+    from fastprefill.build.steps import Steps
+
+    steps = Steps("compile", show)
+    check_replaceable(out, force=force)
+    target = data.load(board)
+    with steps.step("read the kernel"):
+        found = load_kernel(kernel, parameters or {})
+    targets = project.TARGETS if emit is None else tuple(t for t in project.TARGETS if t == emit)
+    plan = project.kernel_plan(found, target, targets, seed, steps, frontend)
+    return _written(plan, out, force, steps)
+
+
+def check(
+    kernel: str,
+    *,
+    parameters: Mapping[str, int] | None = None,
+    board: str = "kv260",
+    seed: int = 1,
+    show: Show = quiet,
+) -> KernelCheck:
+    """Compare a kernel's unit with its golden model at every level that can run here.
+
+    Args:
+        kernel: a built-in kernel's name or a Python file with one unit or system, and ``cases(seed)`` beside it; a
+            file without cases is run on random inputs with the interpreter as the reference.
+        parameters: arguments of the kernel file's ``unit`` and ``cases``.
+        board: clock and parts that it is built for.
+        seed: of the cases, the gaps and the initial state.
+        show: gets lines of progress.
+
+    Raises:
+        FastprefillError: bad input. A level that fails is part of the result.
+    """
+    from fastprefill import boards as data
+    from fastprefill.build.kernel import load_kernel
+    from fastprefill.build.steps import Steps
+    from fastprefill.checks import kernel as levels
+    from fastprefill.reports.levels import KernelCheck
+
+    target = data.load(board)
+    found = load_kernel(kernel, parameters or {})
+    result = levels.run(found, target.name, seed, Steps("check", show))
+    return KernelCheck(result, found.parameters, target.name, seed, tier_line())
+
+
+def _written(plan: BuildPlan, out: Path, force: bool, steps: Steps) -> Generated:
+    from fastprefill.build.steps import STEPS
+
+    plan.write(out, beside={STEPS: steps.to_json().encode()}, force=force)
+    return Generated(out, plan.digest(), len(plan.files))
 
 
 def _compiled(
     unit: Unit | System, emit: str, after: str | None, frontend: str, board: Board
 ) -> dict[str, str]:
     from fastprefill import passes
+    from fastprefill.build.kernel import build
+    from fastprefill.estimate.unit import check_unit
     from fastprefill.ir.text import to_text
-    from fastprefill.system.build import build_unit
-    from fastprefill.system.system import System, link
     from fastprefill.targets import rtl, vitis_hls
 
-    module = link(unit) if isinstance(unit, System) else build_unit(unit, frontend)
+    module = build(unit, frontend)
+    if emit != "mlir":
+        check_unit(module, board)
     if emit == "hls":
         vitis_hls.validate(module)
         return vitis_hls.emit(module, board=board)
@@ -159,7 +247,7 @@ def _compiled(
     return {f"{unit.name}.mlir": to_text(module)}
 
 
-def csim(folder: Path, *, show: Show = quiet) -> LevelResult:
+def csim(folder: Path, *, show: Show = quiet) -> Run:
     """Run the generated C++ of a project on its vectors.
 
     Raises:
@@ -167,14 +255,14 @@ def csim(folder: Path, *, show: Show = quiet) -> LevelResult:
     """
     from fastprefill import tools
     from fastprefill.checks import levels
+    from fastprefill.checks.project import Project
 
-    project, vectors = _open(folder)
+    project = Project.open(folder)
     tools.find("g++")
-    show("C-sim ...")
-    return levels.csim(project, vectors)
+    return _run("csim", project, "C-sim", lambda: levels.csim(project, project.vectors()), show)
 
 
-def cosim(folder: Path, *, seed: int = 1, show: Show = quiet) -> LevelResult:
+def cosim(folder: Path, *, seed: int = 1, show: Show = quiet) -> Run:
     """Run the generated RTL of a project on its vectors, with random gaps on every stream and a reset.
 
     Raises:
@@ -182,14 +270,14 @@ def cosim(folder: Path, *, seed: int = 1, show: Show = quiet) -> LevelResult:
     """
     from fastprefill import tools
     from fastprefill.checks import levels
+    from fastprefill.checks.project import Project
 
-    project, vectors = _open(folder)
+    project = Project.open(folder)
     tools.find("verilator")
-    show(f"RTL in Verilator (seed {seed}) ...")
-    return levels.rtl(project, vectors, seed=seed)
+    return _run("cosim", project, "RTL", lambda: levels.rtl(project, project.vectors(), seed=seed), show)
 
 
-def synth(folder: Path, *, show: Show = quiet) -> ResourceUse:
+def synth(folder: Path, *, show: Show = quiet) -> Run:
     """Count the resources of a project's RTL with Yosys.
 
     Raises:
@@ -200,8 +288,7 @@ def synth(folder: Path, *, show: Show = quiet) -> ResourceUse:
 
     project = Project.open(folder)
     tools.find("yosys")
-    show("synthesis in Yosys ...")
-    return _synthesised(project)
+    return _run("synth", project, "synthesis", lambda: _synthesised(project), show)
 
 
 def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
@@ -213,48 +300,49 @@ def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
         show: gets lines of progress.
 
     Raises:
-        FastprefillError: not a project. A level that fails is part of the result.
+        FastprefillError: not a project, or one with files missing. A level that fails is part of the result.
     """
     from fastprefill import tools
-    from fastprefill.build.steps import Steps
+    from fastprefill.build.steps import Steps, replace_text
     from fastprefill.checks import levels
+    from fastprefill.checks.project import Project
     from fastprefill.reports import verify
 
     steps = Steps("verify", show)
     with steps.step("read the project"):
-        project, vectors = _open(folder)
+        project = Project.open(folder)
+        project.need()
+        vectors = project.vectors()
     found: list[LevelResult] = []
-    with steps.step("golden"):
-        found.append(levels.golden(project, vectors))
-    with steps.step("interpreter"):
-        found.append(levels.interpreter(project, vectors))
-    with steps.step("C-sim"):
-        found.append(_attempt("C-sim", lambda: levels.csim(project, vectors)))
-    with steps.step("lint"):
-        found.append(_attempt("lint", lambda: levels.lint(project)))
-    with steps.step("RTL"):
-        found.append(_attempt("RTL", lambda: levels.rtl(project, vectors, seed=seed)))
-    use, why = None, ""
-    if tools.available("yosys"):
+    for name, level in (
+        ("golden", lambda: levels.golden(project, vectors)),
+        ("interpreter", lambda: levels.interpreter(project, vectors)),
+        ("C-sim", lambda: levels.csim(project, vectors)),
+        ("lint", lambda: levels.lint(project)),
+        ("RTL", lambda: levels.rtl(project, vectors, seed=seed)),
+    ):
+        with steps.step(name):
+            found.append(_attempt(name, level))
+    use, why = None, project.lacks("rtl")
+    if not why and not tools.available("yosys"):
+        why = f"yosys is not installed: {tools.TOOLS['yosys'].install}"
+    if not why:
         with steps.step("synthesis"):
             try:
                 use = _synthesised(project)
             except FastprefillError as error:
                 why = str(error)
-    else:
-        why = f"yosys is not installed: {tools.TOOLS['yosys'].install}"
     result = verify.Verification(
         title=verify.title(project.manifest),
         levels=found,
-        errors=[verify.quantisation_error(one) for one in vectors],
+        errors=verify.quantisation_errors(vectors),
         resources=use,
         resources_detail=why,
         tiers=tier_line(),
+        changes=project.changes,
     )
-    # results are printed all the same when the project lies on a read-only disk
-    with suppress(OSError):
-        (folder / "verify.json").write_text(json.dumps(result.as_dict(), indent=1) + "\n")
-        (folder / "steps.json").write_text(steps.to_json())
+    replace_text(folder / "verify.json", json.dumps(result.as_dict(), indent=1) + "\n")
+    steps.save(folder)
     return result
 
 
@@ -265,11 +353,21 @@ def tier_line() -> str:
     return tiers.line(tiers.ran())
 
 
-def _open(folder: Path) -> tuple[Project, list[Vectors]]:
-    from fastprefill.checks.project import Project
+def _run(
+    command: str, project: Project, step: str, run: Callable[[], LevelResult | ResourceUse], show: Show
+) -> Run:
+    """One step of a project's check, with its time in ``steps.json``; asked for by name, it must be able to run."""
+    from fastprefill.build.steps import Steps
+    from fastprefill.checks.levels import SKIPPED, LevelResult
+    from fastprefill.reports.levels import Run
 
-    project = Project.open(folder)
-    return project, project.vectors()
+    steps = Steps(command, show)
+    with steps.step(step):
+        found = run()
+    if isinstance(found, LevelResult) and found.result == SKIPPED:
+        raise FastprefillError(f"{found.level} of '{project.folder}' cannot run: {found.detail}")
+    steps.save(project.folder)
+    return Run(found, project.changes, tier_line())
 
 
 def _attempt(level: str, run: Callable[[], LevelResult]) -> LevelResult:
@@ -283,14 +381,16 @@ def _attempt(level: str, run: Callable[[], LevelResult]) -> LevelResult:
 
 
 def _synthesised(project: Project) -> ResourceUse:
-    """Yosys' counts against the region of the board that the unit is placed in."""
+    """Yosys' counts against the regions of the board that the unit is placed in."""
     from fastprefill.reports.use import ResourceUse
     from fastprefill.tools import yosys
 
+    if why := project.lacks("rtl"):
+        raise FastprefillError(f"'{project.folder}' cannot be synthesised: {why}")
+    project.need("rtl")
     files = sorted((project.folder / "rtl").glob("*.sv"))
-    regions, slr = project.manifest["board"]["resources"], project.unit["slr"]
-    found = yosys.synthesise(files, project.unit["rtl_top"], use_uram=regions[slr]["uram"] > 0)
+    where, available = project.place
+    found = yosys.synthesise(files, project.unit["rtl_top"], use_uram=available.uram > 0)
     cells = found.total
     used = Resources(cells.lut, cells.ff, cells.dsp, math.ceil(cells.bram36), cells.uram)
-    where = project.manifest["board"]["name"] + (f" SLR {slr}" if len(regions) > 1 else "")
-    return ResourceUse(used, Resources(**regions[slr]), where, f"synthesised by Yosys {found.version}")
+    return ResourceUse(used, available, where, f"synthesised by Yosys {found.version}")

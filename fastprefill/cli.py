@@ -7,43 +7,64 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from fastprefill import api
 from fastprefill.errors import FastprefillError
 
+_JSON = "fastprefill.json"
+
 
 class _Group(click.Group):
-    """Turns errors of the user's into one sentence on stderr and exit status 1."""
+    """Turns errors of the user's into one sentence and exit status 1: on stderr, or on stdout as JSON with --json."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except FastprefillError as error:
-            click.echo(f"fastprefill: {error}", err=True)
-            ctx.exit(1)
+            _fail(ctx, str(error), 1, place=getattr(error, "src", None))
         except (KeyboardInterrupt, click.Abort):
-            click.echo("fastprefill: interrupted; nothing was left half-written", err=True)
-            ctx.exit(130)
-        except (click.ClickException, click.exceptions.Exit):
+            _fail(ctx, "interrupted; nothing was left half-written", 130)
+        except click.exceptions.Exit:
             raise
+        except click.ClickException as error:
+            if not _json_wanted(ctx):
+                raise
+            _fail(ctx, error.format_message(), error.exit_code)
         except BrokenPipeError:  # the reader of our output, such as `head`, has gone
             sys.stderr.close()
             ctx.exit(0)
         except OSError as error:
-            click.echo(f"fastprefill: {error.filename or 'a file'}: {error.strerror or error}", err=True)
-            ctx.exit(1)
+            _fail(ctx, f"{error.filename or 'a file'}: {error.strerror or error}", 1)
         except Exception as error:  # a mistake of ours: still a sentence, with the way to its traceback
             if os.environ.get("FASTPREFILL_DEBUG"):
                 raise
-            click.echo(
-                f"fastprefill: internal error ({type(error).__name__}: {error}); please report it with what is "
+            _fail(
+                ctx,
+                f"internal error ({type(error).__name__}: {error}); please report it with what is "
                 "printed when FASTPREFILL_DEBUG=1 is set",
-                err=True,
+                70,
             )
-            ctx.exit(70)
+
+
+def _fail(ctx: click.Context, sentence: str, status: int, *, place: str | None = None) -> NoReturn:
+    if _json_wanted(ctx):
+        click.echo(json.dumps({"ok": False, "error": sentence, "place": place}, indent=1))
+    else:
+        click.echo(f"fastprefill: {sentence}", err=True)
+    ctx.exit(status)
+
+
+def _json_wanted(ctx: click.Context) -> bool:
+    return bool(ctx.find_root().meta.get(_JSON))
+
+
+def _remember_json(ctx: click.Context, option: click.Parameter, given: bool) -> bool:
+    """Notes --json before the other options are looked at, so that what is wrong with them is JSON too."""
+    ctx.find_root().meta[_JSON] = given
+    return given
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,7 +73,17 @@ def main() -> None:
     """Generate and check FPGA hardware for long-context LLM attention."""
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    is_eager=True,
+    callback=_remember_json,
+    help="Print one JSON object instead of text; an error is one with the key 'error'.",
+)
+kernel_parameters = click.option(
+    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Argument of the kernel's unit."
+)
 project = click.argument("folder", type=click.Path(path_type=Path))
 
 
@@ -85,32 +116,68 @@ def boards(as_json: bool) -> None:
 
 @main.command("compile")
 @click.argument("kernel")
-@click.option("--emit", type=click.Choice(api.EMITS), default="mlir", show_default=True)
-@click.option("--after", metavar="PASS", help="With --emit mlir: show the IR after this pass.")
 @click.option(
-    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Argument of the kernel's unit."
+    "--emit", type=click.Choice(api.EMITS), help="Default: mlir to print, and with --out everything."
 )
+@click.option("--after", metavar="PASS", help="With --emit mlir: show the IR after this pass.")
+@kernel_parameters
 @click.option("--frontend", type=click.Choice(api.FRONTENDS), default="embedded", show_default=True)
 @click.option("--board", default="kv260", show_default=True, help="A board's name or a .toml file.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a project folder instead of printing.")
+@click.option("--seed", type=int, default=1, show_default=True, help="With --out: of the test vectors.")
+@click.option(
+    "--force", is_flag=True, help="With --out: replace an earlier project whose files were changed."
+)
 @as_json
 def compile_kernel(
     kernel: str,
-    emit: str,
+    emit: str | None,
     after: str | None,
     parameters: tuple[str, ...],
     frontend: str,
     board: str,
+    out: Path | None,
+    seed: int,
+    force: bool,
     as_json: bool,
 ) -> None:
-    """Compile KERNEL, a built-in kernel such as mpu or a Python file, and print what it becomes."""
+    """Compile KERNEL, a built-in kernel such as mpu or a Python file, and print what it becomes or write a project."""
+    values = _parameters(parameters)
+    if out is not None:
+        if after is not None:
+            raise FastprefillError(f"--after {after} prints the IR; it does not go with --out")
+        made = api.compile_project(
+            kernel, out, emit=emit, parameters=values, frontend=frontend, board=board, seed=seed, force=force,
+            show=progress,
+        )  # fmt: skip
+        _print_written(as_json, made)
+        return
     texts = api.compile_kernel(
-        kernel, emit=emit, after=after, parameters=_parameters(parameters), frontend=frontend, board=board
+        kernel, emit=emit or "mlir", after=after, parameters=values, frontend=frontend, board=board
     )
     if len(texts) == 1:
         text = next(iter(texts.values())).rstrip("\n")
     else:
         text = "\n".join(f"// ==== {path}\n{content}" for path, content in texts.items())
     _print(as_json, texts, text)
+
+
+@main.command()
+@click.argument("kernel")
+@kernel_parameters
+@click.option("--board", default="kv260", show_default=True, help="A board's name or a .toml file.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the cases, gaps and resets.")
+@as_json
+def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_json: bool) -> None:
+    """Compare KERNEL with its golden model at every level.
+
+    A kernel file says what goes in and what must come out in a function cases(seed). Without one, random inputs are
+    played and the interpreter is what C++ and RTL are compared with.
+    """
+    _print_result(
+        as_json,
+        api.check(kernel, parameters=_parameters(parameters), board=board, seed=seed, show=progress),
+    )
 
 
 @main.command()
@@ -140,12 +207,7 @@ def generate(
     made = api.generate(
         model, board, out, rows=rows, cols=cols, context=context, prompt=prompt, force=force, show=progress
     )
-    _print(
-        as_json,
-        {"folder": str(made.folder), "digest": made.digest, "files": made.files},
-        f"wrote {made.files} files to {made.folder} (digest {made.digest[:16]})\n"
-        f"next: fastprefill verify {made.folder}",
-    )
+    _print_written(as_json, made)
 
 
 @main.command()
@@ -153,7 +215,7 @@ def generate(
 @as_json
 def csim(folder: Path, as_json: bool) -> None:
     """Run the C++ of the project in FOLDER on its test vectors, compiled with g++."""
-    _print_level(as_json, api.csim(folder, show=progress))
+    _print_result(as_json, api.csim(folder, show=progress))
 
 
 @main.command()
@@ -162,7 +224,7 @@ def csim(folder: Path, as_json: bool) -> None:
 @as_json
 def cosim(folder: Path, seed: int, as_json: bool) -> None:
     """Run the RTL of the project in FOLDER on its test vectors, in cocotb on Verilator."""
-    _print_level(as_json, api.cosim(folder, seed=seed, show=progress))
+    _print_result(as_json, api.cosim(folder, seed=seed, show=progress))
 
 
 @main.command()
@@ -170,8 +232,7 @@ def cosim(folder: Path, seed: int, as_json: bool) -> None:
 @as_json
 def synth(folder: Path, as_json: bool) -> None:
     """Count the resources of the project in FOLDER with Yosys."""
-    use = api.synth(folder, show=progress)
-    _print(as_json, asdict(use), "\n".join([*use.lines(), "", api.tier_line()]))
+    _print_result(as_json, api.synth(folder, show=progress))
 
 
 @main.command()
@@ -182,19 +243,26 @@ def synth(folder: Path, as_json: bool) -> None:
 @as_json
 def verify(folder: Path, seed: int, as_json: bool) -> None:
     """Check the project in FOLDER at every level that can run here; one table, and the tiers."""
-    result = api.verify(folder, seed=seed, show=progress)
-    _print(as_json, result.as_dict(), result.table())
-    if not result.ok:
-        raise click.exceptions.Exit(1)
+    _print_result(as_json, api.verify(folder, seed=seed, show=progress))
 
 
 def _print(as_json: bool, data: object, text: str) -> None:
     click.echo(json.dumps(data, indent=1) if as_json else text)
 
 
-def _print_level(as_json: bool, level: Any) -> None:
-    _print(as_json, asdict(level), f"{level.line()}\n\n{api.tier_line()}")
-    if not level.ok:
+def _print_written(as_json: bool, made: api.Generated) -> None:
+    _print(
+        as_json,
+        {"ok": True, "folder": str(made.folder), "digest": made.digest, "files": made.files},
+        f"wrote {made.files} files to {made.folder} (digest {made.digest[:16]})\n"
+        f"next: fastprefill verify {made.folder}",
+    )
+
+
+def _print_result(as_json: bool, result: Any) -> None:
+    """What a check found; a level that failed gives exit status 1."""
+    _print(as_json, result.as_dict(), result.text())
+    if not result.ok:
         raise click.exceptions.Exit(1)
 
 

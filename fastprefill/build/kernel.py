@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+from xdsl.dialects.builtin import ModuleOp
 
 from fastprefill import kernels
 from fastprefill.errors import FastprefillError
-from fastprefill.system.load import load
-from fastprefill.system.system import System
+from fastprefill.system.build import build_unit
+from fastprefill.system.load import Cases, cases_of, load_file
+from fastprefill.system.system import System, link
 from fastprefill.system.unit import Unit
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel as the user named it.
+
+    Attributes:
+        name: of the built-in kernel, or of the file without folder.
+        units: units and systems in it.
+        parameters: given for its function ``unit``.
+        cases: inputs and expected outputs from a seed; None where the kernel has no golden model.
+    """
+
+    name: str
+    units: list[Unit | System]
+    parameters: Mapping[str, int]
+    cases: Cases | None
+
+    def only(self) -> Unit | System:
+        """Its one unit or system.
+
+        Raises:
+            FastprefillError: there are several.
+        """
+        if len(self.units) != 1:
+            names = ", ".join(f"'{unit.name}'" for unit in self.units)
+            raise FastprefillError(
+                f"{self.name} has {len(self.units)} units: {names}; this works on one: "
+                "return one Unit from unit(), or a System from system()"
+            )
+        return self.units[0]
 
 
 def builtin_kernels() -> tuple[str, ...]:
@@ -18,8 +55,8 @@ def builtin_kernels() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(kernels.__path__)))
 
 
-def load_units(kernel: str, parameters: Mapping[str, int]) -> list[Unit | System]:
-    """The units and systems of a kernel file, or of a built-in kernel such as ``mpu``.
+def load_kernel(kernel: str, parameters: Mapping[str, int]) -> Kernel:
+    """A kernel file, or a built-in kernel such as ``mpu``, whose cases are its golden model's.
 
     Args:
         kernel: a name without suffix, or the path of a ``.py`` file.
@@ -29,9 +66,23 @@ def load_units(kernel: str, parameters: Mapping[str, int]) -> list[Unit | System
         FastprefillError: unknown name, a file that cannot be run or has no unit, wrong parameters.
     """
     if kernel.endswith(".py") or "/" in kernel:
-        return load(kernel, parameters)
+        found = load_file(kernel, parameters)
+        return Kernel(found.path.name, found.units, dict(parameters), found.cases)
     if kernel not in builtin_kernels():
         raise FastprefillError(
             f"unknown kernel '{kernel}'; built-in kernels: {', '.join(builtin_kernels())}, or the path of a .py file"
         )
-    return load(Path(kernels.__path__[0]) / f"{kernel}.py", parameters)
+    found = load_file(Path(kernels.__path__[0]) / f"{kernel}.py", parameters)
+    golden, cases = f"fastprefill.golden.{kernel}", None
+    if importlib.util.find_spec(golden) is not None:
+        cases = cases_of(importlib.import_module(golden), golden, parameters)
+    return Kernel(kernel, found.units, dict(parameters), cases)
+
+
+def build(unit: Unit | System, frontend: str = "embedded") -> ModuleOp:
+    """The IR of a unit, or of a system with its units linked.
+
+    Raises:
+        KernelError: the kernels are outside the language.
+    """
+    return link(unit) if isinstance(unit, System) else build_unit(unit, frontend)

@@ -27,9 +27,9 @@ class BuildPlan:
     files: Mapping[str, bytes]
 
     def digest(self) -> str:
-        """SHA-256, as hex, over all paths and contents, in the order of the paths."""
+        """SHA-256, as hex, over paths and contents in the order of the paths; the manifest, which records it, apart."""
         total = hashlib.sha256()
-        for path in sorted(self.files):
+        for path in sorted(set(self.files) - {MANIFEST}):
             for part in (path.encode(), self.files[path]):
                 total.update(len(part).to_bytes(8, "little"))
                 total.update(part)
@@ -104,7 +104,8 @@ def check_replaceable(folder: Path, *, force: bool = False) -> None:
             f"'{folder}' exists and was not made by {GENERATOR} (it has no {MANIFEST} of ours); "
             "choose another --out or remove it"
         )
-    changed = changed_files(folder, manifest)
+    found = changes(folder, manifest)
+    changed = sorted(found.changed + found.added)
     if changed and not force:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise FastprefillError(
@@ -124,18 +125,44 @@ def read_manifest(folder: Path) -> dict[str, object] | None:
     return manifest
 
 
-def changed_files(folder: Path, manifest: Mapping[str, object]) -> list[str]:
-    """Paths below `folder` that were added, or whose content is not the manifest's, in order."""
+@dataclass(frozen=True)
+class Changes:
+    """How a project's folder differs from what was written: relative paths, in order."""
+
+    changed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.added or self.missing)
+
+    def line(self) -> str:
+        """One sentence that names the files; empty when there are none."""
+        if not self:
+            return ""
+        parts = []
+        for what, paths in (("changed", self.changed), ("added", self.added), ("missing", self.missing)):
+            if paths:
+                more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+                parts.append(f"{what}: {', '.join(paths[:5])}{more}")
+        return f"the folder is no longer what {GENERATOR} wrote ({'; '.join(parts)})"
+
+
+def changes(folder: Path, manifest: Mapping[str, object]) -> Changes:
+    """Compare every file below `folder` with the digests of its manifest; results of later steps do not count."""
     recorded = manifest.get("files")
     digests: dict[str, str] = recorded if isinstance(recorded, dict) else {}
-    changed = []
+    found: dict[str, str] = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         path = file.relative_to(folder).as_posix()
         if path == MANIFEST or path in OWN_RESULTS or OWN_FOLDER in path.split("/")[:-1]:
             continue
-        if hashlib.sha256(file.read_bytes()).hexdigest() != digests.get(path):
-            changed.append(path)
-    return changed
+        found[path] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Changes(
+        changed=tuple(path for path in found if path in digests and found[path] != digests[path]),
+        added=tuple(path for path in found if path not in digests),
+        missing=tuple(sorted(set(digests) - set(found))),
+    )
 
 
 def _checked(path: str) -> PurePosixPath:

@@ -1,31 +1,36 @@
-"""A model, a board and sizes -> the files of a project. Nothing is written and no tool is run here."""
+"""A model or a kernel, a board and sizes -> the files of a project. Nothing is written and no tool is run here."""
 
 from __future__ import annotations
 
 import io
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import MemRefType, ModuleOp
 
 from fastprefill import resources
-from fastprefill.build.manifest import UnitEntry, manifest
+from fastprefill.boards import Board
+from fastprefill.build.kernel import Kernel, build
+from fastprefill.build.manifest import GOLDEN, INTERPRETER, Source, UnitEntry, manifest
 from fastprefill.build.plan import MANIFEST, BuildPlan
 from fastprefill.build.steps import Steps
 from fastprefill.config import Parameters
+from fastprefill.errors import FastprefillError
 from fastprefill.golden import projection, quantise, reference
+from fastprefill.ir.query import is_scalar_argument
 from fastprefill.kernels import mpu
 from fastprefill.models import Model
 from fastprefill.system.case import Case
-from fastprefill.system.ports import Ports, ports
+from fastprefill.system.ports import Ports, ports, top_region
 
 CASE = "layer0_q_proj"
-_STATUS = ("starved", "blocked")  # the counters that the RTL target's units feed
+TARGETS = ("hls", "rtl")
 
 
 def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps: Steps) -> BuildPlan:
@@ -39,47 +44,124 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
     """
     from fastprefill.system.build import build_unit  # heavy imports, not needed by `fastprefill boards`
 
-    files: dict[str, bytes] = {}
+    board, config = parameters.board, model.config
     with steps.step("kernel to IR"):
         unit = mpu.unit(parameters.rows, parameters.cols)
         module = build_unit(unit)
         entry = UnitEntry(unit, ports(module))
-    files |= unit_files(unit.name, module, parameters, steps)
+    files = unit_files(unit.name, module, board, TARGETS, steps)
     with steps.step("test vectors"):
         files |= _vectors(model, tokens, parameters, entry.ports)
-    files["README.md"] = _readme(model, parameters, unit.name).encode()
-    files[MANIFEST] = manifest(parameters, model.folder.resolve().name, [entry], [f"vectors/{CASE}"], files)
-    return BuildPlan(files)
+    shape = f"{config.model_type} ({config.layers} layers, hidden size {config.hidden})"
+    size = f"{unit.name} {parameters.rows} x {parameters.cols}"
+    source = Source(f"{size} for {shape}", {"model": asdict(config)}, parameters.as_dict())
+    what = f"""- Unit `{unit.name}`: output-stationary int8 x int8 -> int32 matrix unit.
+- Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, quantised to int8, cut into tiles."""
+    return _project(source, board, entry, TARGETS, [f"vectors/{CASE}"], GOLDEN, files, what)
 
 
-def unit_files(name: str, module: ModuleOp, parameters: Parameters, steps: Steps) -> dict[str, bytes]:
-    """IR, C++, RTL, register map and host header of one unit.
+def kernel_plan(
+    kernel: Kernel, board: Board, targets: Sequence[str], seed: int, steps: Steps, frontend: str = "embedded"
+) -> BuildPlan:
+    """The project of a user's kernel: what `targets` emit, with test vectors.
+
+    The vectors are the kernel's own cases; where it has none, random inputs with the interpreter's outputs, where
+    those exercise the unit.
+
+    Args:
+        kernel: with one unit or system.
+        board: clock, delays, resources, tool versions.
+        targets: of `TARGETS`; none of them gives the IR alone.
+        seed: of the cases.
+        steps: times each step.
+        frontend: see ``build_unit``.
 
     Raises:
-        KernelError: a target refuses the unit; nothing is emitted then.
+        FastprefillError: a kernel outside the language, or one larger than the board; nothing is emitted then.
     """
+    from fastprefill.build.cases import check_cases, random_cases
+
+    unit = kernel.only()
+    with steps.step("kernel to IR"):
+        module = build(unit, frontend)
+        module.verify()
+    files = unit_files(unit.name, module, board, targets, steps)
+    expected = GOLDEN if kernel.cases else INTERPRETER
+    found, cases = Ports(unit.name, {}, {}, {}), list[Case]()
+    if all(
+        is_scalar_argument(arg)
+        for arg in top_region(module).body.block.args
+        if isinstance(arg.type, MemRefType)
+    ):
+        found = ports(module)
+        with steps.step("test vectors"):
+            if kernel.cases:
+                cases = kernel.cases(seed)
+                check_cases(unit.name, cases, found)
+            else:
+                with suppress(FastprefillError):  # a unit that random inputs do not exercise gets no vectors
+                    cases = random_cases(module, seed)
+    for case in cases:
+        files |= {f"vectors/{case.name}/{name}": text for name, text in _saved(case, found.widths).items()}
+    given = ", ".join(f"{name} = {value}" for name, value in kernel.parameters.items())
+    source = Source(
+        f"{unit.name} of {kernel.name}" + (f" ({given})" if given else ""),
+        {"kernel": {"name": kernel.name, "seed": seed}},
+        kernel.parameters,
+    )
+    what = f"- Unit `{unit.name}` of `{kernel.name}`" + (f", {given}." if given else ".")
+    if cases:
+        what += f"\n- `vectors/`: {len(cases)} cases; the expected outputs come from the {expected}."
+    folders = [f"vectors/{case.name}" for case in cases]
+    return _project(source, board, UnitEntry(unit, found), targets, folders, expected, files, what)
+
+
+def unit_files(
+    name: str, module: ModuleOp, board: Board, targets: Sequence[str], steps: Steps
+) -> dict[str, bytes]:
+    """IR of one unit; what `targets` emit from it; with ``rtl`` also its register map, shell and host header.
+
+    Raises:
+        FastprefillError: a target refuses the unit, or it is larger than the board; nothing is emitted then.
+    """
+    from fastprefill.estimate.unit import check_unit
     from fastprefill.ir.text import to_text
     from fastprefill.system import registers
     from fastprefill.targets import rtl, vitis_hls
 
     files = {f"ir/{name}.mlir": to_text(module).encode()}
     with steps.step("check for the targets"):
-        vitis_hls.validate(module)
-        rtl.validate(module)
-    with steps.step("Vitis HLS C++"):
-        files |= _below("hls", vitis_hls.emit(module, board=parameters.board))
-    with steps.step("RTL"):
-        built = rtl.build(module, parameters.board)
-        files |= _below("rtl", built.files)
-        pipelines = [asdict(pipeline) for pipeline in built.pipelines]
-        files["schedule.json"] = (json.dumps(pipelines, indent=1) + "\n").encode()
-    with steps.step("registers, shell and host header"):
-        register_map = registers.register_map(module)
-        files[f"rtl/{name}_shell.sv"] = registers.render_shell(module, register_map, status=_STATUS).encode()
-        files["rtl/fp_control.sv"] = resources.path("extern/sv/fp_control.sv").read_bytes()
-        files["registers.json"] = (json.dumps(register_map, indent=1) + "\n").encode()
-        files[f"host/{name}_registers.h"] = registers.host_header(register_map).encode()
+        check_unit(module, board)
+        if "hls" in targets:
+            vitis_hls.validate(module)
+        if "rtl" in targets:
+            rtl.validate(module)
+    if "hls" in targets:
+        with steps.step("Vitis HLS C++"):
+            files |= _below("hls", vitis_hls.emit(module, board=board))
+    if "rtl" in targets:
+        with steps.step("RTL"):
+            built = rtl.build(module, board)
+            files |= _below("rtl", built.files)
+            pipelines = [asdict(pipeline) for pipeline in built.pipelines]
+            files["schedule.json"] = (json.dumps(pipelines, indent=1) + "\n").encode()
+        with steps.step("registers, shell and host header"):
+            register_map = registers.register_map(module)
+            shell = registers.render_shell(module, register_map, status=registers.STATUS_OUTPUTS)
+            files[f"rtl/{name}_shell.sv"] = shell.encode()
+            files["rtl/fp_control.sv"] = resources.path("extern/sv/fp_control.sv").read_bytes()
+            files["registers.json"] = (json.dumps(register_map, indent=1) + "\n").encode()
+            files[f"host/{name}_registers.h"] = registers.host_header(register_map).encode()
     return files
+
+
+def _project(
+    source: Source, board: Board, entry: UnitEntry, targets: Sequence[str], vectors: Sequence[str], expected: str,
+    files: Mapping[str, bytes], what: str,
+) -> BuildPlan:  # fmt: skip
+    whole = {**files, "README.md": _readme(source, board, entry.unit.name, files, what).encode()}
+    whole[MANIFEST] = manifest(source, board, entry, targets, vectors, expected, whole)
+    return BuildPlan(whole)
 
 
 def _below(folder: str, texts: Mapping[str, str]) -> dict[str, bytes]:
@@ -114,24 +196,29 @@ def _npy(array: NDArray[np.float32]) -> bytes:
     return out.getvalue()
 
 
-def _readme(model: Model, parameters: Parameters, unit: str) -> str:
-    board, config = parameters.board, model.config
-    return f"""# {unit} for {model.folder.resolve().name} on {board.title}
+def _readme(source: Source, board: Board, unit: str, files: Mapping[str, bytes], what: str) -> str:
+    content = {
+        "hls/": "C++ kernel for Vitis HLS, self-checking testbench, Tcl",
+        "rtl/": f"vendor-neutral SystemVerilog: `{unit}.sv` is the unit, `{unit}_shell.sv` gives it AXI",
+        "schedule.json": "initiation interval and stages of each pipeline of the RTL",
+        "ir/": "the intermediate representation that everything was made from",
+        "host/": "register offsets for the host, also as `registers.json`",
+        "vectors/": "test vectors: inputs and expected outputs",
+    }
+    rows = [
+        f"| `{name}` | {text} |"
+        for name, text in content.items()
+        if any(path == name or path.startswith(name) for path in files)
+    ]
+    table = "\n".join(["| here | content |", "|---|---|", *rows])
+    return f"""# {source.title} on {board.title}
 
 Generated by fastprefill. `manifest.json` says from what, and has the digest of every file.
 
-- Unit `{unit}`: output-stationary int8 x int8 -> int32 matrix unit, {parameters.rows} x {parameters.cols} outputs.
+{what}
 - Board: {board.title}, part {board.part}, clock {board.clock_mhz:g} MHz. Status: {board.status}.
-- Model: {config.model_type}, {config.layers} layers, hidden size {config.hidden}.
 
-| folder | content |
-|---|---|
-| `hls/` | C++ kernel for Vitis HLS, self-checking testbench, Tcl |
-| `rtl/` | SystemVerilog of the same kernel, vendor-neutral: `{unit}.sv` is the unit, `{unit}_shell.sv` gives it AXI |
-| `schedule.json` | initiation interval and stages of each pipeline of the RTL |
-| `ir/` | the intermediate representation that both were made from |
-| `host/`, `registers.json` | register map: offsets for the host |
-| `vectors/{CASE}/` | the checkpoint's layer-0 query projection on a prompt, quantised to int8, cut into tiles |
+{table}
 
 Check everything that can be checked on this machine, again, with `fastprefill verify .`
 """

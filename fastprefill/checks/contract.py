@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
 
+from fastprefill.build.cases import check_cases
 from fastprefill.checks.compare import difference
 from fastprefill.errors import FastprefillError
 from fastprefill.system.case import Case
@@ -106,7 +107,7 @@ def check(contract: Contract, level: str, *, seed: int, folder: Path) -> Passed:
     module.verify()
     cases = list(contract.cases(seed))
     found = ports(module)
-    _check_cases(contract, cases, found)
+    check_cases(contract.name, cases, found)
     try:
         return _RUN[level](contract, module, found, cases, seed, folder)
     except FastprefillError as error:
@@ -127,30 +128,6 @@ def _compare(case: Case, outputs: Mapping[str, Sequence[int]]) -> None:
     wrong = difference(outputs, case.outputs)
     if wrong:
         raise FastprefillError(f"case {case.name!r}: {wrong}")
-
-
-def _check_cases(contract: Contract, cases: Sequence[Case], found: Ports) -> None:
-    if not cases:
-        raise FastprefillError(
-            f"unit {contract.name!r} has no cases: a contract without any holds for everything"
-        )
-    for case in cases:
-        for kind, given, wanted in (
-            ("scalars", case.scalars, found.scalars),
-            ("inputs", case.inputs, found.inputs),
-            ("outputs", case.outputs, found.outputs),
-        ):
-            if set(given) != set(wanted):
-                raise FastprefillError(
-                    f"case {case.name!r} of unit {contract.name!r} has the {kind} {sorted(given)}; "
-                    f"the unit has {sorted(wanted)}"
-                )
-        for stream, tokens in case.outputs.items():
-            if any(not 0 <= token < 1 << found.outputs[stream] for token in tokens):
-                raise FastprefillError(
-                    f"case {case.name!r} of unit {contract.name!r} expects tokens on {stream!r} that are no "
-                    f"patterns of {found.outputs[stream]} bits"
-                )
 
 
 def _tokens(cases: Sequence[Case]) -> int:

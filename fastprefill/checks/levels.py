@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xdsl.utils.exceptions import ParseError, VerifyException
 
+from fastprefill.build.manifest import GOLDEN
 from fastprefill.checks.compare import difference
 from fastprefill.checks.project import Project, Vectors
 from fastprefill.errors import FastprefillError
@@ -15,6 +16,12 @@ from fastprefill.golden import projection
 from fastprefill.tools import tiers
 
 PASSED, FAILED, SKIPPED = "pass", "FAIL", "NOT RUN"
+REFERENCE = "reference"
+"""The level whose outputs the others are compared with, where there is no golden model."""
+
+NO_VECTORS = (
+    "the project has no test vectors: its kernel has no cases(seed), and random inputs do not exercise it"
+)
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,8 @@ class LevelResult:
     """What one level gave.
 
     Attributes:
-        level: ``golden``, ``interpreter``, ``C-sim``, ``lint`` or ``RTL``.
-        result: `PASSED`, `FAILED` or `SKIPPED`.
+        level: ``golden``, ``interpreter``, ``C-sim``, ``lint``, ``RTL``, ``RTL, 4-state`` or ``structure``.
+        result: `PASSED`, `FAILED`, `SKIPPED` or `REFERENCE`.
         detail: why not, or the first difference.
         tokens: output tokens compared with the golden model.
         seconds: wall time of the run, builds not counted.
@@ -53,48 +60,59 @@ class LevelResult:
             parts.append(self.detail)
         if self.tokens:
             parts.append(f"{self.tokens:,} tokens compared in {self.seconds:.1f} s")
-        if self.cycles is not None and self.utilisation is not None and self.cycles_per_second is not None:
-            parts.append(
-                f"{self.cycles:,} cycles, utilisation {self.utilisation:.2%}, "
-                f"{self.cycles_per_second:,.0f} simulated cycles/s"
-            )
+        if self.cycles is not None:
+            parts.append(f"{self.cycles:,} cycles")
+        if self.utilisation is not None:
+            parts.append(f"utilisation {self.utilisation:.2%}")
+        if self.cycles_per_second is not None:
+            parts.append(f"{self.cycles_per_second:,.0f} simulated cycles/s")
         return "; ".join(parts)
 
 
 def golden(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
-    """The stored outputs against the golden model computed anew from the stored inputs."""
+    """The stored outputs against the golden model computed anew from the stored inputs, where it is ours."""
     started = time.perf_counter()
-    for one in vectors:
-        wrong = difference({"c": projection.expected_words(one.case.inputs, one.shape)}, one.case.outputs)
+    ours = [one for one in vectors if one.projection is not None]
+    if not ours:
+        source = "are those of the kernel's cases()" if _has_golden(project) else "come from the interpreter"
+        return LevelResult("golden", SKIPPED, f"the expected outputs {source}, as stored")
+    for one in ours:
+        assert one.projection is not None
+        words = projection.expected_words(one.case.inputs, one.projection.shape)
+        wrong = difference({"c": words}, one.case.outputs)
         if wrong:
             return LevelResult("golden", FAILED, f"{one.case.name}: {wrong}")
     tiers.note("python")
-    return LevelResult("golden", PASSED, tokens=_tokens(vectors), seconds=time.perf_counter() - started)
+    return LevelResult("golden", PASSED, tokens=_tokens(ours), seconds=time.perf_counter() - started)
 
 
 def interpreter(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
     """The IR, run by the interpreter."""
     from fastprefill.ir.text import parse
-    from fastprefill.targets.interpreter import run
+    from fastprefill.targets.interpreter import Program
 
+    if not vectors:
+        return LevelResult("interpreter", SKIPPED, NO_VECTORS)
     try:
-        module = parse(project.ir(), project.unit["ir"])
+        program = Program(parse(project.ir(), project.unit["ir"]))
     except (ParseError, VerifyException) as error:
         return LevelResult("interpreter", FAILED, f"the IR cannot be read: {error}")
 
     def outputs(one: Vectors) -> Mapping[str, Sequence[int]]:
-        return run(module, one.case)
+        return program.run(one.case)
 
-    return _compared("interpreter", outputs, vectors, "python")
+    found = _compared("interpreter", outputs, vectors, "python")
+    return found if _has_golden(project) or not found.ok else replace(found, result=REFERENCE)
 
 
 def csim(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
     """The generated C++, compiled with g++."""
     from fastprefill.tools import csim as driver
 
-    lacking = driver.missing()
-    if lacking is not None:
+    lacking = project.lacks("hls") or ("" if vectors else NO_VECTORS) or driver.missing()
+    if lacking:
         return LevelResult("C-sim", SKIPPED, lacking)
+    project.need("hls")
     executable = driver.build(project.folder / "hls")
 
     def outputs(one: Vectors) -> Mapping[str, Sequence[int]]:
@@ -107,8 +125,10 @@ def lint(project: Project) -> LevelResult:
     """Verilator's warnings on the generated SystemVerilog, the unit and its shell: none is allowed."""
     from fastprefill.tools import verilator
 
-    if verilator.find() is None:
-        return LevelResult("lint", SKIPPED, verilator.missing() or "")
+    lacking = project.lacks("rtl") or ("" if verilator.find() else verilator.missing())
+    if lacking:
+        return LevelResult("lint", SKIPPED, lacking)
+    project.need("rtl")
     started = time.perf_counter()
     top = project.unit["rtl_top"]
     for module in (top, f"{top}_shell"):
@@ -121,9 +141,10 @@ def rtl(project: Project, vectors: Sequence[Vectors], *, seed: int = 1) -> Level
     """The generated SystemVerilog in cocotb on Verilator: at full speed, then with random gaps and a reset."""
     from fastprefill.tools import verilator
 
-    lacking = verilator.missing()
-    if lacking is not None:
+    lacking = project.lacks("rtl") or ("" if vectors else NO_VECTORS) or verilator.missing()
+    if lacking:
         return LevelResult("RTL", SKIPPED, lacking)
+    project.need("rtl")
     build = verilator.build(project.folder / "rtl", project.ports)
     started = time.perf_counter()
     found = verilator.run(build, [one.case for one in vectors], seed=seed)
@@ -135,13 +156,30 @@ def rtl(project: Project, vectors: Sequence[Vectors], *, seed: int = 1) -> Level
         return LevelResult("RTL", FAILED, failure.describe() + where, seconds=seconds)
     cycles = sum(found.cycles(one.case.name) or 0 for one in vectors)
     complete = [step for step in found.steps if step.kind == "run"]
-    compared = _tokens(vectors) * len(complete) // len(vectors)
-    macs = sum(one.shape.macs for one in vectors)
-    multipliers = vectors[0].shape.rows * vectors[0].shape.cols
+    compared = sum(_compared_in(step.case, vectors) for step in complete)
     return LevelResult(
         "RTL", PASSED, f"{len(complete)} runs, {len(found.steps) - len(complete)} reset", compared, seconds,
-        cycles=cycles, utilisation=macs / (multipliers * cycles), cycles_per_second=found.cycles_per_second,
+        cycles=cycles, utilisation=_utilisation(vectors, cycles), cycles_per_second=found.cycles_per_second,
     )  # fmt: skip
+
+
+def _has_golden(project: Project) -> bool:
+    return bool(project.manifest["expected"] == GOLDEN)
+
+
+def _compared_in(run: str, vectors: Sequence[Vectors]) -> int:
+    """Tokens of a run: of a case, or of several starts in a row, ``3 x <case>``."""
+    times, _, repeated = run.partition(" x ")
+    tokens = {one.case.name: _tokens([one]) for one in vectors}
+    return int(times) * tokens[repeated] if repeated else tokens[run]
+
+
+def _utilisation(vectors: Sequence[Vectors], cycles: int) -> float | None:
+    """Useful multiplications per multiplier and cycle; None for a unit that is not the matrix unit."""
+    shapes = [one.projection.shape for one in vectors if one.projection is not None]
+    if len(shapes) < len(vectors):
+        return None
+    return sum(shape.macs for shape in shapes) / (shapes[0].rows * shapes[0].cols * cycles)
 
 
 def _compared(

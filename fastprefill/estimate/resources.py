@@ -31,6 +31,11 @@ def check_fits(what: str, needed: Resources, board: Board, slr: int = 0) -> None
     Raises:
         FastprefillError: says for each resource how many are missing.
     """
+    refuse_excess(what, needed, board, slr, at_least=False)
+
+
+def refuse_excess(what: str, needed: Resources, board: Board, slr: int, *, at_least: bool) -> None:
+    """``check_fits``, for numbers that are a model's or, with `at_least`, a lower bound."""
     over = excess(needed, board.slrs[slr])
     if not over:
         return
@@ -39,6 +44,7 @@ def check_fits(what: str, needed: Resources, board: Board, slr: int = 0) -> None
         f"{count:,} {LABELS[name]} where there are {have:,} ({count - have:,} too many)"
         for name, (count, have) in over.items()
     ]
+    need = "it needs at least" if at_least else "it needs"
     raise FastprefillError(
-        f"{what} does not fit {where}: it needs {', '.join(parts)} (modelled); choose a smaller size or a larger board"
+        f"{what} does not fit {where}: {need} {', '.join(parts)} (modelled); choose a smaller size or a larger board"
     )

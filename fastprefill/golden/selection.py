@@ -114,9 +114,9 @@ def check_inputs(
         raise FastprefillError(f"min_budget is {min_budget}; at least 1 token is kept")
     if max_budget is not None and max_budget < min_budget:
         raise FastprefillError(f"max_budget is {max_budget}, below min_budget = {min_budget}")
-    # the sum is NaN or infinite when a value is, and needs no array of flags
+    # the extremes are NaN or infinite when a value is, and need no array of flags
     for name, values in (("q", q), ("k", k)):
-        if not math.isfinite(float(np.sum(values, dtype=np.float64))):
+        if not (math.isfinite(values.min()) and math.isfinite(values.max())):
             raise FastprefillError(f"{name} holds a value that is not finite")
 
 

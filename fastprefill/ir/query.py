@@ -141,6 +141,11 @@ def array_name(array: SSAValue) -> str:
     return text(op, "name") or array.name_hint or "v"
 
 
+def source_of(value: SSAValue) -> str:
+    """``file:line`` of the op that makes a value, or empty."""
+    return text(value.owner, "src") if isinstance(value.owner, Operation) else ""
+
+
 def element_type(kind: Attribute) -> IntegerType:
     """Type of one element of a stream, block stream or array."""
     if isinstance(kind, StreamType):

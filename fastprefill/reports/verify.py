@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from fastprefill.build.plan import Changes
 from fastprefill.checks.levels import LevelResult
-from fastprefill.checks.project import Vectors
+from fastprefill.checks.project import Projection, Vectors
 from fastprefill.golden import projection, quantise
-from fastprefill.reports.tables import aligned
+from fastprefill.reports.levels import changes_dict, changes_lines, level_table
 from fastprefill.reports.use import ResourceUse
-
-_HEADER = ("level", "result", "tokens compared", "cycles", "utilisation", "cycles/s", "seconds", "")
+from fastprefill.system.case import Case
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Verification:
         resources: None when Yosys did not run; `resources_detail` says why.
         resources_detail: empty, or the reason.
         tiers: the line that says which tools ran.
+        changes: how the folder differs from what was written.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Verification:
     resources: ResourceUse | None
     resources_detail: str
     tiers: str
+    changes: Changes
 
     @property
     def ok(self) -> bool:
@@ -59,18 +61,11 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """For ``verify.json``."""
-        return {"ok": self.ok} | asdict(self)
+        return {"ok": self.ok} | asdict(self) | changes_dict(self.changes)
 
-    def table(self) -> str:
+    def text(self) -> str:
         """Everything as text, for a terminal."""
-        rows: list[tuple[str, ...]] = [
-            ("level", "result", "tokens compared", "cycles", "utilisation", "cycles/s", "seconds", "")
-        ]
-        rows += [_row(level) for level in self.levels]
-        text = [self.title, "", *aligned(rows, left=(0, 1, 7)), ""]
-        for level in self.levels:
-            if "\n" in level.detail:  # what a tool printed: the table has its first line
-                text += [f"{level.level}: {level.detail}", ""]
+        text = [self.title, "", *level_table(self.levels)]
         for error in self.errors:
             text.append(
                 f"quantisation error of {error.case}: {error.relative:.2%} of the float32 result (norm), "
@@ -79,39 +74,27 @@ class Verification:
         resources = (
             self.resources.lines() if self.resources else [f"resources: NOT RUN: {self.resources_detail}"]
         )
-        text += ["", *resources, "", self.tiers]
+        text += [*([""] if self.errors else []), *resources, "", *changes_lines(self.changes), self.tiers]
         return "\n".join(text)
 
 
-def quantisation_error(vectors: Vectors) -> QuantisationError:
+def quantisation_errors(vectors: Sequence[Vectors]) -> list[QuantisationError]:
     """What int8 costs: the stored integer outputs, dequantised, against the stored float32 result."""
-    product = projection.product(vectors.case.outputs["c"], vectors.shape)
-    ours = quantise.dequantise_product(product, vectors.token_scales, vectors.channel_scales)
-    error = ours.astype(np.float64) - vectors.float32
+    return [_error(one.case, one.projection) for one in vectors if one.projection is not None]
+
+
+def _error(case: Case, stored: Projection) -> QuantisationError:
+    product = projection.product(case.outputs["c"], stored.shape)
+    ours = quantise.dequantise_product(product, stored.token_scales, stored.channel_scales)
+    error = ours.astype(np.float64) - stored.float32
     return QuantisationError(
-        vectors.case.name,
-        float(np.linalg.norm(error) / np.linalg.norm(vectors.float32)),
-        float(np.abs(error).max() / np.abs(vectors.float32).max()),
+        case.name,
+        float(np.linalg.norm(error) / np.linalg.norm(stored.float32)),
+        float(np.abs(error).max() / np.abs(stored.float32).max()),
     )
 
 
 def title(manifest: Mapping[str, Any]) -> str:
     """One line that says what is verified."""
-    unit, board, parameters = manifest["units"][0], manifest["board"], manifest["parameters"]
-    return (
-        f"{unit['name']} {parameters['rows']} x {parameters['cols']} for {manifest['model']['name']} "
-        f"on {board['name']} ({board['part']}, {board['clock_mhz']:g} MHz)"
-    )
-
-
-def _row(level: LevelResult) -> tuple[str, ...]:
-    return (
-        level.level,
-        level.result,
-        f"{level.tokens:,}" if level.tokens else "-",
-        f"{level.cycles:,}" if level.cycles is not None else "-",
-        f"{level.utilisation:.2%}" if level.utilisation is not None else "-",
-        f"{level.cycles_per_second:,.0f}" if level.cycles_per_second is not None else "-",
-        f"{level.seconds:.1f}" if level.seconds else "-",
-        level.detail.partition("\n")[0],
-    )
+    board = manifest["board"]
+    return f"{manifest['title']} on {board['name']} ({board['part']}, {board['clock_mhz']:g} MHz)"

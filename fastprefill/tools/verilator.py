@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -63,15 +64,19 @@ def lint(rtl: Path | Mapping[str, str], top: str, *, defines: Sequence[str] = ()
     """Check SystemVerilog with ``verilator --lint-only -Wall`` and the waivers of ``sim/waivers.vlt``.
 
     Args:
-        rtl: a folder of ``.sv`` files, or their texts by name. Parts of ``extern/sv`` are found by themselves.
+        rtl: a folder of ``.sv`` files, which must be complete, or texts by name, for which the parts of ``extern/sv``
+            are found by themselves.
         top: the module to check, with everything below it.
         defines: preprocessor names to set.
 
     Raises:
         FastprefillError: there is an error or a warning; the text has Verilator's messages.
     """
+    texts = _texts(rtl)
+    if isinstance(rtl, Path):
+        _check_complete(rtl, texts)
     with tempfile.TemporaryDirectory(prefix="fastprefill-lint-") as folder:
-        files = _write(_texts(rtl), Path(folder))
+        files = _write(texts, Path(folder))
         _verilated.verilate(
             ["--lint-only", "-Wall", "--quiet", "--quiet-stats", "--top-module", top, *_parts(),
              *(f"-D{name}" for name in defines), resources.path("sim/waivers.vlt"), *files],
@@ -85,7 +90,8 @@ def build(
     """Compile the testbench of a unit; the result is cached by the digest of everything that goes in.
 
     Args:
-        rtl: a folder of ``.sv`` files, or their texts by name. Parts of ``extern/sv`` are found by themselves.
+        rtl: a folder of ``.sv`` files, which must be complete, or texts by name, for which the parts of ``extern/sv``
+            are found by themselves.
         ports: of the unit; `ports.name` is the top module.
         trace: build in VCD tracing; several times slower to build and to run.
         checks: build in the parts' own checks (a put without a credit, a counter out of range).
@@ -97,6 +103,8 @@ def build(
     if lacking is not None:
         raise FastprefillError(f"cannot build a simulation of {ports.name!r}: {lacking}")
     texts = _texts(rtl)
+    if isinstance(rtl, Path):
+        _check_complete(rtl, texts)
     bench = testbench.sources(ports)
     clash = sorted(set(texts) & set(bench))
     if clash:
@@ -156,6 +164,16 @@ def _texts(rtl: Path | Mapping[str, str]) -> dict[str, str]:
     if not found:
         raise FastprefillError(f"{rtl} has no .sv file; generate the RTL first")
     return found
+
+
+def _check_complete(folder: Path, texts: Mapping[str, str]) -> None:
+    """A project stands alone: a part that it instantiates is in its folder, never taken from this package."""
+    whole = "\n".join(texts.values())
+    for part in sorted(testbench.parts_folder().glob("*.sv")):
+        if part.name not in texts and re.search(rf"^\s*{part.stem}\s*(#\s*\(|\w+\s*\()", whole, re.MULTILINE):
+            raise FastprefillError(
+                f"'{folder}' instantiates the module {part.stem} and has no {part.name}; generate the project again"
+            )
 
 
 def _write(texts: Mapping[str, str], folder: Path) -> list[Path]:

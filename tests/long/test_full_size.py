@@ -101,7 +101,8 @@ def test_demo_passes_at_every_level(demo: Project, record_property: PROPERTY) ->
     record_property("resources", found.resources.used.as_dict())
     # Full tiles back to back: what is not useful is the filling of the last tiles, and a few cycles at the end.
     (vectors,) = demo.vectors()
-    shape = vectors.shape
+    assert vectors.projection is not None
+    shape = vectors.projection.shape
     filling = shape.macs / (shape.tiles * shape.rows * shape.cols * shape.k)
     assert 0.99 * filling <= ran["RTL"].utilisation <= filling
 

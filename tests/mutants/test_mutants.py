@@ -27,8 +27,8 @@ GENERATED, HAND_WRITTEN = 56, 12
 LEMMAS = {
     "mpu_array": (
         "!(step_turn && (t[31] || step[31]))",
-        "!step_valid_1 || value_1 == (step_first_1 | step_live_1)",
-        "!step_valid_2 || value_2 == (step_first_2 | step_live_2)",
+        "!step_valid_s1 || acc_write_s1 == (step_first_s1 | step_live_s1)",
+        "!step_valid_s2 || acc_write_s2 == (step_first_s2 | step_live_s2)",
     ),
     "mpu_drain": ("!(i_turn && (t[31] || i > 3))",),
 }
@@ -36,8 +36,8 @@ LEMMAS = {
 # What passes and is beyond the proof, by rule and source line, with the argument why it changes nothing.
 _BUSY = "a step with a bubble behind it is the last of a tile, and then the drain is busy for longer"
 ARGUED = {
-    ("or term dropped", "assign busy = step_turn | step_valid_1 | step_valid_2;"): _BUSY,
-    ("or to and", "assign busy = step_turn | step_valid_1 | step_valid_2;"): _BUSY,
+    ("or term dropped", "assign busy = step_turn | step_valid_s1 | step_valid_s2;"): _BUSY,
+    ("or to and", "assign busy = step_turn | step_valid_s1 | step_valid_s2;"): _BUSY,
     ("sign extension to zero extension", "wire [32:0] step_next = {step[31], step} + 33'h1;"): (
         "the sign is 0 whenever a step is issued (lemma), and the copy of step_last is used only with those"
     ),

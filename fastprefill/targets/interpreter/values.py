@@ -135,6 +135,8 @@ def wrapped(draft: Draft, width: int, vector: bool) -> Draft:
         return Draft(draft.text, low, high)
     if vector and width > 64:
         return Draft(draft.text, low, high, exact=False)
+    if vector and width in (8, 16, 32):  # NumPy's conversion to a narrower integer keeps the low bits
+        return Draft(f"({draft.text}).astype(int{width}).astype(int64)", low, high)
     half = 1 << (width - 1)
     return Draft(f"((({draft.text}) + {half}) & {2 * half - 1}) - {half}", low, high)
 

@@ -15,6 +15,7 @@ from fastprefill.ir.query import array_name, is_scalar_argument, number, process
 from fastprefill.ir.text import context
 from fastprefill.passes.schedule import ProcessSchedule, annotate, schedule
 from fastprefill.targets.rtl.circt import export
+from fastprefill.targets.rtl.comments import commented
 from fastprefill.targets.rtl.hw import Design, Module
 from fastprefill.targets.rtl.process import ProcessModule, build_process
 from fastprefill.targets.rtl.region import RegionBuilder
@@ -80,7 +81,8 @@ def build(module: ModuleOp, board: Board) -> Rtl:
     done: dict[str, Module] = {}
     for func in regions(module):
         done[func.sym_name.data] = RegionBuilder(design, func, built, done).build()
-    files = split(export(design.text()))
+    modules = {f"{m.name}.sv": m for m in design.modules}
+    files = {path: commented(modules[path], body) for path, body in split(export(design.text())).items()}
     parts = resources.path("extern") / "sv"
     for part in _with_their_parts({part.module for part in design.parts}):
         files[f"{part}.sv"] = (parts / f"{part}.sv").read_text(encoding="utf-8")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fastprefill.ir.dialect import BlocksType, CreateOp
+from fastprefill.ir.query import text
 from fastprefill.passes.storage import block_storage
+from fastprefill.targets.rtl.comments import blocks_head
 from fastprefill.targets.rtl.hw import Design, Module
 from fastprefill.targets.rtl.memory import address_bits, element_suffix, ram
 
@@ -22,6 +24,8 @@ def build_blocks(design: Design, name: str, create: CreateOp, *, writer_reads: b
     words, banks, width = storage.depth * buffers, storage.banks, storage.width
     bits = address_bits(words)
     m = Module(design, name, reset=False)
+    m.about = blocks_head(name, create, storage, buffers, writer_reads=writer_reads)
+    m.src = text(create, "src")
     we = m.input("we", banks)
     waddr = m.input("waddr", banks * bits) if words > 1 else None
     wdata = m.input("wdata", banks * width)

@@ -14,7 +14,7 @@ OPTIONS = ",".join(
         "wireSpillingNamehintTermLimit=0",
         "maximumNumberOfTermsPerExpression=16",
         "emittedLineLength=110",
-        "locationInfoStyle=wrapInAtSquareBracket",
+        "locationInfoStyle=none",
     ]
 )
 PASSES = (

@@ -10,10 +10,11 @@ from xdsl.dialects.builtin import IndexType
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
 from fastprefill.errors import KernelError
-from fastprefill.ir.dialect import GetOp, GetSliceOp, SetSliceOp
-from fastprefill.ir.pipe import CascadeOp, FirstOp, LastOp, LiveOp
+from fastprefill.ir.dialect import AcquireOp, GetOp, GetSliceOp, PutOp, ReleaseOp, SetSliceOp
+from fastprefill.ir.pipe import CascadeOp, FirstOp, LastOp, LiveOp, StoreOp
 from fastprefill.ir.query import (
     INDEX_BITS,
+    array_name,
     constant,
     is_lane_loop,
     is_scalar_argument,
@@ -77,8 +78,7 @@ class Datapath:
             if stage > ready:
                 before = self.at(value, stage - 1, lane)
                 self.m.src = text(op, "src") if isinstance(op, Operation) else ""
-                name = value.name_hint or "value"
-                self.made[key] = self.m.register(before, f"{name}_{stage}")
+                self.made[key] = self.m.register(before, f"{name_of(value)}_s{stage}")
             elif stage == ready:
                 self.made[key] = self.define(value, lane)
             else:
@@ -168,12 +168,11 @@ class Datapath:
             return self.cascade(op, [self.at(v, stage + op.lag(n), lane) for n, v in enumerate(op.operands)])
         operands = [self.at(v, stage, lane) for v in op.operands]
         self.m.src = text(op, "src")
-        hint = value.name_hint or ""
-        wire = self.compute(op, operands, lane, hint)
         if not is_multiplier(op):
-            return wire
+            return self.compute(op, operands, lane)
         use_dsp = {"dsp": "yes", "fabric": "no"}.get(text(op, "bind"))
-        return self.m.register(wire, hint or "product", use_dsp=use_dsp)
+        wire = self.compute(op, operands, lane, named=False)
+        return self.m.register(wire, name_of(value), use_dsp=use_dsp)
 
     def cascade(self, op: CascadeOp, operands: list[Wire]) -> Wire:
         """A chain of DSP slices: their registers are the stages between operands and result."""
@@ -188,29 +187,33 @@ class Datapath:
         sums = m.instance(name, cascade_part(slices), inputs)["p"]
         return m.extract(sums, 0, width(op.result))
 
-    def compute(self, op: Operation, operands: list[Wire], lane: Lane, hint: str) -> Wire:
-        m = self.m
+    def compute(self, op: Operation, operands: list[Wire], lane: Lane, named: bool = True) -> Wire:
+        """The op's logic. The user's variables are wires of their own, other values where they are used again."""
+        m, result = self.m, op.results[0]
+        hint = (result.name_hint or "") if named else ""
+        shared = name_of(result) if named else ""
         match op:
             case arith.DivUIOp() | arith.RemUIOp():
-                return self.divide(op, operands[0], lane)
+                return self.divide(op, operands[0], lane, shared)
             case arith.CmpiOp():
-                return m.compare(_PREDICATES[op.predicate.value.data], operands[0], operands[1], hint)
+                predicate = _PREDICATES[op.predicate.value.data]
+                return m.compare(predicate, operands[0], operands[1], hint, shared)
             case arith.SelectOp():
-                return m.mux(operands[0], operands[1], operands[2], hint)
+                return m.mux(operands[0], operands[1], operands[2], hint, shared)
             case arith.TruncIOp():
                 return m.extract(operands[0], 0, width(op.result), hint)
             case GetSliceOp():
                 bits = width(op.result)
                 below = 0 if not_negative(op.lo) else bits
                 value, position = _room_below(m, operands[0], operands[1], below, bits)
-                return m.extract(m.binary("shru", value, position), 0, bits, hint)
+                return m.extract(m.binary("shru", value, position, shared=f"{shared}_shifted"), 0, bits, hint)
             case SetSliceOp():
                 return self.set_slice(op, operands, lane, hint)
         if type(op) in _BINARY:
-            return m.binary(_BINARY[type(op)], operands[0], operands[1], hint)
+            return m.binary(_BINARY[type(op)], operands[0], operands[1], hint, shared)
         raise KernelError(f"'{op.name}' cannot be built as hardware", text(op, "src") or None)
 
-    def divide(self, op: arith.DivUIOp | arith.RemUIOp, value: Wire, lane: Lane) -> Wire:
+    def divide(self, op: arith.DivUIOp | arith.RemUIOp, value: Wire, lane: Lane, name: str) -> Wire:
         """Division by a constant: a product with its reciprocal, exact for every value of the width."""
         known, bits = lane_number(op.rhs, lane), value.width
         divisor = (known or 0) & ((1 << bits) - 1)
@@ -226,7 +229,10 @@ class Datapath:
         reciprocal = -(-(1 << (bits + extra)) // divisor)
         wide = 2 * bits + extra + 1
         product = self.m.binary(
-            "mul", self.m.resize(value, wide, signed=False), self.m.const(reciprocal, wide)
+            "mul",
+            self.m.resize(value, wide, signed=False),
+            self.m.const(reciprocal, wide),
+            shared=f"{name}_reciprocal",
         )
         quotient = self.m.extract(product, bits + extra, bits)
         if isinstance(op, arith.DivUIOp):
@@ -256,7 +262,7 @@ def _room_below(m: Module, value: Wire, low: Wire, below: int, least: int) -> tu
     room = m.concat([value, m.const(0, below)]) if below else value
     position = m.resize(low, wide, signed=True)
     if below:
-        position = m.binary("add", position, m.const(below, wide))
+        position = m.binary("add", position, m.const(below, wide), shared="position")
     return m.resize(room, wide, signed=False), position
 
 
@@ -306,6 +312,34 @@ def cascade_part(slices: int) -> Part:
     """The hand-written chain of DSP slices."""
     ports = (("clk", "in", 1), ("a", "in", 27 * slices), ("b", "in", 18 * slices), ("c", "in", 48), ("p", "out", 48))
     return Part("fp_dsp_cascade", ports, (("SLICES", slices),))
+
+
+_RESULTS = {
+    arith.AddiOp: "sum",
+    arith.SubiOp: "difference",
+    arith.MuliOp: "product",
+    arith.DivUIOp: "quotient",
+    arith.RemUIOp: "remainder",
+    arith.SelectOp: "chosen",
+}
+
+
+def name_of(value: SSAValue) -> str:
+    """What a value is called in hardware: the user's name for it, else what it is for, else what it is."""
+    if value.name_hint:
+        return value.name_hint
+    for use in value.uses:
+        op = use.operation
+        if isinstance(op, StoreOp) and op.predicate is value:
+            return f"{array_name(op.memref)}_write"
+        if isinstance(op, PutOp | GetOp | AcquireOp | ReleaseOp) and op.predicate is value:
+            return f"{array_name(op.stream)}_wanted"
+    owner = value.owner
+    if isinstance(owner, memref.LoadOp):
+        return array_name(owner.memref)
+    if isinstance(owner, GetOp):
+        return array_name(owner.stream)
+    return _RESULTS.get(type(owner), "condition" if width(value) == 1 else "bits")
 
 
 def is_view(op: Operation) -> bool:

@@ -1,8 +1,14 @@
-"""A builder of CIRCT modules: Python calls in, text of the hw, comb and seq dialects out."""
+"""A builder of CIRCT modules: Python calls in, text of the hw, comb and seq dialects out.
+
+Names: `hint` gives a value a wire of its own, `shared` names it only where it is used more than once (CIRCT would
+call it ``_GEN_7``). Equal names get ``_v2``, ``_v3`` here, so that CIRCT keeps all of them as they are, and
+``sources`` can tell from the name of a signal what line of the kernel it comes from.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +28,19 @@ class Part:
     module: str
     ports: tuple[tuple[str, str, int], ...]
     parameters: tuple[tuple[str, int | str], ...] = ()
+
+
+_INSTANCE, _STATE, _WIRE, _SHARED = range(4)
+_PLACEHOLDER = re.compile(r"<(\d+)>")
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A name that is wanted: for an instance, a register, a wire, or a wire where the value is used several times."""
+
+    base: str
+    kind: int
+    src: str
 
 
 @dataclass
@@ -53,7 +72,13 @@ class Design:
 
 
 class Module:
-    """One hardware module under construction. All values are plain bits; ``clk`` is there, and ``rst`` with `reset`."""
+    """One hardware module under construction. All values are plain bits; ``clk`` is there, and ``rst`` with `reset`.
+
+    Attributes:
+        src: ``file:line`` of the kernel that what is built next comes from, or empty.
+        about: lines of the comment above the module.
+        sources: name of a signal, instance or output -> ``file:line``; complete when ``text`` has been called.
+    """
 
     def __init__(self, design: Design, name: str, *, reset: bool = True) -> None:
         self.design, self.name, self.reset = design, name, reset
@@ -64,8 +89,11 @@ class Module:
         self.known: dict[tuple[object, ...], Wire] = {}
         self.bound: dict[str, str] = {}
         self.pieces: dict[str, tuple[Wire, ...]] = {}
+        self.names: list[_Name] = []
         self.count = 0
         self.src = ""
+        self.about: list[str] = []
+        self.sources: dict[str, str] = {}
         self.rst = Wire("%rst", 1)
         design.modules.append(self)
 
@@ -77,6 +105,8 @@ class Module:
 
     def output(self, name: str, value: Wire) -> None:
         self.outputs.append((name, value))
+        if self.src:
+            self.sources[name] = self.src
 
     def free_port(self, base: str) -> str:
         """`base`, or with a number when a port has that name."""
@@ -90,23 +120,22 @@ class Module:
         self.count += 1
         return f"%t.{self.count}"  # no port has such a name
 
-    def op(self, text: str, width: int, hint: str = "", attributes: str = "") -> Wire:
-        """An op whose text is `text` with ``{type}`` for what follows the colon; equal ops are shared."""
-        key = (text, width, attributes)
+    def op(self, text: str, width: int, hint: str = "", shared: str = "") -> Wire:
+        """An op whose text is `text`; equal ops are one, with the names of the first."""
+        key = (text, width)
         if key in self.known:
             return self.known[key]
         wire = Wire(self.fresh(), width)
         head, _, kind = text.partition(" : ")
-        names = [f'sv.namehint = "{hint}"'] if hint else []
-        names += [attributes] if attributes else []
-        extra = f" {{{', '.join(names)}}}" if names else ""
-        self.lines.append(f"    {wire.name} = {head}{extra} : {kind}{self.loc()}")
+        name = self.placeholder(hint or shared, _WIRE if hint else _SHARED) if hint or shared else ""
+        self.lines.append(f"    {wire.name} = {head}{name} : {kind} loc(unknown)")
         self.known[key] = wire
         return wire
 
-    def loc(self) -> str:
-        file, _, line = self.src.rpartition(":")
-        return f' loc("{file}":{line}:0)' if file and line.isdigit() else " loc(unknown)"
+    def placeholder(self, base: str, kind: int) -> str:
+        """Stands in the text of an op for a name that is chosen when all of them are known."""
+        self.names.append(_Name(base, kind, self.src))
+        return f"<{len(self.names) - 1}>"
 
     def const(self, value: int, width: int) -> Wire:
         value &= (1 << width) - 1
@@ -122,25 +151,24 @@ class Module:
             self.constants[key] = wire
         return self.constants[key]
 
-    def binary(self, name: str, a: Wire, b: Wire, hint: str = "") -> Wire:
+    def binary(self, name: str, a: Wire, b: Wire, hint: str = "", shared: str = "") -> Wire:
         """comb.add, sub, mul, and, or, xor, shl, shru, shrs, divu, modu."""
         if a.width != b.width:
             raise AssertionError(f"{name} of {a.width} and {b.width} bits in {self.name}")
-        return self.op(f"comb.{name} bin {a.name}, {b.name} : i{a.width}", a.width, hint)
+        return self.op(f"comb.{name} bin {a.name}, {b.name} : i{a.width}", a.width, hint, shared)
 
-    def compare(self, predicate: str, a: Wire, b: Wire, hint: str = "") -> Wire:
-        return self.op(f"comb.icmp bin {predicate} {a.name}, {b.name} : i{a.width}", 1, hint)
+    def compare(self, predicate: str, a: Wire, b: Wire, hint: str = "", shared: str = "") -> Wire:
+        return self.op(f"comb.icmp bin {predicate} {a.name}, {b.name} : i{a.width}", 1, hint, shared)
 
-    def mux(self, condition: Wire, yes: Wire, no: Wire, hint: str = "") -> Wire:
+    def mux(self, condition: Wire, yes: Wire, no: Wire, hint: str = "", shared: str = "") -> Wire:
         if yes == no:
             return yes
         if condition == self.constants.get((1, 1)):
             return yes
         if condition == self.constants.get((0, 1)):
             return no
-        return self.op(
-            f"comb.mux bin {condition.name}, {yes.name}, {no.name} : i{yes.width}", yes.width, hint
-        )
+        text = f"comb.mux bin {condition.name}, {yes.name}, {no.name} : i{yes.width}"
+        return self.op(text, yes.width, hint, shared)
 
     def extract(self, a: Wire, low: int, width: int, hint: str = "") -> Wire:
         if low == 0 and width == a.width:
@@ -181,22 +209,22 @@ class Module:
         fill = top if count == 1 else self.op(f"comb.replicate {top.name} : (i1) -> i{count}", count)
         return self.concat([fill, a])
 
-    def both(self, values: Iterable[Wire | None], hint: str = "") -> Wire:
+    def both(self, values: Iterable[Wire | None], hint: str = "", shared: str = "") -> Wire:
         """AND of the values that are there; true when none is."""
         real = [v for v in dict.fromkeys(values) if v is not None and v != self.constants.get((1, 1))]
-        return self._fold("and", real, 1, hint)
+        return self._fold("and", real, 1, hint, shared)
 
-    def any(self, values: Iterable[Wire], hint: str = "") -> Wire:
+    def any(self, values: Iterable[Wire], hint: str = "", shared: str = "") -> Wire:
         """OR of the values; false when there is none."""
         real = [v for v in dict.fromkeys(values) if v != self.constants.get((0, 1))]
-        return self._fold("or", real, 0, hint)
+        return self._fold("or", real, 0, hint, shared)
 
-    def _fold(self, name: str, values: list[Wire], empty: int, hint: str = "") -> Wire:
+    def _fold(self, name: str, values: list[Wire], empty: int, hint: str, shared: str) -> Wire:
         if not values:
             return self.const(empty, 1)
         if len(values) == 1:
             return values[0]
-        return self.op(f"comb.{name} bin {', '.join(v.name for v in values)} : i1", 1, hint)
+        return self.op(f"comb.{name} bin {', '.join(v.name for v in values)} : i1", 1, hint, shared)
 
     def invert(self, a: Wire) -> Wire:
         return self.binary("xor", a, self.const(1, 1))
@@ -215,12 +243,13 @@ class Module:
         """A flip-flop; with a reset value it is reset synchronously. `use_dsp` becomes the attribute of that name."""
         wire = Wire(self.fresh(), following.width)
         tail = f" reset %rst, {self.const(reset, following.width).name}" if reset is not None else ""
+        name = self.placeholder(name, _STATE)
         if enable is None:
-            text = f'seq.compreg name "{name}" {following.name}, %clk{tail}'
+            text = f"seq.compreg name {name} {following.name}, %clk{tail}"
         else:
-            text = f'seq.compreg.ce name "{name}" {following.name}, %clk, {enable.name}{tail}'
+            text = f"seq.compreg.ce name {name} {following.name}, %clk, {enable.name}{tail}"
         mark = f' {{sv.attributes = [#sv.attribute<"use_dsp" = "\\"{use_dsp}\\"">]}}' if use_dsp else ""
-        self.lines.append(f"    {wire.name} = {text}{mark} : i{wire.width}{self.loc()}")
+        self.lines.append(f"    {wire.name} = {text}{mark} : i{wire.width} loc(unknown)")
         return wire
 
     def later(self, width: int) -> Wire:
@@ -264,8 +293,8 @@ class Module:
         head = ", ".join(w.name for w in results.values())
         bracket = f"<{parameters}>" if parameters else ""
         self.lines.append(
-            f'    {head + " = " if head else ""}hw.instance "{name}" @{symbol}{bracket}({", ".join(ins)}) '
-            f"-> ({', '.join(outs)}){self.loc()}"
+            f"    {head + ' = ' if head else ''}hw.instance {self.placeholder(name, _INSTANCE)} @{symbol}{bracket}"
+            f"({', '.join(ins)}) -> ({', '.join(outs)}) loc(unknown)"
         )
         return results
 
@@ -291,10 +320,10 @@ class Module:
             f"    hw.output {names} : {kinds} loc(unknown)" if self.outputs else "    hw.output loc(unknown)"
         )
         head = f"  hw.module @{self.name}({', '.join(ports)}) {{"
-        return "\n".join([head, *self._used([*self.lines, tail]), "  } loc(unknown)"])
+        return "\n".join([head, *self._named(*self._used([*self.lines, tail])), "  } loc(unknown)"])
 
-    def _used(self, lines: list[str]) -> list[str]:
-        """Lines that matter, with the values that were bound later in place."""
+    def _used(self, lines: list[str]) -> tuple[list[str], Counter[str]]:
+        """Lines that matter, with the values that were bound later in place; and how often each value is used."""
 
         def resolve(match: re.Match[str]) -> str:
             name = match.group(0)
@@ -322,4 +351,35 @@ class Module:
                 if maker is not None and maker not in keep:
                     keep.add(maker)
                     stack.append(maker)
-        return [line for number, line in enumerate(resolved) if number in keep]
+        counts = Counter(name for number in keep for name in uses[number])
+        return [line for number, line in enumerate(resolved) if number in keep], counts
+
+    def _named(self, lines: list[str], counts: Counter[str]) -> list[str]:
+        """Lines with every name in place: those of ports first, then instances, registers and wires."""
+        wanted: list[int] = []
+        for line in lines:
+            for match in _PLACEHOLDER.finditer(line):
+                made = line.partition(" = ")[0].strip()
+                if self.names[int(match[1])].kind != _SHARED or counts[made] > 1:
+                    wanted.append(int(match[1]))
+        taken = {"clk", "rst", *(n for n, _ in self.inputs), *(n for n, _ in self.outputs)}
+        chosen: dict[int, str] = {}
+        for number in sorted(wanted, key=lambda n: (self.names[n].kind, n)):
+            base = self.names[number].base
+            name, version = base, 1
+            while name in taken:
+                version += 1
+                name = f"{base}_v{version}"
+            taken.add(name)
+            chosen[number] = name
+            if self.names[number].src:
+                self.sources[name] = self.names[number].src
+
+        def put(match: re.Match[str]) -> str:
+            number = int(match[1])
+            if number not in chosen:
+                return ""
+            quoted = f'"{chosen[number]}"'
+            return quoted if self.names[number].kind < _WIRE else f" {{sv.namehint = {quoted}}}"
+
+        return [_PLACEHOLDER.sub(put, line) for line in lines]

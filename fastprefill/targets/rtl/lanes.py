@@ -16,6 +16,7 @@ from fastprefill.ir.query import (
     constant,
     is_lane_loop,
     is_scalar_argument,
+    source_of,
     strip_casts,
     text,
     trip_count,
@@ -26,7 +27,8 @@ from fastprefill.passes.fuse_lanes import nest
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import Storage, storage_of
 from fastprefill.passes.tree import Body
-from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number
+from fastprefill.targets.rtl.comments import element_head
+from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number, name_of
 from fastprefill.targets.rtl.hw import Module, Wire
 from fastprefill.targets.rtl.memory import Registers
 
@@ -119,7 +121,7 @@ class _LaneDatapath(Datapath):
             stage = 0
         key = (value, low, bits, stage)
         if key not in self.ports:
-            name = value.name_hint or "value"
+            name = name_of(value)
             self.imports[key] = self.m.free_port(name if bits == width(value) else f"{name}_{low}")
             self.ports[key] = self.m.input(self.imports[key], bits)
         return self.ports[key]
@@ -205,7 +207,6 @@ class LaneBuilder:
         self.variables = [level.body.block.args[0] for level in self.loops]
         self.name = process.free_name("lane")
         self.m = Module(process.m.design, f"{process.m.name}_{self.name}", reset=False)
-        self.m.src = text(loop, "src")
         self.data = _LaneDatapath(self.m, process.schedule, self.source, inside=set(self.block.ops))
         self.controls: dict[str, _Control] = {}
         self.stored: list[_Stored] = []
@@ -223,7 +224,8 @@ class LaneBuilder:
                 if lane_number(value, {}) is None:
                     self.data.at(value, self.process.schedule.ready[value], {})
         self.fills()
-        for registers in self.data.home.values():
+        for array, registers in self.data.home.items():
+            self.m.src = source_of(array)
             registers.finish()
         self.instances()
 
@@ -252,6 +254,7 @@ class LaneBuilder:
     def store(self, op: StoreOp) -> None:
         stage = self.process.schedule.stages[op]
         data = self.data.at(op.value, stage, {})
+        self.m.src = text(op, "src")
         inner = op.predicate is not None and op.predicate.owner in self.data.inside
         if op.memref in self.data.home:
             valid = self.control(self.process.here, stage, None if inner else op.predicate)
@@ -276,17 +279,19 @@ class LaneBuilder:
             if known == control:
                 return Wire(f"%{name}", 1)
         here = body is self.process.here
-        name = self.m.free_port(f"enable_{stage}" if here else f"{body.name}_enable")
+        name = self.m.free_port(f"enable_s{stage}" if here else f"{body.name}_enable")
         self.controls[name] = control
         return self.m.input(name, 1)
 
     def instances(self) -> None:
+        """One element for each lane, with what differs from lane to lane around it."""
         process = self.process
         spans = []
         for level in self.loops:
             low, step, trips = constant(level.lb), constant(level.step), trip_count(level)
             assert low is not None and step is not None and trips is not None
             spans.append([low + trip * step for trip in range(trips)])
+        self.m.about = element_head(self.m.name, process.m.name, self.block.ops)
         for numbers in product(*spans):
             lane: Lane = dict(zip(self.variables, numbers, strict=True))
             inputs = {
@@ -295,10 +300,9 @@ class LaneBuilder:
             }
             for name, control in self.controls.items():
                 valid = process.sequencer.valid(control.body, control.stage)
-                inputs[name] = process.m.both(
-                    [valid, process.predicate(control.predicate, control.stage, lane)]
-                )
-            process.m.src = self.m.src
+                wanted = process.predicate(control.predicate, control.stage, lane)
+                inputs[name] = process.m.both([valid, wanted], shared=f"{self.name}_{name}")
+            process.m.src = ""
             label = "_".join([self.name, *map(str, numbers)])
             outs = process.m.instance(label, self.m, inputs)
             for stored in self.stored:

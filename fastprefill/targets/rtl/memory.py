@@ -143,25 +143,27 @@ def as_address(m: Module, value: Index, words: int) -> Wire:
     return m.const(value, bits) if isinstance(value, int) else m.resize(value, bits, signed=False)
 
 
-def select(m: Module, choices: list[tuple[Wire, Wire]], width: int) -> Wire:
+def select(m: Module, choices: list[tuple[Wire, Wire]], width: int, shared: str = "") -> Wire:
     """The value of the one choice whose condition holds; the last where none does."""
     if not choices:
         return m.const(0, width)
     value = choices[-1][1]
-    for condition, other in reversed(choices[:-1]):
-        value = m.mux(condition, other, value)
+    for number, (condition, other) in reversed(list(enumerate(choices[:-1]))):
+        value = m.mux(condition, other, value, shared="" if number else shared)
     return value
 
 
-def pick(m: Module, items: list[Wire], index: Index) -> Wire:
-    """An element of a list by a dynamic index: a multiplexer tree."""
+def pick(m: Module, items: list[Wire], index: Index, name: str = "") -> Wire:
+    """An element of a list by a dynamic index: a multiplexer tree, with a name for every 16 elements."""
     if isinstance(index, int):
         return items[index] if index < len(items) else items[-1]
     level = list(items)
     for bit in range(max(1, (len(items) - 1).bit_length())):
         condition = m.extract(index, bit, 1)
         level = [
-            m.mux(condition, level[i + 1], level[i]) if i + 1 < len(level) else level[i]
+            m.mux(condition, level[i + 1], level[i], f"{name}_from_{i << bit}" if name and bit == 3 else "")
+            if i + 1 < len(level)
+            else level[i]
             for i in range(0, len(level), 2)
         ]
     return level[0]
@@ -266,17 +268,17 @@ class Rams:
 
     def _bank(self, name: str, bank: _Bank, writes: list[tuple[Wire, Wire, Wire]]) -> None:
         m, bits = self.m, address_bits(self.storage.depth)
-        enable = m.any(e for e, _, _ in writes)
-        waddr = select(m, [(e, a) for e, a, _ in writes], bits)
-        wdata = select(m, [(e, d) for e, _, d in writes], self.storage.width)
-        raddr = select(m, bank.reads, bits)
+        enable = m.any((e for e, _, _ in writes), shared=f"{name}_we")
+        waddr = select(m, [(e, a) for e, a, _ in writes], bits, f"{name}_waddr")
+        wdata = select(m, [(e, d) for e, _, d in writes], self.storage.width, f"{name}_wdata")
+        raddr = select(m, bank.reads, bits, f"{name}_raddr")
         part = ram(self.storage.width, self.storage.depth, self.storage.memory)
         ports = {"we": enable, "waddr": waddr, "wdata": wdata, "raddr": raddr}
         data = m.instance(name, part, ports)["rdata"]
         if self.forward:
             hit = m.both([enable, m.compare("eq", waddr, raddr)])
             hit_now = m.register(hit, f"{name}_hit")
-            data = m.mux(hit_now, m.register(wdata, f"{name}_written"), data)
+            data = m.mux(hit_now, m.register(wdata, f"{name}_written"), data, shared=f"{name}_forwarded")
         m.bind(bank.data, data)
 
 
@@ -285,6 +287,7 @@ class Rom:
     """A constant array, in LUTs."""
 
     m: Module
+    name: str
     storage: Storage
     contents: list[int]
 
@@ -292,7 +295,8 @@ class Rom:
         flat: Index = 0
         for index, extent in zip(indices, self.storage.shape, strict=True):
             flat = _scale_add(self.m, flat, extent, index)
-        return pick(self.m, [self.m.const(v, self.storage.width) for v in self.contents], flat)
+        contents = [self.m.const(v, self.storage.width) for v in self.contents]
+        return pick(self.m, contents, flat, self.name)
 
     def finish(self) -> None:
         pass

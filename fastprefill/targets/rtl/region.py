@@ -9,10 +9,11 @@ from xdsl.dialects.func import CallOp, FuncOp
 from xdsl.ir import SSAValue
 
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
-from fastprefill.ir.query import array_name, is_scalar_argument, number, strings, text, width
+from fastprefill.ir.query import array_name, is_scalar_argument, number, source_of, strings, text, width
 from fastprefill.passes.storage import block_storage
 from fastprefill.system.limits import error_code, limits_of, scalar_ranges
 from fastprefill.targets.rtl.blocks import build_blocks
+from fastprefill.targets.rtl.comments import region_head, source_range
 from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
 from fastprefill.targets.rtl.memory import address_bits
 from fastprefill.targets.rtl.process import ProcessModule
@@ -92,6 +93,7 @@ class RegionBuilder:
     ) -> None:
         self.design, self.func, self.processes, self.regions = design, func, processes, regions
         self.m = Module(design, func.sym_name.data)
+        self.m.about = region_head(func)
         self.scalars: dict[SSAValue, Wire] = {}
         self.streams: dict[SSAValue, _Stream] = {}
         self.blocks: dict[SSAValue, _Blocks] = {}
@@ -106,9 +108,9 @@ class RegionBuilder:
         start = m.input("start", 1)
         running = m.later(1)
         accept = m.both([start, m.invert(running)], "accept")
-        begin = m.register(accept, "begin", reset=0)
+        begun = m.register(accept, "begun", reset=0)
         limits = limits_of(self.func)
-        refused: list[tuple[Wire, Wire]] = []  # a scalar is outside its limits: the condition and its error code
+        refused: list[tuple[Wire, Wire]] = []  # conditions of scalars outside their limits, and error codes
         for arg in self.func.body.block.args:
             if is_scalar_argument(arg):
                 assert isinstance(arg.type, MemRefType)
@@ -117,7 +119,7 @@ class RegionBuilder:
                 if array_name(arg) in limits:
                     outside = self.outside(arg, value, limits[array_name(arg)], accept)
                     refused.append((outside, m.const(error_code(len(self.scalars) - 1), ERROR_BITS)))
-        go = m.both([begin, m.invert(m.any(bad for bad, _ in refused))], "go") if refused else begin
+        go = m.both([begun, m.invert(m.any(bad for bad, _ in refused))], "go") if refused else begun
         self.ports()
         creates = [op for op in self.func.body.block.ops if isinstance(op, CreateOp)]
         calls = [op for op in self.func.body.block.ops if isinstance(op, CallOp)]
@@ -132,8 +134,9 @@ class RegionBuilder:
             m.output(f"{name}_data", stream.data)
         for end, blocks in self.blocks.items():
             self.finish_blocks(end, blocks)
-        busy = m.any([begin, *self.flags["busy"]])
-        finished = m.both([running, m.invert(busy)])
+        m.src = ""
+        busy = m.any([begun, *self.flags["busy"]])
+        finished = m.both([running, m.invert(busy)], shared="over")
         stays = m.both([running, m.invert(finished)])
         m.bind(running, m.register(m.any([accept, stays]), "running", reset=0))
         m.output("idle", m.invert(running))
@@ -143,7 +146,7 @@ class RegionBuilder:
         if self.func.next_op is None:  # the top
             error = m.const(0, ERROR_BITS)
             for bad, code in reversed(refused):
-                error = m.mux(m.both([begin, bad]), code, error)
+                error = m.mux(m.both([begun, bad]), code, error)
             m.output("error", error)
         return m
 
@@ -222,6 +225,7 @@ class RegionBuilder:
         inputs = {"we": blocks.we, "waddr": blocks.waddr, "wdata": blocks.wdata, "raddr": blocks.raddr}
         if blocks.own_raddr is not None:
             inputs["own_raddr"] = blocks.own_raddr
+        self.m.src = text(blocks.create, "src")
         outs = self.m.instance(blocks.create.stream_name.data, module, inputs)
         self.m.bind(blocks.rdata, outs["rdata"])
         if blocks.own_raddr is not None and blocks.own_rdata is not None:
@@ -230,7 +234,6 @@ class RegionBuilder:
     def call(self, call: CallOp, go: Wire) -> None:
         callee = call.callee.string_value()
         instance = text(call, "instance") or callee
-        self.m.src = text(call, "src")
         if callee in self.regions:
             self.call_region(call, callee, instance, go)
         else:
@@ -238,15 +241,18 @@ class RegionBuilder:
 
     def arguments(self, call: CallOp) -> list[tuple[str, str, SSAValue]]:
         """Name in the callee, direction and value of each argument."""
+        callee = self.callee(call)
+        names, directions = strings(callee, "arg_names"), text(callee, "directions")
+        return list(zip(names, directions, call.arguments, strict=True))
+
+    def callee(self, call: CallOp) -> FuncOp:
         module = self.func.parent_op()
         assert module is not None
-        callee = next(
+        return next(
             op
             for op in module.regions[0].block.ops
             if isinstance(op, FuncOp) and op.sym_name.data == call.callee.string_value()
         )
-        names, directions = strings(callee, "arg_names"), text(callee, "directions")
-        return list(zip(names, directions, call.arguments, strict=True))
 
     def call_process(self, call: CallOp, callee: str, instance: str, go: Wire) -> None:
         m, process = self.m, self.processes[callee]
@@ -269,6 +275,7 @@ class RegionBuilder:
                         inputs[f"{name}_rdata"] = blocks.own_rdata
                 else:
                     inputs[f"{name}_full"], inputs[f"{name}_rdata"] = blocks.full, blocks.rdata
+        m.src = source_range(self.callee(call))
         outs = m.instance(instance, process.module, inputs)
         for flag, wires in self.flags.items():
             wires.append(outs[flag])
@@ -281,6 +288,7 @@ class RegionBuilder:
                 stream.slr = slr
                 ports = {"put": outs[f"{name}_put"], "put_data": outs[f"{name}_data"], "ready": stream.ready}
                 part = fifo(bits, process.fifo_depth[name])
+                m.src = source_of(value)
                 queue = m.instance(f"{instance}_{name}_fifo", part, ports)
                 m.bind(credits[name], queue["credit"])
                 m.bind(stream.valid, queue["valid"])
@@ -313,6 +321,7 @@ class RegionBuilder:
             else:
                 self.produced[value].slr = slr
                 inputs[f"{name}_ready"] = self.produced[value].ready
+        m.src = source_range(self.callee(call))
         outs = m.instance(instance, self.regions[callee], inputs)
         self.flags["busy"].append(m.invert(outs["idle"]))
         self.flags["starved"].append(outs["starved"])
@@ -332,6 +341,7 @@ class RegionBuilder:
         producer = self.producer_slr(value)
         if producer is None or producer == slr:
             return stream
+        self.m.src = source_of(value)
         part = relay(stream.data.width, RELAY_HOPS * abs(producer - slr))
         ready = self.m.later(1)
         ports = {"in_valid": stream.valid, "in_data": stream.data, "out_ready": ready}

@@ -15,6 +15,7 @@ from fastprefill.ir.query import INDEX_BITS, constant, is_scalar_argument, text,
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.tree import Body, Loop, Node, Repeat, entry
 from fastprefill.targets.rtl.hw import Module, Wire
+from fastprefill.targets.rtl.memory import select
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Sequencer:
         if key not in self.valids:
             self.m.src = text(body.op, "src")
             self.valids[key] = self.m.register(
-                self.valid(body, stage - 1), f"{body.name}_valid_{stage}", reset=0
+                self.valid(body, stage - 1), f"{body.name}_valid_s{stage}", reset=0
             )
         return self.valids[key]
 
@@ -90,20 +91,25 @@ class Sequencer:
         may change after the turn has moved on, so the first iteration takes it from where it is kept."""
         if not _changes(loop.op.lb):
             return self.variable[loop]
-        return self.m.mux(self.is_first(loop), self.bounds[loop][0], self.variable[loop])
+        self.m.src = text(loop.op, "src")
+        first = self.is_first(loop)
+        return self.m.mux(first, self.bounds[loop][0], self.variable[loop], f"{self.names[loop]}_now")
 
     def live(self, loop: Loop) -> Wire:
         """The loop variable is below the upper bound."""
+        self.m.src = text(loop.op, "src")
         return self.m.compare("slt", self.value(loop), self.bounds[loop][1], f"{self.names[loop]}_live")
 
     def last(self, loop: Loop) -> Wire:
         """The next value of the loop variable is not below the upper bound."""
-        wide = INDEX_BITS + 1
+        wide, name = INDEX_BITS + 1, self.names[loop]
         following = self._next(loop, wide)
         high = self.m.resize(self.bounds[loop][1], wide, signed=True)
-        over = self.m.compare("sge", following, high, f"{self.names[loop]}_last")
         # In a loop without iterations the loops inside end at once: nobody has computed their bounds.
-        return self.m.any([over, *(self.m.invert(self.live(outer)) for outer in self._outer(loop))])
+        empty = [self.m.invert(self.live(outer)) for outer in self._outer(loop)]
+        self.m.src = text(loop.op, "src")
+        over = self.m.compare("sge", following, high, f"{name}_last")
+        return self.m.any([over, *empty], shared=f"{name}_ends")
 
     def _outer(self, loop: Loop) -> list[Loop]:
         """The loops around this one that may have no iterations."""
@@ -120,7 +126,8 @@ class Sequencer:
         dynamic = self.bounds[loop][2]
         amount = self.m.resize(dynamic, bits, signed=True) if step is None else self.m.const(step, bits)
         value = self.m.resize(self.value(loop), bits, signed=True)
-        return self.m.binary("add", value, amount, f"{self.names[loop]}_next")
+        self.m.src = text(loop.op, "src")
+        return self.m.binary("add", value, amount, shared=f"{self.names[loop]}_next")
 
     # the machine
 
@@ -147,7 +154,9 @@ class Sequencer:
             m.bind(
                 self.issue[body], m.both([self.turn[body], waiting, *conditions[body]], f"{body.name}_issue")
             )
-            arrives = m.any(move.when for move in moves if move.target is body)
+            arrives = m.any(
+                (move.when for move in moves if move.target is body), shared=f"{body.name}_arrives"
+            )
             stays = m.both([self.turn[body], m.invert(self.issue[body])])
             m.bind(self.turn[body], m.register(m.any([arrives, stays]), f"{body.name}_turn", reset=0))
         for loop in self.names:
@@ -175,12 +184,13 @@ class Sequencer:
     def _after_body(self, body: Body, trigger: Wire, exits: dict[Body, Wire]) -> list[_Move]:
         if body not in exits:
             return self._step(body, trigger, body)
-        goes_on = exits[body]
+        goes_on, m, name = exits[body], self.m, body.name
         repeat, _, _ = self.parent[body]
         assert isinstance(repeat, Repeat)
-        inside = self._step(body, self.m.both([trigger, goes_on]), body)
-        outside = self._step(repeat, self.m.both([trigger, self.m.invert(goes_on)]), body)
-        return inside + outside
+        m.src = text(body.op, "src")
+        inside = self._step(body, m.both([trigger, goes_on], shared=f"{name}_again"), body)
+        over = m.both([trigger, m.invert(goes_on)], shared=f"{name}_over")
+        return inside + self._step(repeat, over, body)
 
     def _step(self, node: Node, when: Wire, source: Body) -> list[_Move]:
         """Where the turn goes when a node is over."""
@@ -191,13 +201,15 @@ class Sequencer:
             return [_Move(when, source, None, [])]
         if isinstance(parent, Repeat):
             return [self._enter(parent.children[0], when, source)]
-        last = self.last(parent)
-        again = self._enter(parent.children[0], self.m.both([when, self.m.invert(last)]), source)
+        last, name = self.last(parent), self.names[parent]
+        goes_on = self.m.both([when, self.m.invert(last)], shared=f"{name}_again")
+        again = self._enter(parent.children[0], goes_on, source)
         again.sets += [
             ("variable", parent, self._next(parent, INDEX_BITS)),
             ("first", parent, self.m.const(0, 1)),
         ]
-        return [again, *self._step(parent, self.m.both([when, last]), source)]
+        self.m.src = text(parent.op, "src")
+        return [again, *self._step(parent, self.m.both([when, last], shared=f"{name}_over"), source)]
 
     def _wait(self, moves: list[_Move], late: dict[Body, bool]) -> Wire | None:
         """Initiation intervals above one and gaps: a counter that holds the turn back."""
@@ -212,7 +224,8 @@ class Sequencer:
             return None
         m, bits = self.m, most.bit_length()
         count = m.later(bits)
-        zero = m.compare("eq", count, m.const(0, bits))
+        m.src = ""
+        zero = m.compare("eq", count, m.const(0, bits), shared="waited")
         following = m.mux(zero, count, m.binary("sub", count, m.const(1, bits)))
         for move, n in waits:
             following = m.mux(move.when, m.const(n, bits), following)
@@ -226,15 +239,20 @@ class Sequencer:
         if loop in self.firsts:
             states.append(("first", self.firsts[loop], f"{name}_first"))
         for kind, wire, label in states:
-            value: Wire | None = None
-            enables: list[Wire] = []
+            whens: dict[Wire, list[Wire]] = {}  # by new value; the first one is that of entering the loop
             for move in moves:
                 for set_kind, set_loop, new in move.sets:
                     if set_kind == kind and set_loop is loop:
-                        enables.append(move.when)
-                        value = new if value is None else m.mux(move.when, new, value)
-            assert value is not None
-            m.bind(wire, m.register(value, label, enable=m.any(enables)))
+                        whens.setdefault(new, []).append(move.when)
+            enters, *others = whens
+            entering = m.any(whens[enters], shared=f"{name}_enters")
+            value = enters
+            if others:
+                value = m.mux(
+                    entering, enters, select(m, [(m.any(whens[new]), new) for new in others], wire.width)
+                )
+            enable = m.any([when for some in whens.values() for when in some], shared=f"{name}_moves")
+            m.bind(wire, m.register(value, label, enable=enable))
 
 
 def _changes(bound: SSAValue) -> bool:

@@ -13,7 +13,7 @@ from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.targets.vitis_hls.expressions import CType, ap
 from fastprefill.targets.vitis_hls.names import Names, clean
 
-# Vitis HLS refuses stream elements of more bits (Xilinx/Vitis-Tutorials issue 426, tool version 2023.2).
+# The widest element of a stream: users report that Vitis HLS 2023.2 refuses more (Xilinx/Vitis-Tutorials issue 426).
 STREAM_WIDTH = 4096
 
 
@@ -94,7 +94,7 @@ class Argument:
             streams = self.block.streams
             name = f"{self.name}{dimensions(streams)}" if streams else f"&{self.name}"
             return f"hls::stream<{self.block.token.text}> {name}"
-        return f"hls::stream_of_blocks<{self.block.name}, {self.depth}> &{self.name}"
+        return f"hls::stream_of_blocks<{self.block.name}> &{self.name}"
 
 
 @dataclass

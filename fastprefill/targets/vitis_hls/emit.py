@@ -103,7 +103,7 @@ def tool_version(board: BoardLike) -> str:
 
 
 def tool_command(version: str) -> str:
-    """How that version runs a Tcl file: ``vitis-run`` replaced ``vitis_hls`` in 2024.1 (UG1399)."""
+    """How that version runs a Tcl file: ``vitis_hls`` is deprecated from 2024.1 on and gone in 2025.1."""
     year, _, minor = version.partition(".")
     if (int(year), int(minor or 0)) >= (2024, 1):
         return "vitis-run --mode hls --tcl run.tcl"

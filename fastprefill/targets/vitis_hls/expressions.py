@@ -77,7 +77,8 @@ class Expr:
         effect: it reads a stream, so it must be evaluated once and in order.
         bind: ``"dsp"`` or ``"fabric"`` when it is a multiplication that is bound.
         constant: its value when it is a literal.
-        parts: left operand, operator and right operand of an operator that has a compound assignment.
+        parts: left operand, operator and right operand of an operator that has a compound assignment; the left one
+            is empty for a negation.
     """
 
     text: str
@@ -201,6 +202,12 @@ def arithmetic(op: str, a: Expr, b: Expr) -> Expr:
         "*": [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)],
     }[op]
     lo, hi = min(corners), max(corners)
+    if op == "*" and b.constant == -1 and a.type == INT and lo >= INT_LO and hi <= INT_HI:
+        negated = _make(f"-{at(a, PRIMARY)}", UNARY, INT, lo, hi, a)
+        return replace(negated, parts=("", "-", at(a, PRIMARY)))
+    if op == "+" and a.parts is not None and a.parts[0] == "" and a.lo > INT_LO:
+        operand = replace(a, text=a.parts[2], level=PRIMARY, lo=-a.hi, hi=-a.lo, parts=None)
+        return arithmetic("-", b, operand)
     a, b = _operands(a, b, lo, hi)
     level = MULTIPLY if op == "*" else ADD
     parts = (a.text, op, at(b, level + 1))

@@ -60,7 +60,7 @@ class FoldingWriter:
                 self._statement(f"{expr.text};", op)
             return
         self._values[result], self._uses[result] = expr, uses
-        cheap = expr.level == cxx.PRIMARY and len(expr.text) <= _CHEAP_LENGTH
+        cheap = expr.level >= cxx.UNARY and len(expr.text) <= _CHEAP_LENGTH
         if uses > 1 and (expr.effect or not cheap):
             self._name(result, op)
         elif expr.effect or expr.reads:
@@ -85,8 +85,12 @@ class FoldingWriter:
             ctype, lo, hi = expr.type, expr.lo, expr.hi
         else:
             signed = expr.type.signed if not expr.within(False, width) else False
+            if expr.type.width < width and signed == expr.type.signed:
+                width = expr.type.width  # a product stays as wide as the operator makes it
             ctype = cxx.ap(signed, width)
             lo, hi = (expr.lo, expr.hi) if expr.within(signed, width) else cxx.limits(signed, width)
+        if op is None and isinstance(value.owner, Operation):
+            op = value.owner
         hint = value.name_hint or ("product" if expr.bind else "value")
         escapes = value in self._escaping
         name = self._names.new(hint, everywhere=escapes)

@@ -121,6 +121,9 @@ def _bitwise(op: Operation, get: Lookup, width: int) -> Expr:
 def _compare(op: arith.CmpiOp, get: Lookup) -> Expr:
     symbol, signed = _PREDICATES[op.predicate.value.data]
     a, b, width = get(op.lhs), get(op.rhs), width_of(op.lhs.type)
+    if signed is None and width == 1 and b.constant is not None:
+        bit = condition(a)
+        return bit if (symbol == "==") == bool(b.constant & 1) else cxx.invert(bit)
     if signed is None:
         # Equality holds in either reading: take the one that needs fewer casts.
         readings = [sum(not x.within(s, width) for x in (a, b) if x.constant is None) for s in (False, True)]

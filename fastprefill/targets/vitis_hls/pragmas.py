@@ -1,8 +1,9 @@
 """The HLS pragmas that may be emitted, with their options and values.
 
-The facts are from AMD UG1399, Vitis High-Level Synthesis User Guide, 2024.2, chapter "HLS Pragmas", one page
-per pragma. Every pragma in generated code is made by ``pragma``, which refuses what is not in the table, so a
-misspelt option fails here instead of being ignored by the vendor's compiler.
+The facts are from AMD UG1399, Vitis High-Level Synthesis User Guide, chapter "HLS Pragmas", one page per pragma;
+docs/decisions/0003 says which release of it or which public example confirms each entry. Every pragma in generated
+code is made by ``pragma``, which refuses what is not in the table, so a misspelt option fails here instead of being
+ignored by the vendor's compiler.
 """
 
 from __future__ import annotations
@@ -145,17 +146,17 @@ PRAGMAS: dict[str, Pragma] = {
     ),
 }
 
-# UG1399, "pragma HLS bind_storage", table "Supported implementations": the memories that each type has.
+# The memories that each type can be asked for; without `impl` the tool chooses.
 STORAGE_IMPLEMENTATIONS: dict[str, tuple[str, ...]] = {
     "fifo": ("auto", "bram", "lutram", "memory", "srl", "uram"),
-    "ram_1p": ("auto", "bram", "lutram", "uram"),
-    "ram_1wnr": ("auto", "bram", "lutram", "uram"),
-    "ram_2p": ("auto", "bram", "lutram", "uram"),
-    "ram_s2p": ("auto", "bram", "lutram", "uram"),
-    "ram_t2p": ("auto", "bram", "uram"),
-    "rom_1p": ("auto", "bram", "lutram"),
-    "rom_2p": ("auto", "bram", "lutram"),
-    "rom_np": ("auto", "bram", "lutram"),
+    "ram_1p": ("bram", "lutram", "uram"),
+    "ram_1wnr": ("bram", "lutram", "uram"),
+    "ram_2p": ("bram", "lutram", "uram"),
+    "ram_s2p": ("bram", "lutram", "uram"),
+    "ram_t2p": ("bram", "uram"),
+    "rom_1p": ("bram", "lutram"),
+    "rom_2p": ("bram", "lutram"),
+    "rom_np": ("bram", "lutram"),
 }
 
 

@@ -265,7 +265,8 @@ class ProcessWriter(VariableWriter):
     def _loop_pragmas(self, op: Operation) -> None:
         interval, unroll = op.attributes.get("pipeline_ii"), op.attributes.get("unroll")
         if isinstance(interval, IntegerAttr):
-            self._pragma(pragma("PIPELINE", II=interval.value.data))
+            style: dict[str, int | str] = {"style": "flp"} if _must_flush(op) else {}
+            self._pragma(pragma("PIPELINE", II=interval.value.data, **style))
         if isinstance(unroll, IntegerAttr):
             factor = unroll.value.data
             if factor == 0:
@@ -316,6 +317,20 @@ class ProcessWriter(VariableWriter):
         self._sequence(list(block.ops))
         self._depth -= 1
         self._names.pop()
+
+
+def _must_flush(loop: Operation) -> bool:
+    """Whether a pipelined loop must finish what it has begun while a stream makes it wait.
+
+    The tool's default pipeline stands still as a whole when one access waits (UG1448, "Pipeline Styles"), so a token
+    that is already computed may never be put. Another process may need just that token to end the wait, in a cycle of
+    processes or where two paths meet again. A loop with one stream, or one that gets all its tokens first, is safe.
+    """
+    accesses = [op for op in loop.walk() if isinstance(op, GetOp | PutOp | AcquireOp | ReleaseOp)]
+    if len({op.stream for op in accesses}) < 2:
+        return False
+    conditional = any(isinstance(op.parent_op(), scf.IfOp) for op in accesses)
+    return conditional or not all(isinstance(op, GetOp) for op in accesses)
 
 
 def _counters(count: int) -> list[str]:

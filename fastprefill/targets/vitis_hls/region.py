@@ -142,7 +142,7 @@ def _streams(module: Module, region: IRBlock, channels: dict[SSAValue, Argument]
             lines.append(f"    DATAFLOW_NAME({name});")
             if dropped := _partition(op):
                 lines.append(
-                    f"    // Not partitioned ({dropped}): UG1399 has no ARRAY_PARTITION for streams of blocks."
+                    f"    // Not partitioned ({dropped}): UG1399 2023.1 has no ARRAY_PARTITION of streams of blocks."
                 )
             lines += storage_pragmas(name, op, rom=False)
         elif block is not None and block.streams:

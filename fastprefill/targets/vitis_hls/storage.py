@@ -32,12 +32,13 @@ def partition_pragmas(name: str, partition: Attribute | None, shape: tuple[int, 
 
 
 def storage_pragmas(name: str, op: Operation, rom: bool) -> list[str]:
-    """BIND_STORAGE for an array that names its memory."""
+    """BIND_STORAGE for an array that names its memory; without `impl` where the tool chooses (AUTO)."""
     storage, kind = op.attributes.get("storage"), op.attributes.get("storage_type")
-    if not isinstance(storage, StringAttr) and not isinstance(kind, StringAttr):
+    impl = storage.data.lower() if isinstance(storage, StringAttr) and storage.data != "AUTO" else None
+    if impl is None and not isinstance(kind, StringAttr):
         return []
     default = "rom_1p" if rom else "ram_2p"
     options = {"variable": name, "type": kind.data.lower() if isinstance(kind, StringAttr) else default}
-    if isinstance(storage, StringAttr):
-        options["impl"] = storage.data.lower()
+    if impl is not None:
+        options["impl"] = impl
     return [pragma("BIND_STORAGE", **options)]

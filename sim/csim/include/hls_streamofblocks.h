@@ -3,7 +3,6 @@
 #define FASTPREFILL_CSIM_HLS_STREAMOFBLOCKS_H
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,10 +10,14 @@
 
 namespace hls {
 
+// As in the vendor's library, functions and locks take a stream_of_blocks<T>, of which other depths are derived.
 template <typename T, int depth = 2>
-class stream_of_blocks {
+class stream_of_blocks;
+
+template <typename T>
+class stream_of_blocks<T, 2> {
   public:
-    stream_of_blocks() : blocks_(new Block[depth]) {}
+    explicit stream_of_blocks(std::size_t depth = 2) : depth_(depth), blocks_(new Block[depth]) {}
     stream_of_blocks(const stream_of_blocks &) = delete;
     stream_of_blocks &operator=(const stream_of_blocks &) = delete;
     ~stream_of_blocks() {
@@ -26,11 +29,11 @@ class stream_of_blocks {
     void set_name(const char *name) { name_ = name; }
 
     T &acquire_write() {
-        while (written_ - read_ >= std::size_t(depth)) {
+        while (written_ - read_ >= depth_) {
             csim::Scheduler::instance().wait(
-                writer_, "waits for a free block of " + name_ + " (full, depth " + std::to_string(depth) + ")");
+                writer_, "waits for a free block of " + name_ + " (full, depth " + std::to_string(depth_) + ")");
         }
-        return blocks_[written_ % depth].elements;
+        return blocks_[written_ % depth_].elements;
     }
     void release_write() {
         ++written_;
@@ -40,7 +43,7 @@ class stream_of_blocks {
         while (written_ == read_) {
             csim::Scheduler::instance().wait(reader_, "waits for a block of " + name_ + " (empty)");
         }
-        return blocks_[read_ % depth].elements;
+        return blocks_[read_ % depth_].elements;
     }
     void release_read() {
         ++read_;
@@ -52,6 +55,7 @@ class stream_of_blocks {
         T elements;
     };
     std::string name_ = "(unnamed)";
+    std::size_t depth_;
     std::unique_ptr<Block[]> blocks_;
     std::size_t written_ = 0;
     std::size_t read_ = 0;  // a block counts as read when it is released: until then it is not free
@@ -59,38 +63,40 @@ class stream_of_blocks {
     csim::Fibre *writer_ = nullptr;
 };
 
+template <typename T, int depth>
+class stream_of_blocks : public stream_of_blocks<T, 2> {
+  public:
+    stream_of_blocks() : stream_of_blocks<T, 2>(depth) {}
+};
+
 // The block that is being written, from its declaration to the end of the scope.
 template <typename T>
 class write_lock {
   public:
-    template <int depth>
-    explicit write_lock(stream_of_blocks<T, depth> &stream)
-        : elements_(stream.acquire_write()), release_([&stream] { stream.release_write(); }) {}
+    explicit write_lock(stream_of_blocks<T> &stream) : stream_(stream), elements_(stream.acquire_write()) {}
     write_lock(const write_lock &) = delete;
     write_lock &operator=(const write_lock &) = delete;
-    ~write_lock() { release_(); }
-    auto &operator[](std::size_t index) { return elements_[index]; }
+    ~write_lock() { stream_.release_write(); }
+    operator T &() { return elements_; }
 
   private:
+    stream_of_blocks<T> &stream_;
     T &elements_;
-    std::function<void()> release_;
 };
 
 // The oldest full block, from its declaration to the end of the scope.
 template <typename T>
 class read_lock {
   public:
-    template <int depth>
-    explicit read_lock(stream_of_blocks<T, depth> &stream)
-        : elements_(stream.acquire_read()), release_([&stream] { stream.release_read(); }) {}
+    explicit read_lock(stream_of_blocks<T> &stream) : stream_(stream), elements_(stream.acquire_read()) {}
     read_lock(const read_lock &) = delete;
     read_lock &operator=(const read_lock &) = delete;
-    ~read_lock() { release_(); }
-    auto &operator[](std::size_t index) { return elements_[index]; }
+    ~read_lock() { stream_.release_read(); }
+    operator T &() { return elements_; }
 
   private:
+    stream_of_blocks<T> &stream_;
     T &elements_;
-    std::function<void()> release_;
 };
 
 }  // namespace hls

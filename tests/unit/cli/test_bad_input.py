@@ -276,7 +276,9 @@ def test_parameters_of_a_kernel() -> None:
     result = run("compile", "mpu", "--param", "rows=4")
     assert result.exit_code == 1
     assert result.stderr.startswith("fastprefill: parameters of unit() in ")
-    assert result.stderr.endswith("missing a required argument: 'cols'; it takes: rows: int, cols: int\n")
+    assert result.stderr.endswith(
+        "missing a required argument: 'cols'; it takes: rows: int, cols: int; give --param cols=NUMBER\n"
+    )
 
 
 def test_a_kernel_file_that_fails(tmp_path: Path) -> None:

@@ -16,9 +16,12 @@ RECORDED = [*sorted(CHECKPOINTS.iterdir()), ROOT / "examples" / "tiny-llama"]
 LLAMA = CHECKPOINTS / "llama"
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+# in float64 the rotary angles are exact, which those of the recordings are not
+@pytest.mark.parametrize(
+    ("dtype", "limit"), [(np.float32, 1e-5), (np.float64, 5e-5)], ids=["single", "double"]
+)
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
-def test_agrees_with_transformers(folder: Path, dtype: type[np.floating]) -> None:
+def test_agrees_with_transformers(folder: Path, dtype: type[np.floating], limit: float) -> None:
     """Recorded in float32 for the last 8 positions; the largest error over the largest value."""
     model = models.load(folder)
     expected = np.load(folder / "expected.npz")
@@ -31,7 +34,7 @@ def test_agrees_with_transformers(folder: Path, dtype: type[np.floating]) -> Non
     ):
         assert ours.dtype == dtype
         error = np.abs(ours[-8:] - expected[name]).max() / np.abs(expected[name]).max()
-        assert error < 1e-5, name
+        assert error < limit, name
 
 
 def test_embedding_comes_first() -> None:

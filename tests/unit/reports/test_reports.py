@@ -1,8 +1,10 @@
 """Results of a verification as data and as text."""
 
 import json
+from pathlib import Path
 
 from fastprefill.boards import Resources
+from fastprefill.build.plan import Changes
 from fastprefill.build.steps import Steps
 from fastprefill.checks.compare import difference
 from fastprefill.checks.levels import FAILED, PASSED, SKIPPED, LevelResult
@@ -11,13 +13,22 @@ from fastprefill.reports.use import ResourceUse
 from fastprefill.reports.verify import QuantisationError, Verification
 
 BOARD = Resources(117120, 234240, 1248, 144, 0)
+UNCHANGED = Changes()
 USE = ResourceUse(Resources(1500, 10, 16, 0, 0), BOARD, "kv260", "synthesised by Yosys")
 
 
-def verification(*levels: LevelResult, use: ResourceUse | None = USE) -> Verification:
+def verification(
+    *levels: LevelResult, use: ResourceUse | None = USE, changes: Changes = UNCHANGED
+) -> Verification:
     errors = [QuantisationError("layer0_q_proj", 0.0026, 0.0034)]
     return Verification(
-        "mpu 4 x 4", levels, errors, use, "" if use else "yosys is not installed", "tiers: python ran"
+        "mpu 4 x 4",
+        levels,
+        errors,
+        use,
+        "" if use else "yosys is not installed",
+        "tiers: python ran",
+        changes,
     )
 
 
@@ -40,7 +51,7 @@ def test_a_failed_level_fails_and_a_missing_tool_does_not() -> None:
 
 def test_table() -> None:
     rtl = LevelResult("RTL", PASSED, "2 runs, 1 reset", 1024, 1.5, 65600, 0.999, 200000.0)
-    text = verification(LevelResult("C-sim", SKIPPED, "g++ is not installed"), rtl).table()
+    text = verification(LevelResult("C-sim", SKIPPED, "g++ is not installed"), rtl).text()
     assert text.splitlines() == [
         "mpu 4 x 4",
         "",
@@ -63,7 +74,7 @@ def test_table() -> None:
 
 
 def test_resources_that_were_not_counted_are_loud() -> None:
-    assert "resources: NOT RUN: yosys is not installed" in verification(use=None).table()
+    assert "resources: NOT RUN: yosys is not installed" in verification(use=None).text()
 
 
 def test_the_result_is_json() -> None:
@@ -82,4 +93,27 @@ def test_steps() -> None:
         pass
     assert lines[0] == "one ..." and lines[1].startswith("one: ") and lines[1].endswith(" s")
     data = json.loads(steps.to_json())
-    assert data["command"] == "verify" and [step["name"] for step in data["steps"]] == ["one"]
+    assert [step["name"] for step in data["verify"]["steps"]] == ["one"]
+
+
+def test_every_command_keeps_its_own_steps(tmp_path: Path) -> None:
+    for command in ("generate", "cosim", "generate"):
+        steps = Steps(command)
+        with steps.step("one"):
+            pass
+        steps.save(tmp_path)
+    kept = json.loads((tmp_path / "steps.json").read_text())
+    assert list(kept) == ["cosim", "generate"]
+    assert kept["cosim"]["seconds"] == kept["cosim"]["steps"][0]["seconds"]
+    assert [file.name for file in tmp_path.iterdir()] == ["steps.json"]
+
+
+def test_changed_files_are_named() -> None:
+    changed = Changes(("rtl/mpu.sv",), ("notes.txt",), tuple(f"f{i}" for i in range(7)))
+    found = verification(LevelResult("golden", PASSED), changes=changed)
+    sentence = (
+        "the folder is no longer what fastprefill wrote (changed: rtl/mpu.sv; added: notes.txt; "
+        "missing: f0, f1, f2, f3, f4 and 2 more)"
+    )
+    assert f"warning: {sentence}" in found.text().splitlines()
+    assert found.as_dict()["as_generated"] is False and verification().as_dict()["as_generated"] is True

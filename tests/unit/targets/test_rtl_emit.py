@@ -67,7 +67,7 @@ def test_the_units_of_a_system_keep_their_names() -> None:
 def test_kernels_of_a_mesh_with_one_body_share_a_module() -> None:
     files = contract_kernel("mesh")
     own = [path for path in files if path not in PARTS]
-    instances = re.findall(r"^\s+(mesh_\w+) (?:#\(.*?\) )?\w+ \($", files["mesh.sv"], re.MULTILINE)
+    instances = re.findall(r"^\s+(mesh_\w+) (?:#\(.*?\) )?\w+ \(", files["mesh.sv"], re.MULTILINE)
     assert len(instances) > len(set(instances))
     assert {f"{name}.sv" for name in instances} <= set(own)
 
@@ -83,16 +83,56 @@ def test_comments_name_the_file_and_line_of_the_kernel(mpu_4x4: dict[str, str]) 
     source = Path(mpu.__file__).read_text(encoding="utf-8").splitlines()
 
     def line(text: str) -> int:
-        (found,) = (n for n, row in enumerate(source, 1) if text in row)
+        """Number of the line, told from others of its kind by the one behind it."""
+        first, _, then = text.partition("\n")
+        (found,) = (n for n, row in enumerate(source, 1) if first in row and then in source[n])
         return found
 
-    lane = next(text for path, text in mpu_4x4.items() if "lane" in path)
-    assert f"kernels/mpu.py:{line('product: int16 = x * y')}" in lane
-    assert f"kernels/mpu.py:{line('acc[r, j] += product')}" in lane
+    def comment(file: str, start: str) -> str:
+        (found,) = (row for row in mpu_4x4[file].splitlines() if re.match(start, row))
+        return found.partition("//")[2].strip()
+
+    for file, start, kernel in (
+        ("mpu_array_lane.sv", r" *reg +\[15:0\] +product;", "product: int16 = x * y"),
+        ("mpu_array_lane.sv", r" *reg +\[31:0\] +acc;", "acc: int32[rows, cols]"),
+        ("mpu_array_lane.sv", r" *wire +\[31:0\] +acc_v3 = acc_v2 \+", "acc[r, j] += product"),
+        ("mpu_array_lane.sv", r" *assign out_data", "out[r, j] = acc[r, j]"),
+        ("mpu_array.sv", r" *reg +\[31:0\] +aw_s1;", "aw: AWord = a.get()"),
+        ("mpu_array.sv", r" *reg +\[31:0\] +step;", "for step in range(lk[0])"),
+        ("mpu_array.sv", r" *wire +t_live", "for t in range(ltiles[0]):\n                for r, j"),
+        ("mpu_array.sv", r" *wire +finished_there", "out: int32[rows, cols]"),
+        ("mpu_array.sv", r" *assign finished_release", "finished.put(out)"),
+        ("mpu_drain.sv", r" *assign c_data", "c.put(word)"),
+        ("mpu_drain.sv", r" *wire +c_room", "c.put(word)"),
+        ("mpu.sv", r" *mpu_finished finished", "finished: Stream[int32[rows, cols], 1]"),
+    ):
+        assert comment(file, start) == f"kernels/mpu.py:{line(kernel)}", (file, start)
     text = "".join(mpu_4x4.values())
     for number in re.findall(r"kernels/mpu\.py:(\d+)", text):
         assert source[int(number) - 1].strip()
     assert not re.search(r"/(home|tmp|work|usr)/", text)
+
+
+def test_every_module_says_what_it_is(mpu_4x4: dict[str, str]) -> None:
+    heads = {
+        path: [row[3:] for row in text.partition("module ")[0].splitlines()] for path, text in mpu_4x4.items()
+    }
+    assert heads["mpu.sv"][0].startswith("mpu: region of array, drain, joined by finished, kernels/mpu.py:")
+    assert re.match(r"mpu_array: process mpu.array, kernels/mpu.py:\d+-\d+\.", heads["mpu_array.sv"][0])
+    step = r"  pipeline step \(kernels/mpu.py:\d+\): initiation interval 1, 3 stages, latency 2"
+    assert re.fullmatch(step, heads["mpu_array.sv"][1])
+    assert heads["mpu_array_lane.sv"][0].startswith("mpu_array_lane: the body of an unrolled loop of mpu_array, ")
+    assert "1 buffer of 4 x 4 x 32 bits in registers" in heads["mpu_finished.sv"][0]
+
+
+def test_signals_of_the_matrix_unit_all_have_names(mpu_4x4: dict[str, str]) -> None:
+    assert not [path for path, text in mpu_4x4.items() if "_GEN" in text]
+
+
+def test_a_long_interval_is_explained_above_its_module(tmp_path: Path) -> None:
+    head = rtl.emit(build_unit(unit(tmp_path, PUTS_TWICE)), load("kv260"))["u_p.sv"].partition("module ")[0]
+    assert "initiation interval 2, 2 stages, latency 1" in head
+    assert "stream 'y' takes one token per cycle, 2 puts at k.py:15" in " ".join(head.replace("//", "").split())
 
 
 def test_nothing_of_the_day_or_machine_is_in_the_text(mpu_4x4: dict[str, str]) -> None:

@@ -80,7 +80,9 @@ def test_a_missing_token_is_a_deadlock_that_names_the_waiting(matrix_unit: Path,
     case = matrix_case("random", 2, 3)
     case.inputs["b"].pop()
     case.save(tmp_path, {"a": 32, "b": 32, "c": 128})
-    message = r"every process waits: array waits to read b \(empty\); drain waits to read finished\[0\] \(empty\)"
+    message = (
+        r"every process waits: array waits to read b \(empty\); drain waits to read finished\[0\] \(empty\)"
+    )
     with pytest.raises(FastprefillError, match=message):
         csim.run(matrix_unit, tmp_path)
 

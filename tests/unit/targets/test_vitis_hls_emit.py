@@ -108,6 +108,7 @@ def test_tcl_is_started_as_the_version_wants(version: str, command: str) -> None
     assert "set_part {xck26-sfvc784-2LV-c}\n" in text
     assert "create_clock -period 5.000 -name default\n" in text
     assert '"csim csynth cosim export"' in text
+    assert "export_design -format ip_catalog -vendor fastprefill -library hls -ipname mpu }\n" in text
 
 
 def module(
@@ -214,6 +215,73 @@ builtin.module attributes {{fp.unit = "n"}} {{
     func.return
   }}
 }}"""
+
+
+@pytest.mark.parametrize(
+    ("body", "style"),
+    [
+        ("%v = fp.get %x : STREAM -> i8\nfp.put %y, %v : STREAM, i8", " style=flp"),
+        ("%v = fp.get %x : STREAM -> i8\n%w = fp.get %y : STREAM -> i8", ""),
+        ("%v = fp.get %x : STREAM -> i8", ""),
+        ("%v = fp.get %x : STREAM -> i8\nscf.if %c {\n%w = fp.get %y : STREAM -> i8\n}", " style=flp"),
+    ],
+    ids=["get and put", "two gets", "one get", "a get under a condition"],
+)
+def test_a_pipeline_that_must_not_hold_back_tokens_is_flushed(body: str, style: str) -> None:
+    stream = "!fp.stream<i8, 2>"
+    loop = f"""%zero = arith.constant 0 : index
+    %one = arith.constant 1 : index
+    %c = arith.constant true
+    scf.for %i = %zero to %one step %one {{
+      {body.replace("STREAM", stream)}
+    }} {{loop_name = "i", pipeline_ii = 1 : i32}}"""
+    text = vitis_hls.emit(parse(module(loop, arguments=f"%x: {stream}, %y: {stream}")), board=board())[
+        "u.cpp"
+    ]
+    assert f"#pragma HLS PIPELINE II=1{style}\n" in text
+
+
+def test_simple_expressions_read_simply() -> None:
+    """Down-counting subscripts, conditions of one bit, and a bound product of its own width."""
+    body = """%zero = arith.constant 0 : index
+    %one = arith.constant 1 : index
+    %four = arith.constant 4 : index
+    %minus = arith.constant -1 : index
+    %seven = arith.constant 7 : index
+    %false = arith.constant false
+    %table = memref.alloc() {name = "table"} : memref<8xi32>
+    scf.for %i = %zero to %four step %one {
+      %v = fp.get %x : !fp.stream<i8, 2> -> i8
+      %down = arith.muli %i, %minus : index
+      %place = arith.addi %down, %seven : index
+      %wide = arith.extsi %v : i8 to i32
+      %square = arith.muli %wide, %wide {bind = "fabric"} : i32
+      %more = arith.addi %square, %wide : i32
+      memref.store %more, %table[%place] : memref<8xi32>
+      %sign = fp.get_slice %v[%zero] : i8 -> i1
+      %even = arith.cmpi eq, %sign, %false : i1
+      scf.if %even {
+        fp.put %y, %v : !fp.stream<i8, 2>, i8
+      }
+    } {loop_name = "i"}"""
+    arguments = "%x: !fp.stream<i8, 2>, %y: !fp.stream<i8, 2>"
+    text = vitis_hls.emit(parse(module(body, arguments=arguments)), board=board())["u.cpp"]
+    assert "table[7 - i] = " in text
+    assert "if (!v[0]) {" in text
+    assert "const ap_int<16> square = v * v;\n#pragma HLS BIND_OP variable=square op=mul impl=fabric" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("", ""), (', storage_type = "RAM_1P"', "#pragma HLS BIND_STORAGE variable=m type=ram_1p\n")],
+)
+def test_the_tool_chooses_a_memory_where_the_kernel_says_auto(kind: str, expected: str) -> None:
+    body = f"""{GET}
+    %m = memref.alloc() {{name = "m", storage = "AUTO"{kind}}} : memref<8xi8>
+    %z = arith.constant 0 : index
+    memref.store %v, %m[%z] : memref<8xi8>"""
+    text = vitis_hls.emit(parse(module(body)), board=board())["u.cpp"]
+    assert "".join(line for line in text.splitlines(keepends=True) if "BIND_STORAGE" in line) == expected
 
 
 def test_locks_of_two_streams_nest() -> None:

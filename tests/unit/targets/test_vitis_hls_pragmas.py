@@ -14,6 +14,7 @@ def test_pragmas_are_printed_in_the_order_given() -> None:
     assert (
         pragma("DATAFLOW", disable_start_propagation=True) == "#pragma HLS DATAFLOW disable_start_propagation"
     )
+    assert pragma("PIPELINE", II=1, style="flp") == "#pragma HLS PIPELINE II=1 style=flp"
     line = pragma("ARRAY_PARTITION", variable="tile.at", type="cyclic", factor=4, dim=2)
     assert line == "#pragma HLS ARRAY_PARTITION variable=tile.at type=cyclic factor=4 dim=2"
     check_line(line)
@@ -49,7 +50,7 @@ def test_pragmas_are_printed_in_the_order_given() -> None:
         (
             "BIND_STORAGE",
             {"variable": "rom", "type": "rom_1p", "impl": "uram"},
-            "type rom_1p cannot be built as uram .*; it can be auto, bram, lutram",
+            "type rom_1p cannot be built as uram .*; it can be bram, lutram",
         ),
     ],
 )
