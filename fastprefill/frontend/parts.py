@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fastprefill.frontend.annotations import evaluate, integer, read
@@ -54,13 +55,38 @@ def read_region(source: Function) -> Parts:
                 argument, f"argument '{argument.arg}' is {type_}; a run-time scalar is {type_}[1]"
             )
         parts.arguments[argument.arg] = type_
-    for statement in node.body:
+    for statement in _chosen(source, node.body):
         _statement(source, parts, statement)
     if not parts.kernels:
         raise where.error(
             node, f"region '{node.name}' has no kernel; write @df.kernel(mapping=[1]) above a function"
         )
     return parts
+
+
+def _chosen(source: Function, body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a region's body, with those of the branches of ``allo.meta_if`` that are taken."""
+    open_, taken = False, False  # the statement before was a branch; one of its branches was taken
+    for node in body:
+        kind, condition = _branch(node)
+        if kind is None or (kind != "meta_if" and not open_):
+            open_ = False
+            yield node
+            continue
+        taken = taken and kind != "meta_if"
+        if not taken and (condition is None or evaluate(condition, source.names, source.source)):
+            taken = True
+            yield from _chosen(source, node.body)  # type: ignore[attr-defined]
+        open_ = kind != "meta_else"
+
+
+def _branch(node: ast.stmt) -> tuple[str | None, ast.expr | None]:
+    """What kind of branch a statement is, and its condition."""
+    match node:
+        case ast.With(items=[ast.withitem(context_expr=ast.Call(func=ast.Attribute(attr=kind), args=args))]):
+            if kind in ("meta_if", "meta_elif", "meta_else") and len(args) == (kind != "meta_else"):
+                return kind, args[0] if args else None
+    return None, None
 
 
 def _statement(source: Function, parts: Parts, node: ast.stmt) -> None:

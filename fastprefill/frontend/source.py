@@ -74,6 +74,11 @@ def function(python: Callable[..., Any], what: str) -> Function:
             names[name] = cell.cell_contents
         except ValueError:  # a name of the enclosing function that was never assigned
             continue
+    # Python evaluates the annotations of parameters outside the function, which need not know their names.
+    annotations = {arg.arg: arg.annotation for arg in node.args.args} | {"return": node.returns}
+    for argument, annotation in annotations.items():
+        if isinstance(annotation, ast.Name) and argument in python.__annotations__:
+            names.setdefault(annotation.id, python.__annotations__[argument])
     return Function(Source(code.co_filename), node, names)
 
 

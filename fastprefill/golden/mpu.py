@@ -8,18 +8,22 @@ from numpy.typing import NDArray
 from fastprefill.system.case import Case
 
 
-def tiles(a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.int32]:
-    """Tile products, accumulated modulo 2**32.
+def tiles(a: NDArray[np.int8], b: NDArray[np.int8], chain: int = 1) -> NDArray[np.int32]:
+    """Tile products, accumulated modulo 2**32; within each `chain` of tiles every tile adds to the ones before.
 
     Args:
         a: int8 [tiles, rows, k].
-        b: int8 [tiles, k, cols].
+        b: int8 [tiles, k, columns].
+        chain: tiles from one clearing of the accumulators to the next; divides the number of tiles.
 
     Returns:
-        int32 [tiles, rows, cols].
+        int32 [tiles, rows, columns].
     """
-    wide = np.matmul(a.astype(np.int64), b.astype(np.int64))
-    wrapped: NDArray[np.int32] = wide.astype(np.int32)
+    # float64 holds sums of int8 products exactly up to k = 2**39, and its product runs on BLAS.
+    wide = np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64)
+    count, rows, columns = wide.shape
+    summed = np.cumsum(wide.reshape(count // chain, chain, rows, columns), axis=1)
+    wrapped: NDArray[np.int32] = summed.reshape(count, rows, columns).astype(np.int32)
     return wrapped
 
 
@@ -29,16 +33,51 @@ def words(elements: NDArray[np.signedinteger]) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
-def case(name: str, a: NDArray[np.int8], b: NDArray[np.int8]) -> Case:
-    """One start of the unit on `a` [tiles, rows, k] and `b` [tiles, k, cols], with the expected words."""
+def a_words(a: NDArray[np.int8], k_parallel: int) -> list[int]:
+    """Words of stream ``a``: `k_parallel` elements of every row; k is filled up with zeros to a multiple of that.
+
+    Args:
+        a: int8 [tiles, rows, k].
+    """
     count, rows, k = a.shape
-    cols = b.shape[2]
+    padded = np.pad(a, ((0, 0), (0, 0), (0, -k % k_parallel)))
+    steps = padded.shape[2] // k_parallel
+    return words(padded.reshape(count, rows, steps, k_parallel).transpose(0, 2, 1, 3).reshape(count * steps, -1))
+
+
+def b_words(b: NDArray[np.int8], k_parallel: int) -> list[int]:
+    """Words of stream ``b``: `k_parallel` elements of every column.
+
+    Args:
+        b: int8 [tiles, k, columns].
+    """
+    return a_words(b.transpose(0, 2, 1), k_parallel)
+
+
+def c_words(c: NDArray[np.int32], drain_rows: int) -> list[int]:
+    """Words of stream ``c``: `drain_rows` rows of a tile.
+
+    Args:
+        c: int32 [tiles, rows, columns].
+    """
+    count, rows, columns = c.shape
+    return words(c.reshape(count * rows // drain_rows, drain_rows * columns))
+
+
+def case(
+    name: str,
+    a: NDArray[np.int8],
+    b: NDArray[np.int8],
+    *,
+    k_parallel: int = 1,
+    drain_rows: int = 2,
+    chain: int = 1,
+) -> Case:
+    """One start of the unit on `a` [tiles, rows, k] and `b` [tiles, k, columns], with the expected words."""
+    count, _, k = a.shape
     return Case(
         name=name,
-        scalars={"k": k, "tiles": count},
-        inputs={
-            "a": words(a.transpose(0, 2, 1).reshape(count * k, rows)),
-            "b": words(b.reshape(count * k, cols)),
-        },
-        outputs={"c": words(tiles(a, b).reshape(count * rows, cols))},
+        scalars={"steps": -(-k // k_parallel), "chain": chain, "sums": count // chain},
+        inputs={"a": a_words(a, k_parallel), "b": b_words(b, k_parallel)},
+        outputs={"c": c_words(tiles(a, b, chain), drain_rows)},
     )

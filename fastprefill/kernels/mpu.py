@@ -1,83 +1,289 @@
-"""Matrix unit: output-stationary int8 x int8 -> int32 tiles, K at run time, tiles back to back.
+"""Matrix unit: int8 x int8 -> int32 tile products on columns of packed DSP slices and columns of LUTs.
 
-Each cycle takes one column of A (a word of `rows` int8) and one row of B (a word of `cols` int8) and adds
-their outer product to the accumulators. A finished tile moves to a block stream in one cycle, so that it is
-drained row by row while the next tile is computed.
+The array is output-stationary: `rows` x `columns` outputs, each taking `k_parallel` products in every cycle. One step
+takes a word of A (`k_parallel` int8 for every row) and a word of B (`k_parallel` int8 for every column). A finished
+tile moves into registers of its own in one cycle and is drained from there, `drain_rows` rows a cycle, while the next
+tile is computed.
+
+Both kinds of column multiply with a + 128, which has no sign, and start every sum at -128 times the sum of the
+column's b, which takes the 128 out again. ``docs/mpu.md`` has the arithmetic, its bounds and the alternatives.
 """
 
 import allo
 import allo.dataflow as df
-from allo.ir.types import Stream, UInt, int8, int16, int32
+from allo.ir.types import ConstExpr, Int, Stream, UInt, int8, int32
 
+from fastprefill.errors import FastprefillError
 from fastprefill.system.unit import Unit
 
+FIELD = 19
+"""Bits of a sum of eight int8 products, sign included: the low field of a packed DSP slice."""
 
-def region(rows: int, cols: int):
-    """The dataflow region for an array of `rows` x `cols` outputs."""
-    AWord = UInt(8 * rows)
-    BWord = UInt(8 * cols)
-    CWord = UInt(32 * cols)
+PLANES = 8
+"""Bit planes of b."""
+
+LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**24 - 1)}
+
+
+def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain_rows: int):
+    """The dataflow region of an array; the parameters are those of ``unit``."""
+    columns = dsp_columns + lut_columns
+    pairs = (k_parallel + 1) // 2
+    second = k_parallel > 1  # a pair has a second element
+    Word = UInt(8 * k_parallel)
+    AWord = UInt(8 * k_parallel * rows)
+    BWord = UInt(8 * k_parallel * columns)
+    CWord = UInt(32 * columns * drain_rows)
+    Packed = Int(FIELD + 8)
+    Sum = Int(FIELD)
+    Planes = UInt(FIELD)
+    SIGNS = sum(128 << 8 * i for i in range(rows * k_parallel))
+    # In units of 128. DSP: MIDDLE, so that the low field is never negative and borrows nothing from the high one.
+    # LUT: plane 7 of b counts negative; adding 511 - x instead of -x there adds 511 * 128 for each pair.
+    MIDDLE = 2 ** (FIELD - 1)
+    DSP_START = MIDDLE // 128
+    LUT_START = (-511 * pairs) % 2**12
+
+    def start_of(b: Word, first: UInt(12)) -> Planes:
+        """128 * (first - the sum of the column's b), modulo 2**19."""
+        total: UInt(12) = first
+        for i in range(k_parallel, unroll=True):
+            y: int8 = b[8 * i : 8 * i + 8]
+            total -= y
+        start: Planes = 0
+        start[7:FIELD] = total
+        return start
+
+    def choose(take_0: UInt(1), take_1: UInt(1), a_0: UInt(8), a_1: UInt(8), both: UInt(9)) -> UInt(9):
+        """a_0 * take_0 + a_1 * take_1 from the three sums that it can be."""
+        with_1: UInt(9) = both if take_0 == 1 else a_1
+        without_1: UInt(9) = a_0 if take_0 == 1 else 0
+        return with_1 if take_1 == 1 else without_1
+
+    def add_pair(total: Planes, a_0: UInt(8), a_1: UInt(8), both: UInt(9), b_0: UInt(8), b_1: UInt(8)) -> Planes:
+        """total + a_0 * b_0 + a_1 * b_1 + 511 * 128, by the bit planes of b: a row of adders for each.
+
+        The row of plane j adds to bits j to j + 9 of the sum, whose lowest bit is final then. What is above them in
+        `total` joins a bit at a time, with the carry of the row before.
+        """
+        result: Planes = 0
+        first: UInt(10) = 0
+        first[0:9] = choose(b_0[0], b_1[0], a_0, a_1, both)
+        first[9:10] = total[9:10]
+        row: UInt(11) = total[0:9] + first
+        result[0:1] = row[0:1]
+        with allo.meta_for(1, PLANES - 1) as j:
+            plane: UInt(10) = 0
+            plane[0:9] = choose(b_0[j], b_1[j], a_0, a_1, both)
+            plane[9:10] = total[j + 9 : j + 10]
+            row = row[1:11] + plane
+            result[j : j + 1] = row[0:1]
+        last: UInt(12) = 0
+        last[0:9] = choose(b_0[7], b_1[7], a_0, a_1, both) ^ 511
+        last[9:12] = total[16:FIELD]
+        rest: UInt(12) = row[1:11] + last
+        result[7:FIELD] = rest
+        return result
 
     @df.region()
-    def mpu(k: int32[1], tiles: int32[1]):
+    def mpu(steps: int32[1], chain: int32[1], sums: int32[1]):
         a: Stream[AWord, 2]
         b: Stream[BWord, 2]
         c: Stream[CWord, 2]
-        finished: Stream[int32[rows, cols], 1]
+        with allo.meta_if(dsp_columns > 0):
+            even_done: Stream[int32[rows // 2, dsp_columns], 1]
+            odd_done: Stream[int32[rows // 2, dsp_columns], 1]
+        with allo.meta_if(lut_columns > 0):
+            lut_done: Stream[int32[rows, lut_columns], 1]
 
-        @df.kernel(mapping=[1], args=[k, tiles])
-        def array(lk: int32[1], ltiles: int32[1]):
-            acc: int32[rows, cols]
-            for t in range(ltiles[0]):
-                for r, j in allo.grid(rows, cols, unroll=True):
-                    acc[r, j] = 0
-                for step in range(lk[0]):
-                    aw: AWord = a.get()
-                    bw: BWord = b.get()
-                    for r, j in allo.grid(rows, cols, unroll=True):
-                        x: int8 = aw[8 * r : 8 * r + 8]
-                        y: int8 = bw[8 * j : 8 * j + 8]
-                        product: int16 = x * y
-                        acc[r, j] += product
-                out: int32[rows, cols]
-                for r, j in allo.grid(rows, cols, unroll=True):
-                    out[r, j] = acc[r, j]
-                finished.put(out)
+        @df.kernel(mapping=[1], args=[steps, chain, sums])
+        def array(lsteps: int32[1], lchain: int32[1], lsums: int32[1]):
+            with allo.meta_if(dsp_columns > 0):
+                even: int32[rows // 2, dsp_columns] = 0
+                odd: int32[rows // 2, dsp_columns] = 0
+            with allo.meta_if(lut_columns > 0):
+                acc: int32[rows, lut_columns] = 0
+            for s in range(lsums[0]):
+                for part in range(lchain[0]):
+                    for step in range(lsteps[0]):
+                        aw: AWord = a.get()
+                        bw: BWord = b.get()
+                        signs: ConstExpr[AWord] = SIGNS
+                        shifted: AWord = aw ^ signs  # every a + 128
 
-        @df.kernel(mapping=[1], args=[tiles])
-        def drain(ltiles: int32[1]):
-            for t in range(ltiles[0]):
-                tile: int32[rows, cols] = finished.get()
-                for i in range(rows):
-                    word: CWord = 0
-                    for j in range(cols, unroll=True):
-                        word[32 * j : 32 * j + 32] = tile[i, j]
-                    c.put(word)
+                        with allo.meta_if(dsp_columns > 0):
+                            starts: UInt(FIELD * dsp_columns) = 0
+                            for j in range(dsp_columns, unroll=True):
+                                column: Word = bw[8 * k_parallel * j : 8 * k_parallel * j + 8 * k_parallel]
+                                starts[FIELD * j : FIELD * j + FIELD] = start_of(column, DSP_START)
+                            for p, j in allo.grid(rows // 2, dsp_columns, unroll=True):
+                                start: Planes = starts[FIELD * j : FIELD * j + FIELD]
+                                products: Int(48) = start
+                                for i in range(k_parallel, unroll=True):
+                                    low_at: int32 = 8 * (2 * k_parallel * p + i)
+                                    high_at: int32 = low_at + 8 * k_parallel
+                                    b_at: int32 = 8 * (k_parallel * j + i)
+                                    a_even: UInt(8) = shifted[low_at : low_at + 8]
+                                    a_odd: UInt(8) = aw[high_at : high_at + 8]
+                                    x: Packed = 0
+                                    x[0:8] = a_even
+                                    x[FIELD : FIELD + 8] = a_odd
+                                    y: int8 = bw[b_at : b_at + 8]
+                                    products += x * y
+                                low: Sum = products[0:FIELD]
+                                low = low ^ MIDDLE
+                                high: Int(48 - FIELD) = products[FIELD:48]
+                                even[p, j] += low
+                                odd[p, j] += high
+
+                        with allo.meta_if(lut_columns > 0):
+                            lut_starts: UInt(FIELD * lut_columns) = 0
+                            for j in range(lut_columns, unroll=True):
+                                lut_at: int32 = 8 * k_parallel * (dsp_columns + j)
+                                lut_column: Word = bw[lut_at : lut_at + 8 * k_parallel]
+                                lut_starts[FIELD * j : FIELD * j + FIELD] = start_of(lut_column, LUT_START)
+                            pair_sums: UInt(9 * pairs * rows) = 0
+                            for r, i in allo.grid(rows, pairs, unroll=True):
+                                pair_at: int32 = 8 * (k_parallel * r + 2 * i)
+                                first: UInt(8) = shifted[pair_at : pair_at + 8]
+                                other: UInt(8) = 0
+                                with allo.meta_if(second):
+                                    other = shifted[pair_at + 8 : pair_at + 16]
+                                sum_at: int32 = 9 * (pairs * r + i)
+                                pair_sums[sum_at : sum_at + 9] = first + other
+                            for r, j in allo.grid(rows, lut_columns, unroll=True):
+                                total: Planes = lut_starts[FIELD * j : FIELD * j + FIELD]
+                                for i in range(pairs, unroll=True):
+                                    a_at: int32 = 8 * (k_parallel * r + 2 * i)
+                                    y_at: int32 = 8 * (k_parallel * (dsp_columns + j) + 2 * i)
+                                    both_at: int32 = 9 * (pairs * r + i)
+                                    a_0: UInt(8) = shifted[a_at : a_at + 8]
+                                    b_0: UInt(8) = bw[y_at : y_at + 8]
+                                    both: UInt(9) = pair_sums[both_at : both_at + 9]
+                                    a_1: UInt(8) = 0
+                                    b_1: UInt(8) = 0
+                                    with allo.meta_if(second):
+                                        a_1 = shifted[a_at + 8 : a_at + 16]
+                                        b_1 = bw[y_at + 8 : y_at + 16]
+                                    total = add_pair(total, a_0, a_1, both, b_0, b_1)
+                                exact: Sum = total
+                                acc[r, j] += exact
+
+                    # The tile is finished: it moves out of the accumulators' way.
+                    with allo.meta_if(dsp_columns > 0):
+                        even_out: int32[rows // 2, dsp_columns]
+                        odd_out: int32[rows // 2, dsp_columns]
+                        for p, j in allo.grid(rows // 2, dsp_columns, unroll=True):
+                            even_out[p, j] = even[p, j]
+                            odd_out[p, j] = odd[p, j]
+                    with allo.meta_if(lut_columns > 0):
+                        lut_out: int32[rows, lut_columns]
+                        for r, j in allo.grid(rows, lut_columns, unroll=True):
+                            lut_out[r, j] = acc[r, j]
+                    with allo.meta_if(dsp_columns > 0):
+                        even_done.put(even_out)
+                        odd_done.put(odd_out)
+                    with allo.meta_if(lut_columns > 0):
+                        lut_done.put(lut_out)
+
+                # The next sum starts at 0.
+                with allo.meta_if(dsp_columns > 0):
+                    for p, j in allo.grid(rows // 2, dsp_columns, unroll=True):
+                        even[p, j] = 0
+                        odd[p, j] = 0
+                with allo.meta_if(lut_columns > 0):
+                    for r, j in allo.grid(rows, lut_columns, unroll=True):
+                        acc[r, j] = 0
+
+        @df.kernel(mapping=[1], args=[chain, sums])
+        def drain(lchain: int32[1], lsums: int32[1]):
+            for s in range(lsums[0]):
+                for part in range(lchain[0]):
+                    with allo.meta_if(dsp_columns > 0):
+                        even_tile: int32[rows // 2, dsp_columns] = even_done.get()
+                        odd_tile: int32[rows // 2, dsp_columns] = odd_done.get()
+                    with allo.meta_if(lut_columns > 0):
+                        lut_tile: int32[rows, lut_columns] = lut_done.get()
+                    for i in range(rows // drain_rows):
+                        word: CWord = 0
+                        with allo.meta_if(dsp_columns > 0):
+                            for d, j in allo.grid(drain_rows // 2, dsp_columns, unroll=True):
+                                even_at: int32 = 32 * (2 * columns * d + j)
+                                odd_at: int32 = even_at + 32 * columns
+                                word[even_at : even_at + 32] = even_tile[drain_rows // 2 * i + d, j]
+                                word[odd_at : odd_at + 32] = odd_tile[drain_rows // 2 * i + d, j]
+                        with allo.meta_if(lut_columns > 0):
+                            for d, j in allo.grid(drain_rows, lut_columns, unroll=True):
+                                word_at: int32 = 32 * (columns * d + dsp_columns + j)
+                                word[word_at : word_at + 32] = lut_tile[drain_rows * i + d, j]
+                        c.put(word)
 
     return mpu
 
 
-def schedule(s) -> None:
-    """Accumulators and the finished tile are registers: every output is touched each cycle."""
-    s.partition("array:acc", dim=0)
-    s.partition("array:out", dim=0)
-    s.pipeline("array:step", initiation_interval=1)
-    s.pipeline("drain:i", initiation_interval=1)
+def unit(
+    rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1, drain_rows: int = 2
+) -> Unit:
+    """The matrix unit with `rows` x (`dsp_columns` + `lut_columns`) outputs and `k_parallel` products each a cycle.
 
+    Streams, element 0 in the low bits: ``a`` words of `rows` x `k_parallel` int8 (`k_parallel` successive elements of
+    every row of A), ``b`` words of columns x `k_parallel` int8, ``c`` words of `drain_rows` x columns int32 (rows of
+    the tile, the DSP columns first). Scalars: ``steps`` words for a tile; ``chain`` tiles for a sum: the accumulators
+    are cleared after so many, and those in between are drained with what has been summed so far; ``sums`` of them.
 
-def unit(rows: int, cols: int) -> Unit:
-    """The matrix unit with `rows` x `cols` outputs, each 4 to 32.
+    Args:
+        rows: even, 4 to 64.
+        dsp_columns, lut_columns: 0 or more of each kind, 4 to 64 together.
+        k_parallel: 1, 2, 4 or 8.
+        drain_rows: rows drained in a cycle: even, a divisor of `rows`.
 
-    Streams: ``a`` words of `rows` int8 (column of A, row 0 in the low byte), ``b`` words of `cols` int8,
-    ``c`` words of `cols` int32 (one row of the tile). Scalars: ``k`` products per output, ``tiles``.
+    Raises:
+        FastprefillError: a size that the packing cannot serve.
     """
+    check(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
+
+    def schedule(s) -> None:
+        arrays = ["even", "odd", "even_out", "odd_out"] if dsp_columns else []
+        arrays += ["acc", "lut_out"] if lut_columns else []
+        for name in arrays:
+            s.partition(f"array:{name}", dim=0)
+        s.pipeline("array:step", initiation_interval=1)
+        s.pipeline("drain:i", initiation_interval=1)
+
     return Unit(
         name="mpu",
-        region=region(rows, cols),
+        region=region(rows, dsp_columns, lut_columns, k_parallel, drain_rows),
         inputs=("a", "b"),
         outputs=("c",),
         schedule=schedule,
-        operators={"array:product": "dsp"},
-        limits={"k": (0, 2**31 - 1), "tiles": (0, 2**31 - 1)},
-        parameters={"rows": rows, "cols": cols},
+        operators={"array:products": "dsp_cascade"} if dsp_columns else {},
+        limits=LIMITS,
+        parameters={
+            "rows": rows,
+            "dsp_columns": dsp_columns,
+            "lut_columns": lut_columns,
+            "k_parallel": k_parallel,
+            "drain_rows": drain_rows,
+        },
     )
+
+
+def check(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain_rows: int) -> None:
+    """Refuse sizes that cannot be built, with the value and what is allowed."""
+    columns = dsp_columns + lut_columns
+    if not 4 <= rows <= 64 or rows % 2:
+        raise FastprefillError(
+            f"a matrix unit with {rows} rows; two rows share a DSP slice: choose an even number from 4 to 64"
+        )
+    if dsp_columns < 0 or lut_columns < 0 or not 4 <= columns <= 64:
+        raise FastprefillError(
+            f"a matrix unit with {dsp_columns} DSP and {lut_columns} LUT columns; choose 4 to 64 in all, none negative"
+        )
+    if k_parallel not in (1, 2, 4, 8):
+        raise FastprefillError(
+            f"k_parallel is {k_parallel}; a packed DSP slice sums at most 8 products exactly: choose 1, 2, 4 or 8"
+        )
+    if drain_rows < 2 or drain_rows % 2 or rows % drain_rows:
+        raise FastprefillError(
+            f"drain_rows is {drain_rows} with {rows} rows; choose an even divisor of the number of rows"
+        )
