@@ -64,7 +64,7 @@ def test_without_balance_the_outliers_cost_more_than_half(exact: float) -> None:
 @pytest.mark.parametrize("qk_norm", [False, True])
 @pytest.mark.parametrize("group", [None, 16])
 def test_families(qk_norm: bool, group: int | None) -> None:
-    """Logits of models with biases, head norms, other widths: within 5 % of their size (random weights are not kind)."""
+    """Logits of models with biases, head norms, other widths: within 5 % (random weights are not kind)."""
     model = small_models.everything(qk_norm)
     prompt = np.random.default_rng(4).integers(0, 64, 60)
     expected = reference.forward(model, prompt).logits
