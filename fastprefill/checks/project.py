@@ -79,7 +79,7 @@ class Project:
                 "generate the project again, or use the version that wrote it"
             )
         lacking = [name for name in _FIELDS if name not in manifest]
-        units = manifest.get("units") or [{}]
+        units: Any = manifest.get("units") or [{}]
         lacking += [f"units[0].{name}" for name in _UNIT_FIELDS if name not in units[0]]
         if lacking:
             raise FastprefillError(
