@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -29,6 +30,11 @@ class Resources:
             *(a + b for a, b in zip(self.as_dict().values(), other.as_dict().values(), strict=True))
         )
 
+    def __sub__(self, other: Resources) -> Resources:
+        return Resources(
+            *(a - b for a, b in zip(self.as_dict().values(), other.as_dict().values(), strict=True))
+        )
+
     def as_dict(self) -> dict[str, int]:
         """By name, in the order lut, ff, dsp, bram36, uram."""
         return asdict(self)
@@ -36,13 +42,45 @@ class Resources:
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory beside the FPGA: capacity, AXI ports of `port_bits` each, peak bandwidth of all together."""
+    """A memory beside the FPGA.
+
+    Attributes:
+        name: what the vendor's scripts call it; its port 3 is ``HBM[3]``.
+        bytes: capacity of all of it.
+        ports: AXI ports: pseudo-channels of HBM, channels of DDR, HP ports of a Zynq.
+        port_bits: width of the data of each port.
+        mover_bits: width of a kernel's port that takes a port's bandwidth at the design's clock.
+        gigabytes_per_second: peak of all ports together, in 10^9 bytes.
+    """
 
     name: str
     bytes: int
     ports: int
     port_bits: int
+    mover_bits: int
     gigabytes_per_second: float
+
+    @property
+    def port_gigabytes_per_second(self) -> float:
+        """Peak of one port."""
+        return self.gigabytes_per_second / self.ports
+
+
+@dataclass(frozen=True)
+class ToolRange:
+    """Versions of a vendor tool that can build for a board; an empty `last` means that no end is known."""
+
+    first: str
+    last: str = ""
+
+    def holds(self, version: str) -> bool:
+        """Whether `version`, such as ``2023.2`` or ``2022.1.1``, is one of them."""
+        wanted = release(version)
+        return release(self.first) <= wanted and (not self.last or wanted <= release(self.last))
+
+    def text(self) -> str:
+        """For people: ``2022.1 to 2023.2``."""
+        return f"{self.first} to {self.last}" if self.last else f"{self.first} or later"
 
 
 @dataclass(frozen=True)
@@ -66,12 +104,16 @@ class Board:
         part: the vendor's part name, package and speed grade included.
         speed_grade: such as ``-2L``.
         clock_mhz: clock of the design, in MHz.
-        slrs: what each super logic region offers a design, from SLR 0.
-        memories: off-chip (or in-package) memories.
+        slrs: what each super logic region offers a design, from SLR 0; what a platform takes is not in it.
+        device: the whole device.
+        memories: off-chip (or in-package) memories; the first is where a design's data lies.
         tool_versions: vendor tool -> version that the generated scripts are written for.
+        tool_ranges: vendor tool -> versions that can build for this board.
+        tool_note: why these and no others, for whoever has another.
         delays: for scheduling.
         status: what has been shown on this board.
         platform: Vitis platform, or empty.
+        build: folder of ``bitstreams/`` that holds its build; boards of a family share one.
     """
 
     name: str
@@ -80,11 +122,15 @@ class Board:
     speed_grade: str
     clock_mhz: float
     slrs: tuple[Resources, ...]
+    device: Resources
     memories: tuple[Memory, ...]
     tool_versions: Mapping[str, str]
+    tool_ranges: Mapping[str, ToolRange]
+    tool_note: str
     delays: Delays
     status: str
     platform: str = ""
+    build: str = ""
 
     @property
     def resources(self) -> Resources:
@@ -92,9 +138,37 @@ class Board:
         return sum(self.slrs, Resources())
 
     @property
+    def platform_share(self) -> Resources:
+        """What a static platform takes of the device."""
+        return self.device - self.resources
+
+    @property
     def clock_ns(self) -> float:
         """Clock period in nanoseconds."""
         return 1000.0 / self.clock_mhz
+
+    def refuses_tool(self, tool: str, version: str) -> str:
+        """Why `version` of `tool` cannot build for this board, as a sentence; empty when it can."""
+        supported = self.tool_ranges.get(tool)
+        if supported is None or supported.holds(version):
+            return ""
+        note = f" ({self.tool_note})" if self.tool_note else ""
+        return (
+            f"{tool} {version} cannot build for {self.title}; versions that can: {supported.text()}{note}; install one "
+            f"of them, best {self.tool_versions.get(tool, supported.first)}, and source its settings64.sh"
+        )
+
+
+def release(version: str) -> tuple[int, int]:
+    """Year and number of a release of the vendor's tools: ``2022.1.1`` and ``2022.1`` are of the same.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    found = re.fullmatch(r"(20\d\d)\.([1-9])(\.\d+)*", version)
+    if found is None:
+        raise ValueError(f"'{version}' is no version of the form 2023.2")
+    return int(found[1]), int(found[2])
 
 
 def names() -> tuple[str, ...]:
@@ -146,18 +220,24 @@ def _read(path: Path) -> Board:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FastprefillError(f"the board file '{path}' is not TOML: {error}") from None
     try:
+        slrs = tuple(_resources(slr) for slr in data["slr"])
+        versions = data.get("tool_versions", {})
         return Board(
             name=str(data["name"]),
             title=str(data["title"]),
             part=str(data["part"]),
             speed_grade=str(data["speed_grade"]),
             clock_mhz=_positive(data, "clock_mhz"),
-            slrs=tuple(_resources(slr) for slr in data["slr"]),
+            slrs=slrs,
+            device=_resources(data["device"]) if "device" in data else sum(slrs, Resources()),
             memories=tuple(_build(Memory, entry) for entry in data.get("memory", [])),
-            tool_versions={str(k): str(v) for k, v in data.get("tool_versions", {}).items()},
+            tool_versions={str(k): str(v) for k, v in versions.items()},
+            tool_ranges={str(k): _range(v) for k, v in data.get("tool_ranges", {}).items()},
+            tool_note=str(data.get("tool_note", "")),
             delays=Delays(**{f.name: _positive(data["delays"], f.name) for f in fields(Delays)}),
             status=str(data.get("status", "")),
             platform=str(data.get("platform", "")),
+            build=str(data.get("build", data["name"])),
         )
     except KeyError as error:
         raise FastprefillError(f"the board file '{path}' has no {error}; compare with kv260.toml") from None
@@ -171,6 +251,16 @@ def _resources(entry: Mapping[str, Any]) -> Resources:
         if not isinstance(value, int) or value < 0:
             raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 0")
     return Resources(**counts)
+
+
+def _range(entry: object) -> ToolRange:
+    if not isinstance(entry, list) or not 1 <= len(entry) <= 2:
+        raise ValueError(f"a tool range is {entry!r}; it must be [first] or [first, last]")
+    found = ToolRange(*(str(version) for version in entry))
+    if found.last and release(found.last) < release(found.first):
+        raise ValueError(f"the tool range {entry!r} ends before it begins")
+    release(found.first)
+    return found
 
 
 def _positive(entry: Mapping[str, Any], name: str) -> float:

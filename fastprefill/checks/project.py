@@ -19,6 +19,9 @@ from fastprefill.golden.projection import Shape
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports
 
+_FIELDS = ("title", "board", "targets", "vectors", "expected", "files")
+_UNIT_FIELDS = ("name", "placement", "scalars", "inputs", "outputs", "signed", "limits", "ir", "rtl_top")
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -75,11 +78,9 @@ class Project:
                 f"'{folder}' has a manifest of format {manifest.get('format')!r}; this version reads format {FORMAT}: "
                 "generate the project again, or use the version that wrote it"
             )
-        lacking = [
-            name
-            for name in ("title", "board", "units", "targets", "vectors", "expected", "files")
-            if name not in manifest
-        ]
+        lacking = [name for name in _FIELDS if name not in manifest]
+        units: Any = manifest.get("units") or [{}]
+        lacking += [f"units[0].{name}" for name in _UNIT_FIELDS if name not in units[0]]
         if lacking:
             raise FastprefillError(
                 f"the manifest.json of '{folder}' has no {', '.join(lacking)}; generate the project again"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import builtins
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import CodeType
@@ -18,6 +19,7 @@ import numpy as np
 from fastprefill.errors import FastprefillError
 from fastprefill.frontend.dtypes import Array, Scalar, Stream
 from fastprefill.frontend.source import Source
+from fastprefill.frontend.suggest import advice, import_of
 
 RESOURCES = ("AUTO", "BRAM", "LUTRAM", "SRL", "URAM")
 STORAGE_TYPES = (
@@ -51,12 +53,17 @@ def evaluate(node: ast.expr, names: dict[str, Any], source: Source) -> Any:
     try:
         return eval(_compiled(node), {"__builtins__": __builtins__, **names})  # the user's own kernel file
     except NameError as error:
+        if near := import_of(str(error.name)):
+            raise source.error(
+                node, f"'{ast.unparse(node)}' uses '{error.name}', which is not known{near}"
+            ) from None
         future = isinstance(names.get("annotations"), __future__._Feature)
         hidden = ", and remove 'from __future__ import annotations', which hides them" if future else ""
         raise source.error(
             node,
             f"'{ast.unparse(node)}' must be known at compile time, but {error.name!r} is not: use constants and "
-            f"names of the enclosing function that are assigned before the region{hidden}",
+            f"names of the enclosing function that are assigned before the region{hidden}"
+            f"{'' if future else advice(str(error.name), names)}",
         ) from None
     except FastprefillError as error:
         raise source.error(node, str(error)) from None
@@ -113,6 +120,10 @@ def read(node: ast.expr, names: dict[str, Any], source: Source) -> Annotated:
             if isinstance(inner_type, Scalar):
                 return Array(inner_type, shape)
             raise source.error(node, f"type '{ast.unparse(node)}'; write T[N, M] or Stream[T, depth][P, Q]")
+    hidden = isinstance(names.get("annotations"), __future__._Feature)  # by it, which `evaluate` says
+    if isinstance(node, ast.Name) and node.id not in names and not hasattr(builtins, node.id) and not hidden:
+        near = advice(node.id, names) or "; write Int(n), UInt(n) or int8, uint32, ..."
+        raise source.error(node, f"unknown type '{node.id}'{near}")
     value = evaluate(node, names, source)
     type_ = scalar(value)
     if type_ is None:

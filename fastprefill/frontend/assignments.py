@@ -11,6 +11,7 @@ from xdsl.ir import SSAValue
 
 from fastprefill.frontend import arithmetic, declarations, expressions, subscripts
 from fastprefill.frontend.arithmetic import Refused
+from fastprefill.frontend.constants import check_fits
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Scalar
 from fastprefill.frontend.scope import ArrayName, Fixed, Variable
@@ -36,7 +37,7 @@ def assign(ctx: Context, node: ast.Assign) -> tuple[str, ArrayName] | None:
         return _first(ctx, target, node)
     inner = with_binding(ctx, target)
     number = expressions.value(inner, node.value)
-    write(ctx, target, lambda _: number, node, reads=False)
+    write(ctx, target, lambda _: number, node, reads=False, given=node.value)
     return None
 
 
@@ -79,8 +80,20 @@ def with_binding(ctx: Context, target: ast.expr) -> Context:
     return replace(ctx, bind=bind)
 
 
-def write(ctx: Context, target: ast.expr, new: NewValue, node: ast.stmt, *, reads: bool) -> None:
-    """Store ``new(old)`` into a target; the old value is loaded only where it is needed."""
+def write(
+    ctx: Context,
+    target: ast.expr,
+    new: NewValue,
+    node: ast.stmt,
+    *,
+    reads: bool,
+    given: ast.expr | None = None,
+) -> None:
+    """Store ``new(old)`` into a target; the old value is loaded only where it is needed.
+
+    Args:
+        given: the expression that is stored as it is; a constant must fit the target.
+    """
     base, parts = subscripts.chain(target)
     if not isinstance(base, ast.Name):
         raise ctx.error(
@@ -94,12 +107,16 @@ def write(ctx: Context, target: ast.expr, new: NewValue, node: ast.stmt, *, read
     def load() -> Value:
         return Value.loaded(ctx.emit.add(memref.LoadOp.get(ref, indices), ctx.line(node)).results[0], type_)
 
+    if given is not None and not parts:
+        check_fits(ctx, given, type_, f"'{ast.unparse(target)}'")
     if not parts:
         _store(ctx, ref, indices, new(load() if reads else None), type_, node)
         return
     old = load()
     word = ctx.emit.at_type(old)
     low, width = subscripts.bits(ctx, type_, parts[0])
+    if given is not None:
+        check_fits(ctx, given, Scalar(width, False), f"'{ast.unparse(target)}'")
     part = new(expressions.get_bits(ctx, old, parts[0]) if reads else None)
     piece = ctx.emit.at_width(part, width)
     ctx.emit.add(

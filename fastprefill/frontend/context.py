@@ -35,6 +35,8 @@ class Context:
         bind: where multiplications of the present assignment are built.
         outer: names of the region's arguments, which reach a kernel through its parameters only.
         strict: why a `get` may not stand in the present expression, innermost last.
+        guards: how many conditions decide at run time whether this statement is reached: branches, `while`
+            loops, loops that may have no iteration.
     """
 
     emit: Emitter
@@ -50,6 +52,7 @@ class Context:
     bind: str | None = None
     outer: frozenset[str] = frozenset()
     strict: list[str] = field(default_factory=list)
+    guards: int = 0
 
     def error(self, node: ast.AST, message: str) -> KernelError:
         """The error that points at `node`."""

@@ -11,6 +11,7 @@ from xdsl.dialects.builtin import ArrayAttr, MemRefType, StringAttr, UnitAttr
 
 from fastprefill.frontend import assignments, expressions, subscripts, tables
 from fastprefill.frontend.annotations import ConstExpr, read
+from fastprefill.frontend.constants import check_fits, written
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array, Scalar, Stream
 from fastprefill.frontend.names import hint, problem
@@ -43,6 +44,7 @@ def annotated(ctx: Context, node: ast.AnnAssign, rest: Sequence[ast.stmt]) -> tu
                 scalar(ctx, name, type_, node)
                 return None
             inner_ctx = assignments.with_binding(ctx, node.target)
+            check_fits(ctx, node.value, type_, f"'{name}'")
             number = _initial(inner_ctx, node.value, type_)
             variable = scalar(ctx, name, type_, node)
             op = memref.StoreOp.get(ctx.emit.at_width(number, type_.bits), variable.ref, [])
@@ -77,11 +79,8 @@ def scalar(ctx: Context, name: str, type_: Scalar, node: ast.AST) -> Variable:
 
 def _initial(ctx: Context, node: ast.expr, type_: Scalar) -> Value:
     """The initial value of a variable; a literal may be as wide as the variable."""
-    number = subscripts.constant_of(ctx, node)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = subscripts.constant_of(ctx, node.operand)
-        number = None if inner is None else -inner
-    if number is not None and (type_.holds(number) or 0 <= number < 1 << type_.bits):
+    number = written(ctx, node)
+    if number is not None:
         return Value.of(number, type_)
     return expressions.value(ctx, node)
 
@@ -117,7 +116,8 @@ def _array(
         return None
     table = tables.values(ctx, node.value, type_)
     if table is None:
-        number = expressions.value(ctx, node.value)
+        check_fits(ctx, node.value, type_.element, f"an element of '{name}'")
+        number = _initial(ctx, node.value, type_.element)
         value = ctx.emit.at_width(number, type_.element.bits)
         ctx.emit.add(FillOp(array.ref, value), ctx.line(node))
     elif end is None:

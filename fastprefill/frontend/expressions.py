@@ -248,6 +248,12 @@ def _call(ctx: Context, node: ast.Call) -> Value:
         case ast.Attribute(value=stream, attr=method) if subscripts.stream_end(ctx, stream):
             raise ctx.error(node, stream_method(ast.unparse(stream), method))
         case ast.Name(id="min" | "max" as name) if ctx.scope.find(name) is None:
+            if node.args and isinstance(node.args[0], ast.GeneratorExp | ast.ListComp | ast.SetComp):
+                raise ctx.error(
+                    node,
+                    f"{name} over a comprehension; write a loop: m = a[0], then for i in range(1, n): "
+                    f"m = {name}(m, a[i])",
+                )
             if len(node.args) != 2 or node.keywords:
                 raise ctx.error(
                     node, f"{name} of {len(node.args)} values; write {name}(a, b), nested for more"

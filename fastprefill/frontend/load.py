@@ -11,6 +11,7 @@ from types import ModuleType
 
 from fastprefill import standin
 from fastprefill.errors import FastprefillError
+from fastprefill.frontend.suggest import advice
 
 
 def load_module(path: Path | str) -> ModuleType:
@@ -39,8 +40,9 @@ def load_module(path: Path | str) -> ModuleType:
             f"{error.filename}:{error.lineno}: Python cannot read the file: {error.msg}"
         ) from error
     except Exception as error:  # any failure of the user's own code
+        near = advice(str(error.name), vars(module)) if isinstance(error, NameError) else ""
         raise FastprefillError(
-            f"{place(error, path)}: {type(error).__name__} in the kernel file: {error}"
+            f"{place(error, path)}: {type(error).__name__} in the kernel file: {error}{near}"
         ) from error
     finally:
         sys.modules.pop(name, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 from xdsl.dialects import scf
@@ -53,6 +54,10 @@ def for_loop(ctx: Context, node: ast.For) -> None:
                 last = low.low + (last - low.low) // step * step
             variable = bounded(INT32, low.low, max(last, low.low), ssa=body.args[0])
             inner = stack.enter_context(inner.nested())
+            if low.low == low.high and high.low == high.high and last >= low.low:
+                variable = replace(variable, attained=inner.guards)
+            else:
+                inner.guards += 1
             inner.scope.declare(name, Fixed(variable, "a loop variable"), node.lineno)
         statements.block(inner, node.body)
 
@@ -169,5 +174,6 @@ def while_loop(ctx: Context, node: ast.While) -> None:
             )
         ctx.emit.add(scf.ConditionOp(ctx.emit.at_type(test)))
     with ctx.emit.inside(after), ctx.nested() as inner:
+        inner.guards += 1
         statements.block(inner, node.body)
         ctx.emit.add(scf.YieldOp())

@@ -9,6 +9,7 @@ from xdsl.dialects import scf
 from xdsl.ir import Block, Region
 
 from fastprefill.frontend import assignments, declarations, expressions, loops, meta, subscripts
+from fastprefill.frontend.constants import check_fits
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array
 from fastprefill.frontend.scope import ArrayName
@@ -100,6 +101,7 @@ def _if(ctx: Context, node: ast.If) -> None:
     for place, body in ((yes, node.body), (no, node.orelse)):
         if body:
             with ctx.emit.inside(place), ctx.nested() as inner:
+                inner.guards += 1
                 block(inner, body)
             place.add_op(scf.YieldOp())
 
@@ -153,6 +155,7 @@ def _put(ctx: Context, node: ast.Call, stream: ast.expr) -> None:
         release(ctx, argument.name, symbol, node)
         symbol.gone = f"was put into '{actual}' and belongs to the reader now; use it before the put"
         return
+    check_fits(ctx, token, type_.token, f"stream '{actual}'")
     number = expressions.value(ctx, token)
     argument = ctx.process.use(end, "o", ctx.source, node)
     ctx.emit.add(PutOp(argument.ssa, ctx.emit.at_width(number, type_.token.bits)), ctx.line(node))

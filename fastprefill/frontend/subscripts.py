@@ -43,11 +43,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Index:
-    """A subscript: its value and the bounds that are known of it."""
+    """A subscript: its value, the bounds that are known of it, and whether it takes both of them."""
 
     ssa: SSAValue
     low: int
     high: int
+    attained: bool = False
 
 
 def linear(ctx: Context, node: ast.expr) -> Linear:
@@ -94,12 +95,14 @@ def build(ctx: Context, form: Linear, node: ast.expr) -> Index:
     """Emit a linear form."""
     low = high = form.constant
     total: SSAValue | None = None
+    attained = True
     src = ctx.line(node)
     for factor, term in form.terms.values():
         value = expressions.value(ctx, term)
         ssa = ctx.emit.to_index(value)
         ends = (factor * value.low, factor * value.high)
         low, high = low + min(ends), high + max(ends)
+        attained &= value.attained == ctx.guards  # no condition between the variable's loop and here
         if factor != 1:
             ssa = ctx.emit.index_scale(ssa, factor, src)
         total = ssa if total is None else ctx.emit.index_add(total, ssa, src)
@@ -107,7 +110,7 @@ def build(ctx: Context, form: Linear, node: ast.expr) -> Index:
         return Index(ctx.emit.index(form.constant), low, high)
     if form.constant:
         total = ctx.emit.index_add(total, ctx.emit.index(form.constant), src)
-    return Index(total, low, high)
+    return Index(total, low, high, attained)
 
 
 def element(
@@ -141,10 +144,11 @@ def element(
                 )
             at = index(ctx, part)
             size = array.type.shape[len(indices)]
-            if at.high < 0 or at.low >= size:
+            if at.high < 0 or at.low >= size or (at.attained and (at.low < 0 or at.high >= size)):
+                reached = at.low if at.low == at.high else f"{ast.unparse(part)}, from {at.low} to {at.high},"
                 raise ctx.error(
                     part,
-                    f"subscript {at.low if at.low == at.high else ast.unparse(part)} of '{name}' is outside "
+                    f"subscript {reached} of '{name}' is outside "
                     f"dimension {len(indices) + 1}, which has {size} elements; write 0 to {size - 1}",
                 )
             indices.append(at.ssa)

@@ -10,6 +10,7 @@ from xdsl.dialects import memref, scf
 from xdsl.dialects.builtin import IndexType, IntegerType, StringAttr
 from xdsl.ir import Block, Operation, Region, SSAValue
 
+from fastprefill.frontend.constants import range_of
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Array
 from fastprefill.frontend.globals import WIDEST, Globals
@@ -24,7 +25,7 @@ UNROLLED = 16
 
 
 def values(ctx: Context, node: ast.expr, type_: Array) -> list[int] | None:
-    """The elements that a list or a NumPy array gives, row-major, wrapped to the element type.
+    """The elements that a list or a NumPy array gives, row-major; each must fit the element type.
 
     None when the initialiser is a number.
     """
@@ -46,7 +47,14 @@ def values(ctx: Context, node: ast.expr, type_: Array) -> list[int] | None:
         raise ctx.error(
             node, f"an initialiser of {content.dtype}; only integers are built: scale and round it first"
         )
-    return [type_.element.wrap(int(element)) for element in content.reshape(-1).tolist()]
+    for position, number in np.ndenumerate(content):
+        if not type_.element.holds(int(number)):
+            place = "".join(f"[{i}]" for i in position)
+            raise ctx.error(
+                node,
+                f"element {place} of the initialiser, {number}, does not fit: {range_of(type_.element, int(number))}",
+            )
+    return [int(element) for element in content.reshape(-1).tolist()]
 
 
 def _listed(ctx: Context, node: ast.List) -> np.ndarray[tuple[int, ...], np.dtype[np.object_]]:

@@ -32,6 +32,9 @@ class Pending:
 class Value:
     """An integer of a type, known to lie in ``low..high``.
 
+    `attained` is set for a loop variable that takes both bounds: how many conditions its loop is under
+    (``Context.guards``).
+
     Exactly one of `constant`, `ssa` and `pending` is set. `ssa` is of the type's width, or of ``index`` type
     for a loop variable.
     """
@@ -42,6 +45,7 @@ class Value:
     constant: int | None = None
     ssa: SSAValue | None = None
     pending: Pending | None = None
+    attained: int | None = None
 
     @staticmethod
     def of(value: int, type_: Scalar = INT32) -> Value:

@@ -81,3 +81,30 @@ def case(
         inputs={"a": a_words(a, k_parallel), "b": b_words(b, k_parallel)},
         outputs={"c": c_words(tiles(a, b, chain), drain_rows)},
     )
+
+
+def cases(seed: int, rows: int, cols: int) -> list[Case]:
+    """Cases of a `rows` x `cols` unit: random tiles, extreme values, empty starts, scalars outside their limits."""
+    rng = np.random.default_rng(seed)
+
+    def tile(name: str, count: int, k: int, value: int | None = None) -> Case:
+        a = rng.integers(-128, 128, (count, rows, k), dtype=np.int8)
+        b = rng.integers(-128, 128, (count, k, cols), dtype=np.int8)
+        if value is not None:
+            a[:], b[:] = value, value
+        return case(name, a, b)
+
+    return [
+        tile("random", 3, 33),
+        tile("one_product", 1, 1),
+        tile("tiles_of_one", 7, 1),
+        tile("nothing_to_add", 3, 0),
+        tile("no_tiles", 0, 5),
+        tile("all_lowest", 2, 20, value=-128),
+        tile("all_highest", 1, 20, value=127),
+        tile("long", 1, 700),
+        *[
+            Case(f"k_{k}_tiles_{count}", {"k": k, "tiles": count}, {"a": [], "b": []}, {"c": []})
+            for k, count in ((5, -1), (5, -(1 << 31)), (-1, 2), (-(1 << 31), 0))
+        ],
+    ]

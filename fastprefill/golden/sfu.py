@@ -53,7 +53,7 @@ def dequantise(product: NDArray[Any], left: Scales, right: Scales, out: Format) 
     """
     mantissa = left.mantissa[:, None] * right.mantissa  # 16 bits
     amount = -(left.exponent[:, None] + right.exponent + out.fraction)
-    # a product of int32 and 16 bits has 47; more than 15 to the left saturates anyway
+    # a product of int32 and 16 bits has 47; 15 more to the left saturate it unless it is 0
     return saturate(shift_round(product * mantissa, np.maximum(amount, -15)), out.bits)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from fastprefill import standin
 from fastprefill.errors import FastprefillError
 from fastprefill.frontend.load import load_module, place
+from fastprefill.frontend.suggest import advice
 from fastprefill.system.case import Case
 from fastprefill.system.system import System
 from fastprefill.system.unit import Unit
@@ -128,7 +129,10 @@ def _called(
         raise
     except Exception as error:  # any failure of the user's own code
         where = place(error, Path(path))
-        raise FastprefillError(f"{where}: {type(error).__name__} in {name}(): {error}") from error
+        near = (
+            advice(str(error.name), getattr(make, "__globals__", {})) if isinstance(error, NameError) else ""
+        )
+        raise FastprefillError(f"{where}: {type(error).__name__} in {name}(): {error}{near}") from error
 
 
 def _hint(make: Callable[..., Any], given: Mapping[str, int]) -> str:

@@ -31,32 +31,6 @@ def kernel(path: Path) -> Contract:
     return Contract(path.stem, build, module.cases, board=getattr(module, "BOARD", "kv260"))
 
 
-def mpu_cases(rows: int, cols: int, seed: int) -> list[Case]:
-    rng = np.random.default_rng(seed)
-
-    def case(name: str, tiles: int, k: int, value: int | None = None) -> Case:
-        a = rng.integers(-128, 128, (tiles, rows, k), dtype=np.int8)
-        b = rng.integers(-128, 128, (tiles, k, cols), dtype=np.int8)
-        if value is not None:
-            a[:], b[:] = value, value
-        return golden.case(name, a, b)
-
-    return [
-        case("random", 3, 33),
-        case("one_product", 1, 1),
-        case("tiles_of_one", 7, 1),
-        case("nothing_to_add", 3, 0),
-        case("no_tiles", 0, 5),
-        case("all_lowest", 2, 20, value=-128),
-        case("all_highest", 1, 20, value=127),
-        case("long", 1, 700),
-        *[
-            Case(f"k_{k}_tiles_{tiles}", {"k": k, "tiles": tiles}, {"a": [], "b": []}, {"c": []})
-            for k, tiles in ((5, -1), (5, -(1 << 31)), (-1, 2), (-(1 << 31), 0))
-        ],
-    ]
-
-
 def mpu_cycles(rows: int) -> Callable[[Case], int]:
     """A product a cycle; a tile is drained, in rows + 3 cycles, while the next one is computed."""
 
@@ -86,10 +60,10 @@ CONTRACTS = {
         path.stem: kernel(path) for path in sorted((Path(__file__).parent / "kernels").glob("*.py"))
     },
     "mpu_4x4": Contract(
-        "mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), lambda seed: mpu_cases(4, 4, seed), cycles=mpu_cycles(4)
+        "mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), lambda seed: golden.cases(seed, 4, 4), cycles=mpu_cycles(4)
     ),
     "mpu_5x8": Contract(
-        "mpu_5x8", lambda: build_unit(mpu.unit(5, 8)), lambda seed: mpu_cases(5, 8, seed), "u280", mpu_cycles(5)
+        "mpu_5x8", lambda: build_unit(mpu.unit(5, 8)), lambda seed: golden.cases(seed, 5, 8), "u280", mpu_cycles(5)
     ),
 }  # fmt: skip
 
@@ -138,7 +112,7 @@ def test_matrix_unit_at_full_size(rows: int, cols: int, level: str, tmp_path: Pa
     full = Contract(
         f"mpu_{rows}x{cols}",
         lambda: build_unit(mpu.unit(rows, cols)),
-        lambda seed: mpu_cases(rows, cols, seed),
+        lambda seed: golden.cases(seed, rows, cols),
     )
     passed = contract.check(full, level, seed=SEED, folder=tmp_path)
     if level == "rtl":

@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "fastprefill"
 
 LAYERS = (
-    "errors resources", "standin boards models ir", "frontend", "system", "kernels golden", "passes",
+    "errors resources", "standin boards models ir", "frontend", "system", "kernels golden", "quantisation passes",
     "targets extern estimate", "config", "build", "tools", "checks", "reports", "api", "cli", "__main__",
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}

@@ -24,6 +24,53 @@ def test_u280_leaves_the_platform_its_share() -> None:
         assert 0.7 * whole < getattr(board.resources, name) < whole
 
 
+def test_device_is_regions_and_platform() -> None:
+    share = boards.load("u280").platform_share
+    assert share.as_dict() == {"lut": 234680, "ff": 457360, "dsp": 534, "bram36": 529, "uram": 0}
+    assert boards.load("kv260").platform_share == boards.Resources()
+
+
+def test_pseudo_channels_of_the_u280() -> None:
+    hbm = boards.load("u280").memories[0]
+    assert (hbm.name, hbm.ports, hbm.port_bits) == ("HBM", 32, 256)
+    assert hbm.port_gigabytes_per_second == 14.375
+    assert hbm.bytes // hbm.ports == 256 << 20
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_a_mover_takes_what_its_memory_port_gives(name: str) -> None:
+    board = boards.load(name)
+    memory = board.memories[0]
+    ceiling = memory.port_bits / 8 * board.clock_mhz / 1000  # of a port that runs at the design's clock
+    wanted = memory.port_gigabytes_per_second if memory.mover_bits > memory.port_bits else ceiling
+    assert memory.mover_bits / 8 * board.clock_mhz / 1000 >= wanted
+
+
+@pytest.mark.parametrize("version", ["2022.1", "2022.1.1", "2022.2", "2023.1", "2023.2", "2023.2.1"])
+def test_versions_that_build_for_the_u280(version: str) -> None:
+    assert boards.load("u280").refuses_tool("vivado", version) == ""
+
+
+@pytest.mark.parametrize("version", ["2021.2", "2024.1", "2025.2"])
+def test_versions_that_do_not(version: str) -> None:
+    assert boards.load("u280").refuses_tool("vitis", version) == (
+        f"vitis {version} cannot build for AMD Alveo U280; versions that can: 2022.1 to 2023.2 (2023.2 is the last "
+        "Vivado that knows the U280's part; 2023.1 the last release with packages for the card); install one of them, "
+        "best 2023.2, and source its settings64.sh"
+    )
+
+
+def test_scripts_are_written_for_a_version_that_can_build() -> None:
+    for board in map(boards.load, boards.names()):
+        for tool, supported in board.tool_ranges.items():
+            assert supported.holds(board.tool_versions[tool])
+
+
+def test_an_open_range_takes_later_releases() -> None:
+    assert boards.load("kv260").refuses_tool("vivado", "2026.1") == ""
+    assert "2022.1 or later" in boards.load("kv260").refuses_tool("vivado", "2020.2")
+
+
 @pytest.mark.parametrize("name", boards.names())
 def test_one_operator_fits_the_clock(name: str) -> None:
     board = boards.load(name)
@@ -69,6 +116,16 @@ def test_own_board_needs_a_name_of_its_own() -> None:
             "clock_mhz = 200.0",
             "clock_mhz = 0",
             "the board file '{}' is wrong: clock_mhz is 0; it must be a number above 0",
+        ),
+        (
+            'vivado = ["2022.1"]',
+            'vivado = ["2023.1", "2022.1"]',
+            "the board file '{}' is wrong: the tool range ['2023.1', '2022.1'] ends before it begins",
+        ),
+        (
+            'vivado = ["2022.1"]',
+            'vivado = ["v2022"]',
+            "the board file '{}' is wrong: 'v2022' is no version of the form 2023.2",
         ),
     ],
 )

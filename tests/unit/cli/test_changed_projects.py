@@ -102,10 +102,10 @@ def test_a_manifest_of_another_format_is_refused(project: Path, verb: str) -> No
 
 def test_a_manifest_without_its_fields_is_refused(project: Path) -> None:
     manifest = json.loads((project / "manifest.json").read_text())
-    del manifest["units"]
+    del manifest["board"], manifest["units"][0]["placement"]
     (project / "manifest.json").write_text(json.dumps(manifest))
     assert sentence(run("verify", project, "--json")) == (
-        f"the manifest.json of '{project}' has no units; generate the project again"
+        f"the manifest.json of '{project}' has no board, units[0].placement; generate the project again"
     )
 
 

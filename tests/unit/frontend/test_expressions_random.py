@@ -127,7 +127,7 @@ def test_random_expressions(seed: int, tmp_path: Path) -> None:
     expressions = [Expression(rng, 3) for _ in range(COUNT)]
     targets = [rng.choice(TARGETS) for _ in expressions]
     for number, (expression, (bits, signed)) in enumerate(zip(expressions, targets, strict=True)):
-        lines.append(f"r{number}: {'Int' if signed else 'UInt'}({bits}) = {expression.text}")
+        lines.append(f"r{number}: {'Int' if signed else 'UInt'}({bits}) = {expression.text} + 0")
         lines.append(f"y.put(r{number})")
     path = tmp_path / "random_kernel.py"
     tail = '\ndef unit():\n    return Unit("top", top, inputs=("x",), outputs=("y",))\n'

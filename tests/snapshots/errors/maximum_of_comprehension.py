@@ -1,0 +1,24 @@
+"""max over a generator."""
+
+import allo.dataflow as df
+from allo.ir.types import Stream, int32
+
+from fastprefill.system.unit import Unit
+
+
+@df.region()
+def top(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def work(ln: int32[1]):
+        table_: int32[4] = 0
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            table_[v & 3] = v
+            y.put(max(table_[i] for i in range(4)))
+
+
+def unit() -> Unit:
+    return Unit("bad", top, inputs=("x",), outputs=("y",))

@@ -1,0 +1,23 @@
+"""A type of a width that Allo gives no name."""
+
+import allo.dataflow as df
+from allo.ir.types import Stream, int32
+
+from fastprefill.system.unit import Unit
+
+
+@df.region()
+def top(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def work(ln: int32[1]):
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            wide: uint24 = v
+            y.put(wide)
+
+
+def unit() -> Unit:
+    return Unit("bad", top, inputs=("x",), outputs=("y",))
