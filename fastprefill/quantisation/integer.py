@@ -27,6 +27,7 @@ Array = NDArray[np.float32]
 
 RESIDUAL_FRACTION = 16
 _MARGIN = 1.1  # rounding to int8 makes vectors a little longer
+_VOCABULARY_TILE = 8192
 
 
 class QuantisedModel:
@@ -65,8 +66,14 @@ class QuantisedModel:
         return self._residual.encode(self._model.weights.embedded(tokens)).astype(np.int32)
 
     def output_projection(self) -> Linear:
-        """Weights of the logits."""
-        return self._linear(self._model.weights.output_projection(), None, RESIDUAL_BITS)
+        """Weights of the logits; made from a few thousand token ids at a time, for it is the largest matrix."""
+        lengths, parts = [0.0], []
+        for start in range(0, self.vocabulary, _VOCABULARY_TILE):
+            weight = self._model.weights.output_projection(slice(start, start + _VOCABULARY_TILE))
+            lengths.append(_longest(weight))
+            parts.append(codes(weight, self._group_of(weight)))
+        bound = math.sqrt(self._config.hidden) * max(lengths) * _MARGIN
+        return Linear(_stacked(parts), None, Format(RESIDUAL_BITS, fraction_for(bound, RESIDUAL_BITS)))
 
     def layer(self, index: int) -> IntegerLayer:
         """Weights of decoder layer `index`, from 0."""
@@ -109,8 +116,7 @@ class QuantisedModel:
 
     def _linear(self, weight: Array, bias: Array | None, bits: int, growth: float = 1.0) -> Linear:
         """A projection of normalised inputs, its format from the bound."""
-        length = float(np.sqrt((weight**2).sum(axis=1)).max())
-        bound = math.sqrt(weight.shape[1]) * length * _MARGIN
+        bound = math.sqrt(weight.shape[1]) * _longest(weight) * _MARGIN
         bound += 0.0 if bias is None else float(np.abs(bias).max())
         return self._coded(weight, bias, Format(bits, fraction_for(bound * growth, bits)))
 
@@ -118,9 +124,11 @@ class QuantisedModel:
         return self._coded(weight, bias, self._residual)
 
     def _coded(self, weight: Array, bias: Array | None, out: Format) -> Linear:
-        width = weight.shape[1]
-        group = self._group if self._group and width % self._group == 0 else width
-        return Linear(codes(weight, group), None if bias is None else out.encode(bias), out)
+        return Linear(codes(weight, self._group_of(weight)), None if bias is None else out.encode(bias), out)
+
+    def _group_of(self, weight: Array) -> int:
+        width = int(weight.shape[1])
+        return self._group if self._group and width % self._group == 0 else width
 
 
 def quantise(
@@ -172,6 +180,22 @@ def _scaled_queries(layer: Layer, config: ModelConfig) -> Layer:
         return replace(layer, query_norm=layer.query_norm * factor)
     bias = None if layer.query_bias is None else layer.query_bias * factor
     return replace(layer, query=layer.query * factor, query_bias=bias)
+
+
+def _longest(weight: Array) -> float:
+    """The largest length of a channel of [channels, k]."""
+    return float(np.sqrt((weight**2).sum(axis=1)).max())
+
+
+def _stacked(parts: list[Codes]) -> Codes:
+    """Codes of several ranges of channels as one."""
+    return Codes(
+        np.concatenate([part.values for part in parts]),
+        Scales(
+            np.concatenate([part.scales.mantissa for part in parts]),
+            np.concatenate([part.scales.exponent for part in parts]),
+        ),
+    )
 
 
 def _norm(weight: Array, eps: float, in_fraction: int, growth: float = 1.0) -> Norm:
