@@ -32,6 +32,7 @@ from fastprefill.ir.query import (
     strip_casts,
     text,
     trip_count,
+    width,
 )
 from fastprefill.passes.flattening.effects import streams_of, under
 from fastprefill.passes.flattening.merge import Merge, conflict
@@ -282,13 +283,20 @@ class _Process:
                         node.ops[:] = [live, *under(node.ops, live.result)]
 
     def iterates(self, loop: Loop) -> bool:
-        """Whether a loop has at least one iteration, whatever the run-time scalars, inside their limits."""
+        """Whether a loop has at least one iteration, whatever the run-time scalars are inside their limits."""
         trips = trip_count(loop.new)
-        high = strip_casts(loop.old.ub)
-        if trips is None and constant(loop.new.lb) == 0 and isinstance(high.owner, memref.LoadOp):
-            scalar = high.owner.memref
-            return is_scalar_argument(scalar) and self.limits.get(array_name(scalar), (0, 0))[0] >= 1
-        return bool(trips)
+        if trips is not None:
+            return trips > 0
+        high = strip_casts(loop.new.ub)
+        while isinstance(high.owner, arith.ExtSIOp | arith.ExtUIOp):
+            high = high.owner.input
+        if constant(loop.new.lb) != 0 or not isinstance(high.owner, memref.LoadOp):
+            return False
+        scalar = high.owner.memref
+        if not is_scalar_argument(scalar):
+            return False
+        least, most = self.limits.get(array_name(scalar), (0, 0))
+        return 1 <= least and most < 1 << (width(high) - 1)  # as a bound it is a signed number
 
     # the tree as IR
 

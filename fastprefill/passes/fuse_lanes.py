@@ -11,7 +11,8 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
-from fastprefill.ir.pipe import BodyOp, StoreOp
+from fastprefill.ir.dialect import AcquireOp, ReleaseOp
+from fastprefill.ir.pipe import BodyOp, FirstOp, LastOp, LiveOp, StoreOp, WindowOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, processes, strip_casts, text
 
 
@@ -71,14 +72,23 @@ def _fuse(block: Block) -> None:
     loops = [op for op in block.ops if isinstance(op, scf.ForOp)]
     for number, first in enumerate(loops):
         for second in loops[number + 1 :]:
-            if (
+            if not (
                 _bounds(first) == _bounds(second)
                 and _share_an_array(first, second)
-                and _may_sink(first, second, block)
                 and _elementwise(first, second)
             ):
-                _merge(first, second)
-                break
+                continue
+            if not _may_sink(first, second, block):
+                needed = _hoistable(first, second, block)
+                if needed is None:
+                    continue
+                for op in needed:
+                    op.detach()
+                    block.insert_op_before(op, first)
+                second.detach()
+                block.insert_op_after(second, first)
+            _merge(first, second)
+            break
 
 
 def _share_an_array(first: scf.ForOp, second: scf.ForOp) -> bool:
@@ -96,20 +106,48 @@ def _touched(op: Operation) -> tuple[set[SSAValue], set[SSAValue]]:
     return read, written
 
 
+def _between(first: scf.ForOp, second: scf.ForOp, block: Block) -> list[Operation]:
+    ops = list(block.ops)
+    return ops[ops.index(first) + 1 : ops.index(second)]
+
+
+def _pass(loop: scf.ForOp, others: list[Operation]) -> bool:
+    """Whether a loop may change places with other ops.
+
+    None of them may touch what the loop writes, write what it reads, or take or hand on a buffer that it uses.
+    """
+    read, written = _touched(loop)
+    held = {array.owner.stream for array in read | written if isinstance(array.owner, WindowOp)}
+    for op in others:
+        if isinstance(op, AcquireOp | ReleaseOp) and op.stream in held:
+            return False
+        op_read, op_written = _touched(op)
+        if (op_read | op_written) & written or op_written & read:
+            return False
+    return True
+
+
 def _may_sink(first: scf.ForOp, second: scf.ForOp, block: Block) -> bool:
-    """Whether nothing between `first` and `second` touches what `first` writes, or writes what it reads."""
-    read, written = _touched(first)
-    between = False
-    for op in block.ops:
-        if op is first:
-            between = True
-        elif op is second:
-            return True
-        elif between:
-            op_read, op_written = _touched(op)
-            if (op_read | op_written) & written or op_written & read:
-                return False
-    return False
+    """Whether `first` may move down to `second`."""
+    return _pass(first, _between(first, second, block))
+
+
+def _hoistable(first: scf.ForOp, second: scf.ForOp, block: Block) -> list[Operation] | None:
+    """What must move up together with `second` for it to follow `first`; None when it may not."""
+    between = _between(first, second, block)
+    needed: set[Operation] = set()
+    waiting = [value for op in second.walk() for value in op.operands]
+    while waiting:
+        owner = waiting.pop().owner
+        if owner not in between or owner in needed:
+            continue
+        if not isinstance(owner, (*PURE_ARITH, FirstOp, LastOp, LiveOp)):
+            return None
+        needed.add(owner)
+        waiting += owner.operands
+    if not _pass(second, [op for op in between if op not in needed]):
+        return None
+    return [op for op in between if op in needed]
 
 
 def _elementwise(first: scf.ForOp, second: scf.ForOp) -> bool:

@@ -8,10 +8,11 @@ keeps the whole system from starting, and no process waits for tokens that will 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from xdsl.dialects.builtin import DictionaryAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import CallOp, FuncOp
+from xdsl.ir import SSAValue
 
 from fastprefill.errors import FastprefillError
 from fastprefill.ir.query import element_type, is_scalar_argument, strings, text
@@ -96,29 +97,32 @@ def outside(region: FuncOp, scalars: Mapping[str, int]) -> int:
 def process_limits(module: ModuleOp) -> dict[str, Limits]:
     """Name of each process -> limits that hold for its scalars whoever calls it, by the names of its arguments."""
     funcs = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
-    called = {call.callee.string_value() for func in funcs.values() for call in calls_of(func)}
+    called = {call.callee.string_value() for func in funcs.values() for call in _calls_of(func)}
     found: dict[str, list[Limits]] = {}
 
     def visit(func: FuncOp, limits: Limits) -> None:
         found.setdefault(func.sym_name.data, []).append(limits)
-        names = dict(zip(func.body.block.args, strings(func, "arg_names"), strict=True))
-        for call in calls_of(func):
+        arguments: Sequence[SSAValue] = func.body.block.args
+        names = dict(zip(arguments, strings(func, "arg_names"), strict=True))
+        for call in _calls_of(func):
             callee = funcs[call.callee.string_value()]
             passed = zip(strings(callee, "arg_names"), call.arguments, strict=True)
-            visit(callee, {n: limits[names[a]] for n, a in passed if names.get(a) in limits})  # type: ignore[call-overload,index]
+            visit(callee, {n: limits[names[a]] for n, a in passed if a in names and names[a] in limits})
 
     for name, func in funcs.items():
         if name not in called:
             visit(func, limits_of(func))
+    return {name: _joined(limits) for name, limits in found.items()}
+
+
+def _joined(several: list[Limits]) -> Limits:
+    """Limits that hold wherever one of several holds."""
+    common = [name for name in several[0] if all(name in limits for limits in several)]
     return {
-        name: {
-            scalar: (min(a[scalar][0] for a in all_), max(a[scalar][1] for a in all_))
-            for scalar in all_[0]
-            if all(scalar in a for a in all_)
-        }
-        for name, all_ in found.items()
+        name: (min(limits[name][0] for limits in several), max(limits[name][1] for limits in several))
+        for name in common
     }
 
 
-def calls_of(func: FuncOp) -> list[CallOp]:
+def _calls_of(func: FuncOp) -> list[CallOp]:
     return [op for op in func.body.block.ops if isinstance(op, CallOp)]

@@ -13,10 +13,13 @@ module fp_dsp_cascade #(
     output wire [         47:0] p
 );
   // A packed pair of int8 products keeps its low 19-bit field exact for eight slices, and no more.
-  if (SLICES < 1 || SLICES > 8) $error("fp_dsp_cascade of %0d slices; 1 to 8 are allowed", SLICES);
+  if (SLICES < 1 || SLICES > 8) begin : wrong
+    fp_dsp_cascade_takes_1_to_8_slices error ();
+  end
 
-  wire [47:0] sums   [SLICES];
-  wire [47:0] totals [SLICES];
+  wire [48*SLICES+47:0] chain;  // the cascade into each slice, and out of the last
+  wire [48*SLICES- 1:0] sums;
+  assign chain[47:0] = 48'h0;
 
   for (genvar i = 0; i < SLICES; i++) begin : slices
     fp_dsp48e2 #(
@@ -25,12 +28,13 @@ module fp_dsp_cascade #(
         .clk  (clk),
         .a    (a[27*i+:27]),
         .b    (b[18*i+:18]),
-        .c    (i == 0 ? c : 48'h0),
-        .pcin (i == 0 ? 48'h0 : sums[(i == 0) ? 0 : i-1]),
-        .p    (totals[i]),
-        .pcout(sums[i])
+        .c    (c),
+        .pcin (chain[48*i+:48]),
+        .p    (sums[48*i+:48]),
+        .pcout(chain[48*i+48+:48])
     );
   end
 
-  assign p = totals[SLICES-1];
+  wire unused_cascade = &{1'b0, chain[48*SLICES+:48]};
+  assign p = sums[48*SLICES-48+:48];
 endmodule

@@ -114,9 +114,14 @@ class Datapath:
                 if below is not None and below >= 0 and below + low + bits <= width(owner.value):
                     return self.bits_at(owner.value, below + low, bits, stage, lane)
             elif isinstance(owner, SetSliceOp):
-                for part, below in self.parts(owner, lane):
+                parts, base = self.parts(owner, lane)
+                for part, below in parts:
                     if below <= low and low + bits <= below + width(part):
                         return self.bits_at(part, low - below, bits, stage, lane)
+                    if below < low + bits and low < below + width(part):
+                        break  # in this part and in what lies under it
+                else:
+                    return self.bits_at(base, low, bits, stage, lane)
             elif low + bits <= width(owner.operands[0]):
                 return self.bits_at(owner.operands[0], low, bits, stage, lane)
             return constant_slice(self.m, self.at(value, stage, lane), low, bits)
@@ -134,26 +139,25 @@ class Datapath:
         """Whether a view is made here, and not outside."""
         return True
 
-    def parts(self, op: SetSliceOp, lane: Lane) -> list[tuple[SSAValue, int]]:
-        """The parts of a word that is put together, the last one first, each with its lowest bit."""
+    def parts(self, op: SetSliceOp, lane: Lane) -> tuple[list[tuple[SSAValue, int]], SSAValue]:
+        """The parts of a word that is put together, each with its lowest bit, and what they are put into.
+
+        A part covers those that come after it.
+        """
         found: list[tuple[SSAValue, int]] = []
-        at: object = op
-        while isinstance(at, SetSliceOp):
+        value = op.result
+        while isinstance(at := value.owner, SetSliceOp) and is_view(at) and self.sees_through(at):
             low = lane_number(at.lo, lane)
             assert low is not None
             found.append((at.part, low))
-            at = at.value.owner
-        return found
+            value = at.value
+        return found, value
 
     def word_at(self, op: SetSliceOp, stage: int, lane: Lane) -> Wire:
         """A word put together from parts: each part is kept in registers by itself."""
-        first = op
-        while isinstance(owner := first.value.owner, SetSliceOp):
-            first = owner
-        base = constant(first.value)
-        assert base is not None
-        word = self.m.const(base, width(op.result))
-        for part, low in reversed(self.parts(op, lane)):
+        parts, base = self.parts(op, lane)
+        word = self.at(base, stage, lane)
+        for part, low in reversed(parts):
             word = put_slice(self.m, word, low, self.at(part, stage, lane))
         return word
 

@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import MemRefType
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 
-from fastprefill.ir.dialect import AcquireOp, BlocksType, GetOp, GetSliceOp, PutOp, ReleaseOp
+from fastprefill.ir.dialect import AcquireOp, BlocksType, GetOp, GetSliceOp, PutOp, ReleaseOp, SetSliceOp
 from fastprefill.ir.pipe import CascadeOp, ExitUnlessOp, FirstOp, LastOp, LiveOp, StoreOp, WindowOp
 from fastprefill.ir.query import (
     PURE_ARITH,
@@ -140,7 +140,7 @@ class ProcessBuilder:
         operands = [self.outside(v) for v in op.operands]
         if isinstance(op, GetSliceOp) and (low := constant(op.lo)) is not None:
             return constant_slice(self.m, operands[0], low, width(op.result))
-        if is_view(op):
+        if is_view(op) and not isinstance(op, SetSliceOp):
             return self.m.resize(operands[0], width(op.results[0]), signed=op.name != "arith.extui")
         return self.data.compute(op, operands, {}, named=False)
 
