@@ -21,9 +21,10 @@ from fastprefill import boards
 from fastprefill.boards import Board
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import AcquireOp, GetOp
-from fastprefill.ir.pipe import ExitUnlessOp
-from fastprefill.ir.query import constant, is_scalar_argument, processes, text
-from fastprefill.passes.delays import delay, is_multiplier, is_wire
+from fastprefill.ir.pipe import ExitUnlessOp, StoreOp
+from fastprefill.ir.query import array_name, constant, is_scalar_argument, processes, text
+from fastprefill.passes.addresses import address_delay
+from fastprefill.passes.delays import delay, is_multiplier, is_wire, read_delay
 from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded, least_intervals
 from fastprefill.passes.storage import storage_of
 from fastprefill.passes.tree import Body, Tree, build
@@ -226,7 +227,9 @@ class _Step:
     Attributes:
         whole_stage: a product, with a register in front and behind.
         latency: cycles from the address to the data of a block memory, else 0.
-        delay: ns of logic; None for wires, which never start a stage.
+        delay: ns of logic, behind the memory where it has latency; None for wires, which never start a stage.
+        subscripts: of a load or store; they pass the address logic first.
+        address: ns of that.
     """
 
     op: Operation
@@ -234,19 +237,40 @@ class _Step:
     whole_stage: bool
     latency: int
     delay: float | None
+    subscripts: frozenset[SSAValue] = frozenset()
+    address: float = 0.0
 
 
 def _steps(body: Body, result: ProcessSchedule, board: Board) -> list[_Step]:
     steps = []
+    period = board.clock_ns - board.delays.ff_setup
     for op in body.ops:
-        latency, cost = 0, delay(op, board)
+        latency, cost, address = 0, delay(op, board), 0.0
+        subscripts: frozenset[SSAValue] = frozenset()
+        if isinstance(op, memref.LoadOp | StoreOp) and not is_scalar_argument(op.memref):
+            subscripts, address = frozenset(op.indices), address_delay(op, board.delays)
+            if address > period:
+                raise _slow_address(op, address, board)
         if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref):
             latency = storage_of(op.memref).read_latency
-        if latency:
-            cost = board.delays.bram + (board.delays.lut if op in result.forwarded else 0.0)
+            if latency:
+                cost = read_delay(op, board) + (board.delays.lut if op in result.forwarded else 0.0)
         waits = tuple(v for v in op.operands if not _is_stable(v))
-        steps.append(_Step(op, waits, is_multiplier(op), latency, None if is_wire(op) else cost))
+        wire = is_wire(op)
+        steps.append(
+            _Step(op, waits, is_multiplier(op), latency, None if wire else cost, subscripts, address)
+        )
     return steps
+
+
+def _slow_address(op: memref.LoadOp | StoreOp, address: float, board: Board) -> KernelError:
+    name = array_name(op.memref)
+    return KernelError(
+        f"the bank and address of an element of '{name}' take {address:.1f} ns to compute from its subscripts, and a "
+        f"cycle has {board.clock_ns - board.delays.ff_setup:.1f} ns; make the partition factor and the inner extents "
+        f"of '{name}' powers of two",
+        text(op, "src") or None,
+    )
 
 
 def _place(
@@ -260,23 +284,26 @@ def _place(
     at: dict[SSAValue, tuple[int, float]] = {}
     for step in steps:
         op = step.op
-        stage, time = least.get(op, 0), 0.0
-        for operand in step.waits_for:
-            other = at.get(operand, (0, 0.0))
-            if other[0] > stage or (other[0] == stage and other[1] > time):
-                stage, time = other
+        came = [(*at.get(operand, (0, 0.0)), operand in step.subscripts) for operand in step.waits_for]
+        stage = max(least.get(op, 0), *(ready for ready, _, _ in came), 0)
+        alone = step.address if step.subscripts else 0.0
+        time, chained = alone, False
+        for ready, arrives, subscript in came:
+            if ready == stage and arrives > 0.0:
+                time, chained = max(time, arrives + (step.address if subscript else 0.0)), True
         if isinstance(op, GetOp | AcquireOp):
             if stage > 0:
                 raise _unknown_at_issue(op)
             done = (0, step.delay or 0.0)  # the data is there whether or not it is taken
         elif step.whole_stage:
-            stage += time > 0.0
+            stage += chained
             done = (stage + 1, 0.0)
         elif step.latency:
+            stage += chained and time > period
             done = (stage + step.latency, step.delay or 0.0)
         else:
-            if step.delay is not None and time > 0.0 and time + step.delay > period:
-                stage, time = stage + 1, 0.0
+            if step.delay is not None and chained and time + step.delay > period:
+                stage, time = stage + 1, alone
             done = (stage, time + (step.delay or 0.0))
         result.stages[op] = stage
         if op in pinned and done[0] > 0:

@@ -22,7 +22,8 @@ from fastprefill.ir.query import (
     text,
     width,
 )
-from fastprefill.passes.delays import is_lane_constant, is_multiplier
+from fastprefill.passes.delays import is_multiplier
+from fastprefill.passes.lanes import is_lane_constant
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.targets.rtl.hw import Module, Wire
 

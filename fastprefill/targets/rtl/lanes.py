@@ -22,8 +22,8 @@ from fastprefill.ir.query import (
     trip_count,
     width,
 )
-from fastprefill.passes.delays import is_lane_constant
 from fastprefill.passes.fuse_lanes import nest
+from fastprefill.passes.lanes import is_lane_constant
 from fastprefill.passes.storage import Storage, storage_of
 from fastprefill.targets.rtl.comments import element_head
 from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number, name_of
