@@ -17,7 +17,6 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import AcquireOp, GetOp, PutOp, ReleaseOp
@@ -29,6 +28,7 @@ from fastprefill.ir.query import (
     text,
     trip_count,
 )
+from fastprefill.passes.base import Pass
 from fastprefill.passes.flattening.effects import streams_of, under
 from fastprefill.passes.flattening.merge import Merge, conflict
 from fastprefill.passes.flattening.nodes import Leaf, Loop, Node, Repeat, drop_empty, leaves, loop_name
@@ -37,7 +37,7 @@ from fastprefill.passes.flattening.values import CrossBodies
 
 
 @dataclass(frozen=True)
-class Flatten(ModulePass):
+class Flatten(Pass):
     """Flatten loop nests into pipeline bodies.
 
     Attributes:
@@ -45,6 +45,9 @@ class Flatten(ModulePass):
     """
 
     name = "flatten"
+    summary = (
+        "structured statements become a tree of loops around `pipe.body` ops; conditions become predicates"
+    )
     merge: bool = True
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:

@@ -15,7 +15,6 @@ from xdsl.dialects import memref
 from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, StringAttr, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from fastprefill import boards
 from fastprefill.boards import Board
@@ -24,6 +23,7 @@ from fastprefill.ir.dialect import AcquireOp, GetOp
 from fastprefill.ir.pipe import ExitUnlessOp, StoreOp
 from fastprefill.ir.query import array_name, constant, is_scalar_argument, processes, text
 from fastprefill.passes.addresses import address_delay
+from fastprefill.passes.base import Pass
 from fastprefill.passes.delays import delay, is_multiplier, is_wire, read_delay
 from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded, least_intervals
 from fastprefill.passes.storage import storage_of
@@ -34,7 +34,7 @@ MAX_ATTEMPTS = 400
 
 
 @dataclass(frozen=True)
-class Schedule(ModulePass):
+class Schedule(Pass):
     """Annotate ops with ``stage`` and bodies with ``ii``, ``depth`` and ``reason``.
 
     Attributes:
@@ -42,6 +42,7 @@ class Schedule(ModulePass):
     """
 
     name = "schedule"
+    summary = "pipeline stages, initiation intervals, gaps; `stage` on ops, `ii`, `depth`, `reason`, `gaps` on bodies"
     board: str = "kv260"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
