@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+# before anything imports NumPy: tests run in several processes, whose BLAS threads would wait for each other
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from fastprefill.tools import TOOLS, tiers
 
 ROOT = Path(__file__).resolve().parent.parent

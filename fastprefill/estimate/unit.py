@@ -130,7 +130,7 @@ def _process(process: func.FuncOp) -> Count:
     for op in process.walk():
         if isinstance(op, memref.AllocOp):
             total.update(_array(op))
-        elif isinstance(op, arith.MuliOp) and text(op, "bind") == "dsp":
+        elif isinstance(op, arith.MuliOp) and text(op, "bind") in ("dsp", "dsp_cascade"):
             total["dsp"] += _lanes(op)
     return total
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
 
 from fastprefill.errors import FastprefillError
 from fastprefill.ir.text import context
+from fastprefill.passes.base import Pass
 from fastprefill.passes.bind_cascades import BindCascades
 from fastprefill.passes.flatten import Flatten
 from fastprefill.passes.forward_stores import ForwardStores
@@ -17,7 +17,7 @@ from fastprefill.passes.simplify import Simplify
 from fastprefill.passes.unroll import Unroll
 
 
-def pipeline(board: str, merge: bool = True) -> list[ModulePass]:
+def pipeline(board: str, merge: bool = True) -> list[Pass]:
     """The passes from the front end's output to scheduled bodies."""
     return [
         LowerFill(),

@@ -6,91 +6,144 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import IntegerType, ModuleOp
 from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from fastprefill.errors import KernelError
 from fastprefill.ir.pipe import CascadeOp
 from fastprefill.ir.query import processes, text, width
+from fastprefill.passes.base import Pass
 from fastprefill.passes.simplify import drop_dead
 
 MOST_SLICES = 8
 """Slices in a chain: as many packed products as a 19-bit field holds (``docs/mpu.md``)."""
 
+SUM_BITS, LEFT_BITS, RIGHT_BITS = 48, 27, 18
+"""Widths of a DSP48E2: the adder, and the two operands of the multiplier (UG579)."""
+
 
 @dataclass(frozen=True)
-class BindCascades(ModulePass):
+class BindCascades(Pass):
     """Replace ``start + a * b + c * d ...`` by ``pipe.cascade`` where the products are bound to it."""
 
     name = "bind-cascades"
+    summary = "sums of products that are bound to `dsp_cascade` become chains of DSP slices"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):
-            bound = [o for o in func.walk() if isinstance(o, arith.MuliOp) and text(o, "bind") == "dsp_cascade"]
-            if not bound:
+            if not any(_is_bound(o) for o in func.walk()):
                 continue
             in_chain: set[Operation] = set()
             for add in reversed([o for o in func.walk() if isinstance(o, arith.AddiOp)]):
-                if add not in in_chain and _product(add) is not None:
+                if add not in in_chain and _addends(add) is not None:
                     in_chain |= _bind(add)
-            for product in bound:
-                if product not in in_chain:
+            drop_dead(func.body.block)
+            for product in func.walk():
+                if _is_bound(product):
                     raise KernelError(
-                        "a product bound to 'dsp_cascade' must be added to a sum of at most 48 bits; write "
-                        "total += a * b, or bind it to 'dsp'",
+                        "a product bound to 'dsp_cascade' must be added to a sum, in all its bits, and used for "
+                        "nothing else; write total += a * b, or bind it to 'dsp'",
                         text(product, "src") or None,
                     )
-            drop_dead(func.body.block)
 
 
-def _product(add: arith.AddiOp) -> tuple[arith.MuliOp, SSAValue] | None:
+def _is_bound(op: Operation) -> bool:
+    return isinstance(op, arith.MuliOp) and text(op, "bind") == "dsp_cascade"
+
+
+def _addends(add: arith.AddiOp) -> tuple[arith.MuliOp, SSAValue] | None:
     """The bound product that an addition adds, and the value it is added to."""
     for one, other in ((add.rhs, add.lhs), (add.lhs, add.rhs)):
-        owner = _signed_source(one).owner
-        if isinstance(owner, arith.MuliOp) and text(owner, "bind") == "dsp_cascade":
-            return owner, other
+        product = _product(one)
+        if product is not None:
+            return product, other
     return None
 
 
-def _signed_source(value: SSAValue) -> SSAValue:
-    """The value before sign extensions."""
+def _product(value: SSAValue) -> arith.MuliOp | None:
+    """The bound product that a value is, extended or not, when no bit of it was cut off before the extension."""
+    inner = value
+    while isinstance(inner.owner, arith.ExtSIOp | arith.ExtUIOp):
+        inner = inner.owner.input
+    product = inner.owner
+    if not isinstance(product, arith.MuliOp) or not _is_bound(product):
+        return None
+    if inner is value:
+        return product  # as wide as the sum, which is modulo its width
+    unsigned = isinstance(value.owner, arith.ExtUIOp)
+    factors = [_source(product.lhs), _source(product.rhs)]
+    exact = sum(width(factor) for factor, _ in factors) <= width(inner)
+    return product if exact and unsigned is not any(signed for _, signed in factors) else None
+
+
+def _source(value: SSAValue) -> tuple[SSAValue, bool]:
+    """The number before extensions, and whether it is a signed one."""
     while isinstance(value.owner, arith.ExtSIOp):
         value = value.owner.input
-    return value
+    if isinstance(value.owner, arith.ExtUIOp):
+        return value.owner.input, False
+    return value, True
 
 
 def _bind(root: arith.AddiOp) -> set[Operation]:
-    """Build the chain that ends in an addition; the additions and products in it."""
+    """Build the chain that ends in an addition; the additions in it."""
     src, bits = text(root, "src") or None, width(root.result)
-    if bits > 48:
-        raise KernelError(f"a sum of {bits} bits in a DSP cascade; a DSP slice adds 48 bits", src)
-    used: set[Operation] = set()
-    left: list[SSAValue] = []
-    right: list[SSAValue] = []
+    if bits > SUM_BITS:
+        raise KernelError(f"a sum of {bits} bits in a DSP cascade; a DSP slice adds {SUM_BITS} bits", src)
+    additions: set[Operation] = set()
+    products: list[arith.MuliOp] = []
     start: SSAValue = root.result
-    while isinstance(add := start.owner, arith.AddiOp) and (found := _product(add)) is not None:
-        if add is not root and len(list(add.result.uses)) != 1:
+    while isinstance(add := start.owner, arith.AddiOp) and (found := _addends(add)) is not None:
+        if add is not root and (add.result.has_more_than_one_use() or add.parent is not root.parent):
             break
-        product, start = found
-        used |= {add, product}
-        left.insert(0, _signed_source(product.lhs))
-        right.insert(0, _signed_source(product.rhs))
-    for number, (a, b) in enumerate(zip(left, right, strict=True)):
-        if width(a) < width(b):
-            left[number], right[number] = b, a
-        a, b = left[number], right[number]
-        if width(a) > 27 or width(b) > 18:
-            raise KernelError(f"a product of {width(a)} x {width(b)} bits; a DSP slice multiplies 27 x 18", src)
-    if len(left) > MOST_SLICES:
-        raise KernelError(f"{len(left)} products in one DSP cascade; at most {MOST_SLICES} are chained", src)
-    cascade = CascadeOp(_signed_source(start), left, right, bits)
-    cascade.attributes.update({k: v for k, v in root.attributes.items() if k != "stage"})
+        additions.add(add)
+        products.insert(0, found[0])
+        start = found[1]
+    first = _product(start)
+    if first is not None:  # a sum that starts with a product
+        products.insert(0, first)
+        zero = arith.ConstantOp.from_int_and_width(0, bits)
+        _insert(zero, root)
+        start = zero.result
+    if len(products) > MOST_SLICES:
+        raise KernelError(
+            f"{len(products)} products in one DSP cascade; at most {MOST_SLICES} are chained: add them up in two sums",
+            src,
+        )
+    factors = [_factors(product, root, src) for product in products]
+    while isinstance(start.owner, arith.ExtSIOp):
+        start = start.owner.input
+    cascade = CascadeOp(start, [left for left, _ in factors], [right for _, right in factors], bits)
+    cascade.attributes.update(root.attributes)
     cascade.result.name_hint = root.result.name_hint
-    block = root.parent_block()
-    assert block is not None
-    block.insert_op_before(cascade, root)
+    _insert(cascade, root)
     root.result.replace_all_uses_with(cascade.result)
     Rewriter.erase_op(root, safe_erase=False)
-    return used
+    return additions
+
+
+def _factors(product: arith.MuliOp, root: Operation, src: str | None) -> tuple[SSAValue, SSAValue]:
+    """The two factors of a product as signed numbers, the wider one first."""
+    sources = [_source(product.lhs), _source(product.rhs)]
+    bits = [width(value) + (not signed) for value, signed in sources]
+    if max(bits) > LEFT_BITS or min(bits) > RIGHT_BITS:
+        raise KernelError(
+            f"a product of {bits[0]} x {bits[1]} bits, signs included, in a DSP cascade; a DSP slice multiplies "
+            f"{LEFT_BITS} x {RIGHT_BITS}",
+            src,
+        )
+    found = []
+    for (value, signed), wide in zip(sources, bits, strict=True):
+        if not signed:
+            extended = arith.ExtUIOp(value, IntegerType(wide))
+            _insert(extended, root)
+            value = extended.result
+        found.append(value)
+    return (found[0], found[1]) if bits[0] >= bits[1] else (found[1], found[0])
+
+
+def _insert(op: Operation, before: Operation) -> None:
+    block = before.parent_block()
+    assert block is not None
+    block.insert_op_before(op, before)

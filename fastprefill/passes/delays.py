@@ -10,7 +10,8 @@ from xdsl.ir import Operation
 from fastprefill.boards import Board
 from fastprefill.ir.dialect import GetSliceOp, SetSliceOp
 from fastprefill.ir.pipe import CascadeOp, FirstOp, LastOp, LiveOp
-from fastprefill.ir.query import constant, is_scalar_argument, strip_casts, width
+from fastprefill.ir.query import constant, is_scalar_argument, width
+from fastprefill.passes.lanes import is_lane_constant
 from fastprefill.passes.storage import storage_of
 
 Wire = (arith.ExtSIOp, arith.ExtUIOp, arith.TruncIOp, arith.IndexCastOp, arith.ConstantOp)
@@ -21,37 +22,15 @@ def is_wire(op: Operation) -> bool:
     if isinstance(op, Wire):
         return True
     if isinstance(op, GetSliceOp | SetSliceOp):
-        return _is_lane_constant(op.operands[1])
+        return is_lane_constant(op.operands[1])
     if isinstance(op, arith.ShLIOp | arith.ShRSIOp | arith.ShRUIOp):
         return constant(op.rhs) is not None
     if isinstance(op, arith.MuliOp | arith.DivUIOp | arith.RemUIOp):
         factor = constant(op.rhs)
-        return _is_lane_constant(op.results[0]) or (
+        return is_lane_constant(op.results[0]) or (
             factor is not None and factor > 0 and factor & (factor - 1) == 0
         )
-    return isinstance(op, arith.AddiOp | arith.SubiOp) and _is_lane_constant(op.results[0])
-
-
-def _is_lane_constant(value: object) -> bool:
-    """Known for each lane when the hardware is built."""
-    from xdsl.ir import BlockArgument, SSAValue
-
-    from fastprefill.ir.query import is_lane_loop
-
-    assert isinstance(value, SSAValue)
-    value = strip_casts(value)
-    if isinstance(value, BlockArgument):
-        parent = value.block.parent_op()
-        return parent is not None and is_lane_loop(parent)
-    op = value.owner
-    if isinstance(op, arith.ConstantOp):
-        return True
-    return isinstance(
-        op, arith.AddiOp | arith.SubiOp | arith.MuliOp | arith.IndexCastOp | arith.ExtSIOp | arith.TruncIOp
-    ) and all(_is_lane_constant(operand) for operand in op.operands)
-
-
-is_lane_constant = _is_lane_constant
+    return isinstance(op, arith.AddiOp | arith.SubiOp) and is_lane_constant(op.results[0])
 
 
 def is_multiplier(op: Operation) -> bool:
@@ -62,7 +41,7 @@ def is_multiplier(op: Operation) -> bool:
 
 
 def delay(op: Operation, board: Board) -> float:
-    """Delay of a combinational op in ns; wires 0."""
+    """Delay of a combinational op in ns; wires 0. Of a load or store without its address, see ``addresses.py``."""
     d = board.delays
     if is_wire(op):
         return 0.0
@@ -80,23 +59,19 @@ def delay(op: Operation, board: Board) -> float:
         case LastOp() | LiveOp():
             return d.lut + d.carry_per_bit * 32
         case memref.LoadOp():
-            return _load_delay(op, board)
+            return 0.0 if is_scalar_argument(op.memref) else read_delay(op, board)
     return d.lut
 
 
-def _load_delay(op: memref.LoadOp, board: Board) -> float:
-    d = board.delays
-    if is_scalar_argument(op.memref):
-        return 0.0
-    storage = storage_of(op.memref)
-    if storage.memory == "distributed":
-        return 2 * d.lut
+def read_delay(op: memref.LoadOp, board: Board) -> float:
+    """Delay in ns from the address to the data of a load, or from the clock where the memory reads at the clock.
+
+    Banks that are only known at run time have multiplexers behind them.
+    """
+    d, storage = board.delays, storage_of(op.memref)
+    dynamic = [not is_lane_constant(index) for index in op.indices]
     if storage.memory == "rom":
-        return (
-            0.0
-            if all(_is_lane_constant(i) for i in op.indices)
-            else d.lut * max(1, ceil(log2(max(2, prod(storage.shape))) / 2 - 2))
-        )
-    if storage.memory == "register" and not all(_is_lane_constant(i) for i in op.indices):
-        return d.lut * ceil(log2(max(2, storage.banks)) / 2)
-    return 0.0
+        return d.lut * max(1, ceil(log2(max(2, prod(storage.shape))) / 2 - 2)) if any(dynamic) else 0.0
+    choices = prod(factor for factor, chosen in zip(storage.factors, dynamic, strict=True) if chosen)
+    multiplexers = d.lut * ceil(log2(choices) / 2)
+    return {"register": 0.0, "distributed": 2 * d.lut}.get(storage.memory, d.bram) + multiplexers

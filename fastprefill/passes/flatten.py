@@ -17,7 +17,6 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import AcquireOp, GetOp, PutOp, ReleaseOp
@@ -34,6 +33,7 @@ from fastprefill.ir.query import (
     trip_count,
     width,
 )
+from fastprefill.passes.base import Pass
 from fastprefill.passes.flattening.effects import streams_of, under
 from fastprefill.passes.flattening.merge import Merge, conflict
 from fastprefill.passes.flattening.nodes import Leaf, Loop, Node, Repeat, drop_empty, leaves, loop_name
@@ -43,7 +43,7 @@ from fastprefill.system.limits import Limits, process_limits
 
 
 @dataclass(frozen=True)
-class Flatten(ModulePass):
+class Flatten(Pass):
     """Flatten loop nests into pipeline bodies.
 
     Attributes:
@@ -51,6 +51,9 @@ class Flatten(ModulePass):
     """
 
     name = "flatten"
+    summary = (
+        "structured statements become a tree of loops around `pipe.body` ops; conditions become predicates"
+    )
     merge: bool = True
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
@@ -296,7 +299,7 @@ class _Process:
         if not is_scalar_argument(scalar):
             return False
         least, most = self.limits.get(array_name(scalar), (0, 0))
-        return 1 <= least and most < 1 << (width(high) - 1)  # as a bound it is a signed number
+        return least >= 1 and most < 1 << (width(high) - 1)  # as a bound it is a signed number
 
     # the tree as IR
 

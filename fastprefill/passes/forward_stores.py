@@ -8,20 +8,21 @@ from xdsl.context import Context
 from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import MemRefType, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.pipe import BodyOp, StoreOp
 from fastprefill.ir.query import array_name, constant, is_scalar_argument, processes, strip_casts
+from fastprefill.passes.base import Pass
 
 _Key = tuple[SSAValue, tuple[object, ...]]
 
 
 @dataclass(frozen=True)
-class ForwardStores(ModulePass):
+class ForwardStores(Pass):
     """Forward stored values to later loads of the same element in the same body, and join stores."""
 
     name = "forward-stores"
+    summary = "inside a body a load sees the stores before it; one load and one store per element stay"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):

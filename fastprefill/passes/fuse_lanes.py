@@ -8,19 +8,20 @@ from xdsl.context import Context
 from xdsl.dialects import memref, scf
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.dialect import AcquireOp, ReleaseOp
 from fastprefill.ir.pipe import BodyOp, FirstOp, LastOp, LiveOp, StoreOp, WindowOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, processes, strip_casts, text
+from fastprefill.passes.base import Pass
 
 
 @dataclass(frozen=True)
-class FuseLanes(ModulePass):
+class FuseLanes(Pass):
     """Make lane nests perfect, then move each into the next one over the same lanes where nothing forbids it."""
 
     name = "fuse-lanes"
+    summary = "lane loops over the same lanes become one, the body of a processing element"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):

@@ -8,19 +8,20 @@ from xdsl.context import Context
 from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import IndexType, IntegerAttr, MemRefType, ModuleOp, StringAttr, i32
 from xdsl.ir import Block, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.dialect import FillOp
 from fastprefill.ir.query import array_name, processes, text
+from fastprefill.passes.base import Pass
 from fastprefill.passes.storage import partition_of
 
 
 @dataclass(frozen=True)
-class LowerFill(ModulePass):
+class LowerFill(Pass):
     """Turn ``fp.fill`` into a loop nest of stores: whole dimensions outside, unrolled ones inside."""
 
     name = "lower-fill"
+    summary = "initialisers become loops of stores, partitioned dimensions in parallel"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):

@@ -1,8 +1,8 @@
 """schedule: give every op of a process a pipeline stage, and every body the initiation interval it can hold.
 
-Ops are placed as soon as possible with chaining inside a clock period. Constraints between memory, port and
-stream ops (``dependences.py``) push ops to later stages; where that cannot converge, the initiation interval
-of a body, or the gap between two bodies, grows by a cycle and the reason is kept.
+Ops are placed as soon as possible with chaining inside a clock period (``placement.py``). Constraints between
+memory, port and stream ops (``dependences.py``) push ops to later stages; where that cannot converge, the initiation
+interval of a body, or the gap between two bodies, grows by a cycle and the reason is kept.
 """
 
 from __future__ import annotations
@@ -11,30 +11,29 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from xdsl.context import Context
-from xdsl.dialects import arith, memref
+from xdsl.dialects import memref
 from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, StringAttr, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from fastprefill import boards
 from fastprefill.boards import Board
 from fastprefill.errors import KernelError
-from fastprefill.ir.dialect import AcquireOp, GetOp, GetSliceOp, SetSliceOp
-from fastprefill.ir.pipe import CascadeOp, ExitUnlessOp
-from fastprefill.ir.query import constant, is_lane_loop, is_scalar_argument, processes, text, width
-from fastprefill.passes.delays import delay, is_lane_constant, is_multiplier, is_wire
+from fastprefill.ir.dialect import AcquireOp, GetOp
+from fastprefill.ir.pipe import ExitUnlessOp
+from fastprefill.ir.query import is_scalar_argument, processes
+from fastprefill.passes.base import Pass
+from fastprefill.passes.delays import is_wire
 from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded, least_intervals
-from fastprefill.passes.storage import storage_of
+from fastprefill.passes.placement import Step, place, steps_of, unknown_at_issue
 from fastprefill.passes.tree import Body, Tree, build
 
 MAX_ROUNDS = 80
 MAX_ATTEMPTS = 400
-MAX_SINKS = 8
 
 
 @dataclass(frozen=True)
-class Schedule(ModulePass):
+class Schedule(Pass):
     """Annotate ops with ``stage`` and bodies with ``ii``, ``depth`` and ``reason``.
 
     Attributes:
@@ -42,6 +41,7 @@ class Schedule(ModulePass):
     """
 
     name = "schedule"
+    summary = "pipeline stages, initiation intervals, gaps; `stage` on ops, `ii`, `depth`, `reason`, `gaps` on bodies"
     board: str = "kv260"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
@@ -96,7 +96,7 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
     }
     found = constraints(tree)
     pinned = _pinned(tree)
-    steps = {body: _steps(body, result, board) for body in tree.bodies}
+    steps = {body: steps_of(body.ops, result.forwarded, board) for body in tree.bodies}
     period = board.clock_ns - board.delays.ff_setup
     for _ in range(MAX_ATTEMPTS):
         failed = _attempt(result, found, pinned, steps, period)
@@ -127,7 +127,7 @@ def _attempt(
     result: ProcessSchedule,
     found: list[Constraint],
     pinned: dict[Operation, GetOp | AcquireOp],
-    steps: dict[Body, list[_Step]],
+    steps: dict[Body, list[Step]],
     period: float,
 ) -> Constraint | None:
     """Place all ops; returns the constraint that does not let the stages converge, or None."""
@@ -140,7 +140,9 @@ def _attempt(
     for round_number in range(MAX_ROUNDS):
         for body in result.tree.bodies:
             if body in moved:
-                _place(steps[body], result, least, pinned, period)
+                placed = place(steps[body], least, pinned, period)
+                result.stages |= placed.stages
+                result.ready |= placed.ready
         before, moved = moved, set()
         for (start, end), some in limits.items():
             if start not in before and end not in before:
@@ -174,7 +176,7 @@ def _too_late(
             if stage + lag <= (result.stages[later] if later is not None else 0):
                 continue
             if later in pinned and not c.across:
-                raise _unknown_at_issue(pinned[later])
+                raise unknown_at_issue(pinned[later])
             return c
     return None
 
@@ -218,215 +220,6 @@ def _late_exit(result: ProcessSchedule) -> Constraint | None:
                 access = Access(body, op, op.condition, False)
                 return Constraint(access, access, 0, True, why)
     return None
-
-
-@dataclass(frozen=True)
-class _Step:
-    """An op with what placing it needs: the values it waits for, and how long it takes.
-
-    Attributes:
-        waits_for: values, each with the stages after the op's own in which it is used.
-        whole_stage: a product, with a register in front and behind.
-        latency: cycles from the address to the data of a block memory, else 0.
-        delay: ns of logic; None for wires, which never start a stage.
-        per_bit: of additions, ns of carry for each of the `bits`, which are part of the delay.
-        may_sink: the op may be done later at no cost.
-    """
-
-    op: Operation
-    waits_for: tuple[tuple[SSAValue, int], ...]
-    whole_stage: bool
-    latency: int
-    delay: float | None
-    per_bit: float | None = None
-    bits: int = 0
-    may_sink: bool = False
-
-
-def _steps(body: Body, result: ProcessSchedule, board: Board) -> list[_Step]:
-    steps = []
-    sinking: set[Operation] = set()
-    for op in body.ops:
-        latency, cost = 0, delay(op, board)
-        if isinstance(op, memref.LoadOp) and not is_scalar_argument(op.memref):
-            latency = storage_of(op.memref).read_latency
-        if latency:
-            cost = board.delays.bram + (board.delays.lut if op in result.forwarded else 0.0)
-        lag = op.lag if isinstance(op, CascadeOp) else lambda number: 0
-        waits = tuple((v, lag(number)) for number, v in enumerate(op.operands) if not _is_stable(v))
-        sum_of = isinstance(op, arith.AddiOp | arith.SubiOp) and cost > 0
-        sinks = _may_sink(op, sinking)
-        if sinks:
-            sinking.add(op)
-        steps.append(
-            _Step(
-                op,
-                waits,
-                is_multiplier(op),
-                latency,
-                None if is_wire(op) else cost,
-                board.delays.carry_per_bit if sum_of else None,
-                width(op.results[0]) if sum_of else 0,
-                sinks,
-            )
-        )
-    return steps
-
-
-def _may_sink(op: Operation, sinking: set[Operation]) -> bool:
-    """Whether an op of a lane depends on nothing that the lane keeps to itself."""
-    if not is_lane_loop(op.parent_op()) or not isinstance(op, _SINKABLE):
-        return False
-    for value in op.operands:
-        owner = value.owner
-        if isinstance(owner, Operation) and is_lane_loop(owner.parent_op()):
-            outside = isinstance(owner, GetSliceOp) and not is_lane_loop(_parent(owner.value))
-            if not (owner in sinking or outside or is_lane_constant(value)):
-                return False
-    return True
-
-
-_SINKABLE = (
-    arith.SelectOp, arith.AndIOp, arith.OrIOp, arith.XOrIOp, arith.ExtUIOp, arith.ExtSIOp, arith.TruncIOp,
-    GetSliceOp, SetSliceOp, arith.CmpiOp,
-)  # fmt: skip
-
-
-def _parent(value: SSAValue) -> Operation | None:
-    return value.owner.parent_op()
-
-
-def _place(
-    steps: list[_Step],
-    result: ProcessSchedule,
-    least: dict[Operation, int],
-    pinned: dict[Operation, GetOp | AcquireOp],
-    period: float,
-) -> None:
-    """Place the ops of a body as soon as possible, chained inside the period (ns); what a lane can do later without
-    keeping anything in registers for it, it does later."""
-    here = dict(least)
-    for _ in range(MAX_SINKS):
-        _place_early(steps, result, here, pinned, period)
-        late = _sinks(steps, result)
-        if not late:
-            return
-        here.update(late)
-
-
-def _sinks(steps: list[_Step], result: ProcessSchedule) -> dict[Operation, int]:
-    """Later stages for ops of lanes whose operands all come from outside the lane, where many lanes share registers.
-
-    Such an op moves to the first stage that uses it, so that its result needs no registers in every lane.
-    """
-    late: dict[Operation, int] = {}
-    for step in reversed(steps):
-        if not step.may_sink:
-            continue
-        first = min(_uses(step.op, result, late), default=0)
-        if first > late.get(step.op, result.stages[step.op]):
-            late[step.op] = first
-    return late
-
-
-def _uses(op: Operation, result: ProcessSchedule, late: dict[Operation, int]) -> list[int]:
-    """The stages in which the results of an op are used; wires pass them on."""
-    found: list[int] = []
-    for value in op.results:
-        for use in value.uses:
-            user = use.operation
-            if is_wire(user):
-                found += _uses(user, result, late)
-            elif user in result.stages:
-                lag = user.lag(use.index) if isinstance(user, CascadeOp) else 0
-                found.append(late.get(user, result.stages[user]) + lag)
-    return found
-
-
-def _place_early(
-    steps: list[_Step],
-    result: ProcessSchedule,
-    least: dict[Operation, int],
-    pinned: dict[Operation, GetOp | AcquireOp],
-    period: float,
-) -> None:
-    """Place the ops of a body as soon as possible, chained inside the period (ns)."""
-    at: dict[SSAValue, _Arrival] = {}
-    for step in steps:
-        op = step.op
-        stage, time, first = least.get(op, 0), 0.0, 0.0
-        for operand, lag in step.waits_for:
-            arrival = at.get(operand, _NOW)
-            ready = arrival.stage - lag
-            if ready > stage:
-                stage, time, first = ready, arrival.last, arrival.first
-            elif ready == stage:
-                time, first = max(time, arrival.last), max(first, arrival.first)
-        if isinstance(op, GetOp | AcquireOp):
-            if stage > 0:
-                raise _unknown_at_issue(op)
-            done = _Arrival(0, step.delay or 0.0)  # the data is there whether or not it is taken
-        elif step.whole_stage:
-            stage += time > 0.0
-            done = _Arrival(stage + (op.latency if isinstance(op, CascadeOp) else 1))
-        elif step.latency:
-            done = _Arrival(stage + step.latency, step.delay or 0.0)
-        else:
-            done = _after(step, stage, time, first)
-            if step.delay is not None and time > 0.0 and done.last > period:
-                stage += 1
-                done = _after(step, stage, 0.0, 0.0)
-        result.stages[op] = stage
-        if op in pinned and done.stage > 0:
-            raise _unknown_at_issue(pinned[op])
-        for value in op.results:
-            at[value] = done
-            result.ready[value] = done.stage
-
-
-@dataclass(frozen=True)
-class _Arrival:
-    """When a value is there: the stage, and in it the time (ns) of its last and of its lowest bit.
-
-    The lowest bit of a sum is early, and the next sum starts with it: the carries of additions in a row overlap.
-    """
-
-    stage: int
-    last: float = 0.0
-    early: float | None = None
-
-    @property
-    def first(self) -> float:
-        return self.last if self.early is None else self.early
-
-
-_NOW = _Arrival(0)
-
-
-def _after(step: _Step, stage: int, time: float, first: float) -> _Arrival:
-    """When the result of a combinational op is there."""
-    if step.delay is None:
-        return _Arrival(stage, time, first)
-    if step.per_bit is None:
-        return _Arrival(stage, time + step.delay)
-    lut = step.delay - step.per_bit * step.bits
-    return _Arrival(stage, max(first + step.delay, time + lut + step.per_bit), first + lut)
-
-
-def _is_stable(value: SSAValue) -> bool:
-    """Constants and run-time scalars: the same in every stage."""
-    owner = value.owner
-    return constant(value) is not None or (
-        isinstance(owner, memref.LoadOp) and is_scalar_argument(owner.memref)
-    )
-
-
-def _unknown_at_issue(op: GetOp | AcquireOp) -> KernelError:
-    return KernelError(
-        "whether this reads its stream depends on a value that takes more than one cycle to compute; "
-        "compute the condition in an iteration before, or read unconditionally",
-        text(op, "src") or None,
-    )
 
 
 def _distances(result: ProcessSchedule) -> dict[tuple[Body, Body], int]:

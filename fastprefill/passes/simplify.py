@@ -8,20 +8,21 @@ from xdsl.context import Context
 from xdsl.dialects import arith, memref
 from xdsl.dialects.builtin import IndexType, IntegerAttr, IntegerType, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.pipe import BodyOp, FirstOp, LastOp, LiveOp, StoreOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, is_scalar_argument, processes, width
+from fastprefill.passes.base import Pass
 
 _SHARED = (*PURE_ARITH, FirstOp, LastOp, LiveOp)
 
 
 @dataclass(frozen=True)
-class Simplify(ModulePass):
+class Simplify(Pass):
     """Constant folding, common subexpressions and dead code; loads of run-time scalars are shared too."""
 
     name = "simplify"
+    summary = "constants, common subexpressions, dead code; what does not depend on the lane moves out of lane loops"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):

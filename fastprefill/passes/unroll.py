@@ -8,7 +8,6 @@ from xdsl.context import Context
 from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import IndexType, IntegerAttr, MemRefType, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from fastprefill.errors import KernelError
@@ -22,15 +21,17 @@ from fastprefill.ir.query import (
     text,
     trip_count,
 )
+from fastprefill.passes.base import Pass
 
 MAX_COPIES = 4096
 
 
 @dataclass(frozen=True)
-class Unroll(ModulePass):
+class Unroll(Pass):
     """Unroll loops marked ``unroll`` unless every lane works on elements of its own."""
 
     name = "unroll"
+    summary = "copies the bodies of unrolled loops whose lanes depend on each other; others stay loops, *lane loops*"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):

@@ -21,8 +21,8 @@ from fastprefill.tools import equivalence, formal, verilator
 
 CAUGHT, EQUIVALENT, ARGUED, SURVIVED = "caught", "equivalent", "argued", "survived"
 
-UNCHECKED = ("starved", "blocked")
-"""Outputs that count waiting cycles for the shell; they are no part of a unit's contract."""
+UNCHECKED = ("starved", "blocked", "error")
+"""Outputs for the status registers of the shell; they are no part of a unit's contract."""
 
 PATIENCE = 5_000
 """Cycles without a token after which a mutant counts as hung; no case leaves that many."""

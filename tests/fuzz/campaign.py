@@ -33,9 +33,9 @@ LIMIT_S = 60
 class _Interpreter(interpreter.Program):
     """Notes how many tokens of its inputs a program leaves, instead of refusing that."""
 
-    def _check_empty(self, streams: Mapping[Any, Any]) -> None:
+    def _check_empty(self, streams: Mapping[Any, Any], **options: bool) -> None:
         self.left = {spec.name: len(streams[spec].items) for spec in self.inputs}
-        super()._check_empty({spec: stream for spec, stream in streams.items() if spec not in self.inputs})
+        super()._check_empty({spec: stream for spec, stream in streams.items() if spec not in self.inputs}, **options)
 
 
 def cases(module: ModuleOp, shape: Ports, seed: int, count: int = 3) -> list[Case]:

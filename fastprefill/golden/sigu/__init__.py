@@ -5,7 +5,7 @@ The NumPy model that the hardware is compared with, bit for bit; `docs/sigu.md` 
 
 from __future__ import annotations
 
-from fastprefill.golden.sigu.operands import Operand, aligned, pooled, quantised
+from fastprefill.golden.sigu.operands import Operand, keys, queries
 from fastprefill.golden.sigu.registers import Registers
 from fastprefill.golden.sigu.select import HeadIndex, index_head, select_blocks
 
@@ -13,9 +13,8 @@ __all__ = [
     "HeadIndex",
     "Operand",
     "Registers",
-    "aligned",
     "index_head",
-    "pooled",
-    "quantised",
+    "keys",
+    "queries",
     "select_blocks",
 ]

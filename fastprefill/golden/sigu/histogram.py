@@ -12,8 +12,13 @@ from fastprefill.golden.fixed_point import Int, bit_length, shift
 BINS = 256
 #: Bins per octave: the bits below the leading one that choose a bin.
 BIN_BITS = 3
+#: Bits of `fine_bin`.
+FINE_BITS = 8
 #: Octave of bins 0 to 7; values below it are in bin 0 too. The highest octave, 2^39 up, is 31 above.
 LOWEST_OCTAVE = 8
+#: Fraction bits of a share of a bin, and ln(2) / 16 with so many.
+SHARE_FRACTION = 16
+SPREAD = 2839
 #: Fraction bits of gamma.
 GAMMA_FRACTION = 16
 #: Bits of a value that `largest` compares, and of a digit of it.
@@ -33,64 +38,79 @@ def log_bin(value: Int) -> Int:
     return bins
 
 
+def fine_bin(value: Int) -> Int:
+    """Place of a value within its bin: the 8 bits below those that choose the bin."""
+    fine: Int = shift(value, BIN_BITS + FINE_BITS - bit_length(value) + 1) & (BINS - 1)
+    return fine
+
+
 @dataclass(frozen=True)
 class Cut:
-    """Where the mass reaches gamma of the total.
+    """Where the sum of values, largest first, passes a target.
 
     Attributes:
-        bin: the crossing bin; -1 when every value fits below gamma.
+        bin: the crossing bin; -1 when all values together stay within the target.
         above: number of values in higher bins.
-        share: number of values of the crossing bin that still fit.
+        left: what these leave of the target.
         inside: number of values in the crossing bin.
+        mass: their sum.
     """
 
     bin: int
     above: int
-    share: int
+    left: int
     inside: int
+    mass: int
+
+    @property
+    def share(self) -> int:
+        """Values of the crossing bin that still fit, were they all equal."""
+        return self.left * self.inside // max(self.mass, 1)
 
     @property
     def count(self) -> int:
-        """Values, largest first, whose sum stays within gamma of the total."""
-        return self.above + self.share
+        """Values, largest first, whose sum stays within the target, the bin's spread evenly over its 1/8 octave.
+
+        Of n values from 2^(1/16) down to 2^(-1/16) times their mean, the largest x n have f = x + c x (1 - x) of the
+        mass, c = ln(2) / 16; solved for x to first order in c.
+        """
+        f = (self.left << SHARE_FRACTION) // max(self.mass, 1)
+        bend = f * ((1 << SHARE_FRACTION) - f) >> SHARE_FRACTION
+        x = f - (bend * SPREAD >> SHARE_FRACTION)
+        return self.above + (self.inside * x >> SHARE_FRACTION)
 
 
 class Histogram:
     """Number and sum of the values in each bin.
 
     Attributes:
-        count: int64 [256], 20 bits.
-        mass: int64 [256], 42 bits.
+        count: int64 [256].
+        mass: int64 [256].
     """
 
     def __init__(self) -> None:
         self.count = np.zeros(BINS, np.int64)
         self.mass = np.zeros(BINS, np.int64)
 
-    def add(self, values: Int) -> None:
-        """Enter values of any shape, each 0 to 2^40 - 1."""
-        flat = values.ravel()
-        bins = log_bin(flat)
+    def add(self, bins: Int, values: Int) -> None:
+        """Enter values into bins, both int64 [n]."""
         self.count += np.bincount(bins, minlength=BINS)
-        # float64 sums of integers below 2^53 are exact
-        self.mass += np.bincount(bins, weights=flat.astype(np.float64), minlength=BINS).astype(np.int64)
+        # float64 sums of integers are exact below 2^53
+        self.mass += np.bincount(bins, weights=values.astype(np.float64), minlength=BINS).astype(np.int64)
 
-    def cut(self, gamma: int) -> Cut:
-        """Walk down from the highest bin until the mass exceeds gamma of the total.
+    def target(self, gamma: int) -> int:
+        """gamma, 1 to 65,536 with 16 fraction bits, of all that was entered; rounded down."""
+        return int(self.mass.sum()) * gamma >> GAMMA_FRACTION
 
-        Within the crossing bin all values count as equal: its share is in proportion to the mass left.
-
-        Args:
-            gamma: 16 fraction bits, 1 to 65,536.
-        """
-        target = int(self.mass.sum()) * gamma >> GAMMA_FRACTION
-        above, reached = 0, 0
+    def cut(self, target: int) -> Cut:
+        """Walk down from the highest bin until the sum exceeds the target."""
+        above, left = 0, target
         for index in range(BINS - 1, -1, -1):
             count, mass = int(self.count[index]), int(self.mass[index])
-            if reached + mass > target:
-                return Cut(index, above, (target - reached) * count // mass, count)
-            above, reached = above + count, reached + mass
-        return Cut(-1, above, 0, 0)
+            if mass > left:
+                return Cut(index, above, left, count, mass)
+            above, left = above + count, left - mass
+        return Cut(-1, above, left, 0, 0)
 
 
 def largest(values: Int, count: int) -> NDArray[np.bool_]:

@@ -1,61 +1,59 @@
-"""What SIGU reads: int8 codes with a 16-bit multiplier per token, and their means per block in the same form."""
+"""What SIGU reads of a head: int8 codes of every token, and of the mean of every block of tokens.
+
+Both have one scale each, as everything that the matrix unit multiplies. Means are taken before the tokens are
+quantised, where queries and keys leave the rotary embedding, so that nobody has to read them again.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprefill.golden import sfu
-from fastprefill.golden.fixed_point import Format, Int, fraction_for, shift
+from fastprefill.golden.fixed_point import Format, Int, fraction_for, shift_round
 from fastprefill.golden.scale import Codes
 
-#: Bits of queries and keys before they are quantised.
-INPUT_BITS = 24
-#: Zeros below a scale's mantissa when its exponent is the head's largest.
-ALIGNMENT = 8
-#: Fraction bits of block / tokens, which makes up for a last block that is not full.
-RAGGED_FRACTION = 16
+#: Fraction bits of 1 / tokens in a mean.
+RECIPROCAL_FRACTION = 16
 
 
 @dataclass(frozen=True)
 class Operand:
-    """Queries or keys of one head: x[t, d] = codes[t, d] * multipliers[t] * 2^exponent.
+    """Queries or keys of one head.
 
     Attributes:
-        codes: int8 [tokens, head_dim].
-        multipliers: int64 [tokens], 16 bits: the tokens' scales, aligned to the largest of the head.
-        exponent: the head's.
+        tokens: codes [tokens, head_dim].
+        blocks: codes [blocks, head_dim] of the means.
     """
 
-    codes: NDArray[np.int8]
-    multipliers: Int
-    exponent: int
-
-    def __getitem__(self, tokens: slice) -> Operand:
-        return Operand(self.codes[tokens], self.multipliers[tokens], self.exponent)
+    tokens: Codes
+    blocks: Codes
 
 
-def aligned(codes: Codes) -> Operand:
-    """Codes with a scale per token, the scales brought to one exponent; lower bits are cut off."""
-    largest = int(codes.scales.exponent.max())
-    multipliers = shift(codes.scales.mantissa, codes.scales.exponent - largest + ALIGNMENT)
-    return Operand(codes.values, multipliers, largest - ALIGNMENT)
+def queries(x: NDArray[np.floating], block: int) -> Operand:
+    """One query head's [tokens, head_dim], times log2(e) / sqrt(head_dim): scores are in log2 units."""
+    return keys(np.asarray(x, np.float64) * (math.log2(math.e) / math.sqrt(x.shape[1])), block)
 
 
-def quantised(x: NDArray[np.floating]) -> Operand:
-    """One head's [tokens, head_dim] in 24-bit fixed point, then quantised per token; values are finite."""
-    fixed = Format(INPUT_BITS, fraction_for(float(np.abs(x).max()), INPUT_BITS))
-    return aligned(sfu.quantise(fixed.encode(x), fixed.fraction))
+def keys(x: NDArray[np.floating], block: int) -> Operand:
+    """One KV head's keys [tokens, head_dim], finite, brought to the format between units and quantised."""
+    fixed = Format(sfu.ACTIVATION_BITS, fraction_for(float(np.abs(x).max()), sfu.ACTIVATION_BITS))
+    values = fixed.encode(x)
+    return Operand(sfu.quantise(values, fixed.fraction), sfu.quantise(means(values, block), fixed.fraction))
 
 
-def pooled(operand: Operand, block: int) -> Operand:
-    """Means over blocks of tokens, quantised again: one row per block, the last over the tokens that it has."""
-    tokens = len(operand.codes)
-    starts = np.arange(0, tokens, block)
-    sums = np.add.reduceat(operand.codes.astype(np.int64) * operand.multipliers[:, None], starts, axis=0)
-    last = tokens - int(starts[-1])
-    sums[-1] = sums[-1] * round((block << RAGGED_FRACTION) / last) >> RAGGED_FRACTION
-    means = aligned(sfu.quantise(sums, block.bit_length() - 1))
-    return Operand(means.codes, means.multipliers, means.exponent + operand.exponent)
+def means(values: Int, block: int) -> Int:
+    """Mean of each block of int64 [tokens, head_dim], the last over the tokens that it has: [blocks, head_dim]."""
+    starts = np.arange(0, len(values), block)
+    lengths = np.minimum(len(values) - starts, block)
+    sums = np.add.reduceat(values, starts, axis=0)
+    return shift_round(sums * reciprocals(lengths)[:, None], RECIPROCAL_FRACTION)
+
+
+def reciprocals(lengths: Int) -> Int:
+    """2^16 / length, rounded half up; exact for full blocks."""
+    rounded: Int = ((2 << RECIPROCAL_FRACTION) // lengths + 1) >> 1
+    return rounded

@@ -7,61 +7,69 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprefill.golden.fixed_point import Int
-from fastprefill.golden.sigu.histogram import Cut, Histogram, log_bin
-from fastprefill.golden.sigu.operands import Operand
+from fastprefill.golden.attention import scores
+from fastprefill.golden.scale import Codes
+from fastprefill.golden.sigu.histogram import Cut, Histogram, fine_bin, log_bin
 from fastprefill.golden.sigu.registers import Registers
 from fastprefill.golden.sigu.rows import MASKED, RowStatistics, weights
-from fastprefill.golden.sigu.scores import ScoreScale, scores
 
 #: Rows that the model computes at a time; no result depends on it.
 _CHUNK = 128
 
 
-def pooled_blocks(queries: Operand, keys: Operand, registers: Registers) -> NDArray[np.bool_]:
+def pooled_blocks(queries: Codes, keys: Codes, registers: Registers) -> NDArray[np.bool_]:
     """Blocks whose weights, largest first, sum to gamma of all rows' together: bool [blocks, blocks].
 
-    Three sweeps over the causal half of pooled queries x pooled keys, none of which is stored: row statistics;
-    the histogram of all weights; the choice. Of the crossing bin every so manyth block is taken, in row order.
+    Four sweeps over the causal half of pooled queries x pooled keys, none of which is stored: row statistics; the
+    histogram of all weights; a finer one of those in the crossing bin; the choice. Of weights that even the finer
+    bins do not tell apart, every so manyth is taken, in row order.
 
     Args:
-        queries: pooled, one row per block.
-        keys: pooled, one row per block.
+        queries: means of the blocks of queries.
+        keys: means of the blocks of keys.
         registers: gamma, lanes.
     """
-    log_sum = np.zeros(len(queries.codes), np.int64)
+    log_sum = np.zeros(len(queries.values), np.int64)
     for rows, causal, scored in _sweep(queries, keys):
         statistics = RowStatistics.empty(len(causal))
         statistics.update(scored, registers.lanes)
         log_sum[rows] = statistics.log_sum()
 
-    histogram = Histogram()
+    coarse, fine = Histogram(), Histogram()
     for rows, causal, scored in _sweep(queries, keys):
-        histogram.add(weights(scored, log_sum[rows])[causal])
-    cut = histogram.cut(registers.gamma)
+        weight = weights(scored, log_sum[rows])[causal]
+        coarse.add(log_bin(weight), weight)
+    cut = coarse.cut(coarse.target(registers.gamma))
 
-    chosen = np.zeros((len(queries.codes), len(keys.codes)), np.bool_)
+    for rows, causal, scored in _sweep(queries, keys):
+        weight = weights(scored, log_sum[rows])[causal]
+        weight = weight[log_bin(weight) == cut.bin]
+        fine.add(fine_bin(weight), weight)
+    last = fine.cut(cut.left)
+
+    chosen = np.zeros((len(queries.values), len(keys.values)), np.bool_)
     seen = 0
     for rows, causal, scored in _sweep(queries, keys):
-        taken, seen = _taken(log_bin(weights(scored, log_sum[rows])[causal]), cut, seen)
-        chosen[rows][causal] = taken
+        weight = weights(scored, log_sum[rows])[causal]
+        bins = log_bin(weight)
+        within = np.where(bins == cut.bin, fine_bin(weight), -1)
+        ties, seen = _spread(within == last.bin, last, seen)
+        chosen[rows][causal] = (bins > cut.bin) | (within > last.bin) | ties
     return chosen
 
 
-def _sweep(queries: Operand, keys: Operand) -> Iterator[tuple[slice, NDArray[np.bool_], Int]]:
+def _sweep(queries: Codes, keys: Codes) -> Iterator[tuple[slice, NDArray[np.bool_], NDArray[np.int32]]]:
     """Some rows at a time: which, where they are causal, and their scores."""
-    scale = ScoreScale.of(queries, keys)
-    blocks = len(keys.codes)
+    blocks = len(keys.values)
     for first in range(0, blocks, _CHUNK):
         rows = slice(first, min(first + _CHUNK, blocks))
         causal = np.tri(rows.stop - first, blocks, first, dtype=np.bool_)
-        yield rows, causal, np.where(causal, scores(queries[rows], keys, scale), MASKED)
+        yield rows, causal, np.where(causal, scores(queries[rows], keys), np.int32(MASKED))
 
 
-def _taken(bins: Int, cut: Cut, seen: int) -> tuple[NDArray[np.bool_], int]:
-    """Everything above the crossing bin, and value number n of it where n * share / inside steps up."""
-    inside = bins == cut.bin
-    number = seen + np.cumsum(inside)
+def _spread(tied: NDArray[np.bool_], cut: Cut, seen: int) -> tuple[NDArray[np.bool_], int]:
+    """Of tied values, number n is taken where n * share / inside steps up; `seen` came before these."""
+    number = seen + np.cumsum(tied)
     among = max(cut.inside, 1)
     steps = number * cut.share // among > (number - 1) * cut.share // among
-    return (bins > cut.bin) | (inside & steps), seen + int(inside.sum())
+    return tied & steps, seen + int(tied.sum())

@@ -13,8 +13,6 @@ LANES = (1, 2, 4, 8, 16, 32, 64, 128)
 LONGEST = 131_072
 #: Token lines per block in the released code of FlexPrefill, whatever its block is.
 FIXED_BLOCK = 128
-#: Fraction bits of 1 / tokens.
-RECIPROCAL_FRACTION = 16
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,3 @@ class Registers:
     def clamped(self, lines: int) -> int:
         """Blocks for a number of token lines, within the budgets."""
         return min(max(lines // self.line_block + 1, self.min_blocks), self.max_blocks)
-
-
-def reciprocal(tokens: int) -> int:
-    """round(2^16 / tokens), for means."""
-    return round((1 << RECIPROCAL_FRACTION) / tokens)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastprefill.golden.fixed_point import Int, shift, shift_round
 from fastprefill.golden.functions import exp2, log2
@@ -22,8 +23,8 @@ from fastprefill.golden.functions.log2 import FRACTION as LOG2_FRACTION
 SUM_FRACTION = 30
 #: Fraction bits of a normalised weight.
 WEIGHT_FRACTION = 32
-#: Maximum of a row that has seen no key: below every score's.
-EMPTY = -(1 << 15)
+#: Maximum of a row that has seen no key: below every score's, which have 20 bits.
+EMPTY = -(1 << 12)
 #: Score that masks a key: its term is zero and it never raises a maximum.
 MASKED = EMPTY << SCORE_FRACTION
 
@@ -33,7 +34,7 @@ class RowStatistics:
     """Running maximum and sum of `rows` rows.
 
     Attributes:
-        maximum: int64 [rows], 16 bits, in whole log2 units.
+        maximum: int64 [rows], 13 bits, in whole log2 units.
         total: int64 [rows], 48 bits with `SUM_FRACTION` fraction bits.
     """
 
@@ -45,11 +46,11 @@ class RowStatistics:
         """Before the first key."""
         return cls(np.full(rows, EMPTY, np.int64), np.zeros(rows, np.int64))
 
-    def update(self, scores: Int, lanes: int) -> None:
+    def update(self, scores: NDArray[np.signedinteger], lanes: int) -> None:
         """Take the next keys.
 
         Args:
-            scores: int64 [rows, keys], 8 fraction bits, `MASKED` where a key does not count; keys begin at a
+            scores: integers [rows, keys], 8 fraction bits, `MASKED` where a key does not count; keys begin at a
                 multiple of `lanes`, and only the last call may bring a number that is none.
             lanes: keys that update a row together.
         """
@@ -75,11 +76,11 @@ class RowStatistics:
         return (self.maximum << SCORE_FRACTION) + shift_round(logarithm, LOG2_FRACTION - SCORE_FRACTION)
 
 
-def weights(scores: Int, log_sum: Int) -> Int:
+def weights(scores: NDArray[np.signedinteger], log_sum: Int) -> Int:
     """Normalised weights 2^(score - log_sum): int64 [rows, keys], 0 to 2^32; masked keys weigh 0.
 
     Args:
-        scores: int64 [rows, keys], 8 fraction bits.
+        scores: integers [rows, keys], 8 fraction bits.
         log_sum: int64 [rows], 8 fraction bits.
     """
     # the logarithm of the sum is rounded: a row's only key may seem to weigh more than 1

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from fastprefill.golden.fixed_point import Int
 from fastprefill.golden.selection import Selection, check_inputs
 from fastprefill.golden.sigu import divergence as jsd
+from fastprefill.golden.sigu import operands
 from fastprefill.golden.sigu.histogram import largest
-from fastprefill.golden.sigu.operands import Operand, pooled, quantised
+from fastprefill.golden.sigu.operands import Operand
 from fastprefill.golden.sigu.pooled import pooled_blocks
 from fastprefill.golden.sigu.registers import Registers
 from fastprefill.golden.sigu.rows import WEIGHT_FRACTION, RowStatistics, weights
@@ -88,9 +89,9 @@ def select_blocks(
     group = q.shape[1] // k.shape[1]
     heads: list[HeadIndex] = []
     for key_head in range(k.shape[1]):
-        keys = quantised(k[:, key_head])
+        keys = operands.keys(k[:, key_head], block)
         for head in range(key_head * group, (key_head + 1) * group):
-            heads.append(index_head(quantised(q[:, head]), keys, registers))
+            heads.append(index_head(operands.queries(q[:, head], block), keys, registers))
     distances = [np.nan if head.divergence is None else jsd.square_root(head.divergence) for head in heads]
     return Selection(
         np.stack([head.mask for head in heads]),
@@ -101,25 +102,25 @@ def select_blocks(
 
 
 def index_head(queries: Operand, keys: Operand, registers: Registers) -> HeadIndex:
-    """One query head against the keys of its KV head; both operands hold all tokens."""
+    """One query head against the keys of its KV head."""
     blocks = registers.blocks
     if registers.all_blocks:
         every = np.ones(blocks, np.bool_)
         return HeadIndex(np.tri(blocks, dtype=np.bool_), False, None, every, every)
-    strip = Strip(queries, keys, registers)
+    strip = Strip(queries.tokens, keys.tokens, registers)
     log_sum, means = strip.first_pass()
     mass = strip.second_pass(log_sum)
 
     distance = jsd.divergence(_estimate(means, registers.lanes), mass.vertical)
     query_aware = distance < registers.divergence_threshold
-    counts = [registers.clamped(line.cut(registers.gamma).count + 1) for line in mass.lines]
+    counts = [registers.clamped(line.cut(line.target(registers.gamma)).count + 1) for line in mass.lines]
     if query_aware:
         counts = [registers.min_blocks] * 2
     vertical = _kept(mass.vertical, counts[0], forced=0)
     slash = _kept(mass.slash, counts[1], forced=blocks - 1)[::-1]
     mask = _expanded(vertical, slash)
     if query_aware:
-        mask |= pooled_blocks(pooled(queries, registers.block), pooled(keys, registers.block), registers)
+        mask |= pooled_blocks(queries.blocks, keys.blocks, registers)
     return HeadIndex(mask, query_aware, distance, vertical, slash)
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastprefill.golden.fixed_point import Int
+from fastprefill.golden.attention import scores
+from fastprefill.golden.fixed_point import Int, shift_round
+from fastprefill.golden.scale import Codes
 from fastprefill.golden.sigu.divergence import MASS_FRACTION
-from fastprefill.golden.sigu.histogram import Histogram
-from fastprefill.golden.sigu.operands import Operand
-from fastprefill.golden.sigu.registers import RECIPROCAL_FRACTION, Registers, reciprocal
+from fastprefill.golden.sigu.histogram import Histogram, log_bin
+from fastprefill.golden.sigu.operands import RECIPROCAL_FRACTION, reciprocals
+from fastprefill.golden.sigu.registers import Registers
 from fastprefill.golden.sigu.rows import MASKED, WEIGHT_FRACTION, RowStatistics, weights
-from fastprefill.golden.sigu.scores import ScoreScale, scores
 
 #: Keys that the model computes at a time, a multiple of every block; no result depends on it.
 _CHUNK = 4096
@@ -40,12 +42,12 @@ class Mass:
 class Strip:
     """A start of the unit: one query head, the keys of its KV head."""
 
-    def __init__(self, queries: Operand, keys: Operand, registers: Registers) -> None:
+    def __init__(self, queries: Codes, keys: Codes, registers: Registers) -> None:
+        """Both hold codes of all tokens."""
         first = registers.tokens - registers.block
         self.registers = registers
         self.queries = queries[first:]
         self.keys = keys
-        self.scale = ScoreScale.of(queries, keys)
         self.position = first + np.arange(registers.block)
 
     def first_pass(self) -> tuple[Int, Int]:
@@ -59,12 +61,12 @@ class Strip:
         for start in range(0, registers.tokens, _CHUNK):
             raw = self._raw(start)
             rows.update(self._masked(raw, start), registers.lanes)
-            sums.append(np.add.reduceat(raw.sum(axis=0), np.arange(0, raw.shape[1], registers.block)))
-        means = np.concatenate(sums) >> registers.block.bit_length() - 1
-        lengths = np.full(registers.blocks, reciprocal(registers.block))
-        lengths[-1] = reciprocal(registers.last_block)
-        half = 1 << (RECIPROCAL_FRACTION - 1)
-        return rows.log_sum(), (means * lengths + half) >> RECIPROCAL_FRACTION
+            columns = raw.sum(axis=0, dtype=np.int64)
+            sums.append(np.add.reduceat(columns, np.arange(0, len(columns), registers.block)))
+        lengths = np.full(registers.blocks, registers.block)
+        lengths[-1] = registers.last_block
+        row_means = np.concatenate(sums) >> registers.block.bit_length() - 1
+        return rows.log_sum(), shift_round(row_means * reciprocals(lengths), RECIPROCAL_FRACTION)
 
     def second_pass(self, log_sum: Int) -> Mass:
         """Sums of columns and diagonals, entered into histograms and added up per block."""
@@ -87,18 +89,18 @@ class Strip:
                 (lines[0], weight.sum(axis=0), vertical),
                 (lines[1], diagonals[:width], slash),
             ):
-                line.add(sums)
+                line.add(log_bin(sums), sums)
                 total[span] = np.add.reduceat(sums, edges)
         # sums over `block` rows of weight 2^32 each: back to 2^31 in all
         shift = block.bit_length() - 1 + WEIGHT_FRACTION - MASS_FRACTION
         return Mass(vertical >> shift, slash >> shift, lines)
 
-    def _raw(self, start: int) -> Int:
+    def _raw(self, start: int) -> NDArray[np.int32]:
         stop = min(start + _CHUNK, self.registers.tokens)
-        return scores(self.queries, self.keys[start:stop], self.scale)
+        return scores(self.queries, self.keys[start:stop])
 
-    def _masked(self, raw: Int, start: int) -> Int:
+    def _masked(self, raw: NDArray[np.int32], start: int) -> NDArray[np.int32]:
         stop = start + raw.shape[1]
         if stop <= self.position[0] + 1:
             return raw
-        return np.where(np.arange(start, stop) <= self.position[:, None], raw, MASKED)
+        return np.where(np.arange(start, stop) <= self.position[:, None], raw, np.int32(MASKED))

@@ -104,7 +104,9 @@ def all_of(
 def fills_lanes(leaf: Leaf) -> bool:
     """Whether a body writes many registers at once. In every iteration of a loop that would cost each of them a
     multiplexer; on its own it costs one cycle."""
-    return any(isinstance(op, scf.ForOp) and any(isinstance(o, StoreOp) for o in op.walk()) for op in leaf.ops)
+    return any(
+        isinstance(op, scf.ForOp) and any(isinstance(o, StoreOp) for o in op.walk()) for op in leaf.ops
+    )
 
 
 def takes_cycles(leaf: Leaf) -> bool:

@@ -155,7 +155,11 @@ def split(text: str) -> dict[str, str]:
 
 
 def _with_their_parts(names: set[str]) -> list[str]:
-    needs = {"fp_fifo": {"fp_ram"}, "fp_relay": {"fp_fifo", "fp_credit", "fp_ram"}, "fp_dsp_cascade": {"fp_dsp48e2"}}
+    needs = {
+        "fp_fifo": {"fp_ram"},
+        "fp_relay": {"fp_fifo", "fp_credit", "fp_ram"},
+        "fp_dsp_cascade": {"fp_dsp48e2"},
+    }
     closed = set(names)
     for name in names:
         closed |= needs.get(name, set())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastprefill.ir.dialect import BlocksType, CreateOp
 from fastprefill.ir.query import text
+from fastprefill.passes.addresses import bits
 from fastprefill.passes.storage import block_storage
 from fastprefill.targets.rtl.comments import blocks_head
 from fastprefill.targets.rtl.hw import Design, Module
-from fastprefill.targets.rtl.memory import address_bits, element_suffix, ram
+from fastprefill.targets.rtl.memory import element_suffix, ram
 
 
 def build_blocks(design: Design, name: str, create: CreateOp, *, writer_reads: bool = False) -> Module:
@@ -22,12 +23,12 @@ def build_blocks(design: Design, name: str, create: CreateOp, *, writer_reads: b
     assert isinstance(kind, BlocksType)
     stream, buffers = create.stream_name.data, kind.depth.data
     words, banks, width = storage.depth * buffers, storage.banks, storage.width
-    bits = address_bits(words)
+    wide = bits(words)
     m = Module(design, name, reset=False)
     m.about = blocks_head(name, create, storage, buffers, writer_reads=writer_reads)
     m.src = text(create, "src")
     we = m.input("we", banks)
-    waddr = m.input("waddr", banks * bits) if words > 1 else None
+    waddr = m.input("waddr", banks * wide) if words > 1 else None
     wdata = m.input("wdata", banks * width)
     if storage.memory == "register":
         fields = []
@@ -35,22 +36,22 @@ def build_blocks(design: Design, name: str, create: CreateOp, *, writer_reads: b
             for bank in range(banks):
                 enable = m.extract(we, bank, 1)
                 if waddr is not None:
-                    address = m.extract(waddr, bank * bits, bits)
-                    enable = m.both([enable, m.compare("eq", address, m.const(word, bits))])
+                    address = m.extract(waddr, bank * wide, wide)
+                    enable = m.both([enable, m.compare("eq", address, m.const(word, wide))])
                 label = stream + element_suffix(storage, bank) + (f"_buffer{word}" if words > 1 else "")
                 fields.append(m.register(m.extract(wdata, bank * width, width), label, enable=enable))
         m.output("rdata", m.concat(fields[::-1]))
         return m
     assert waddr is not None
     for own in ("", "own_") if writer_reads else ("",):
-        raddr = m.input(f"{own}raddr", banks * bits)
+        raddr = m.input(f"{own}raddr", banks * wide)
         fields = []
         for bank in range(banks):
             ports = {
                 "we": m.extract(we, bank, 1),
-                "waddr": m.extract(waddr, bank * bits, bits),
+                "waddr": m.extract(waddr, bank * wide, wide),
                 "wdata": m.extract(wdata, bank * width, width),
-                "raddr": m.extract(raddr, bank * bits, bits),
+                "raddr": m.extract(raddr, bank * wide, wide),
             }
             label = f"{stream}{f'_{bank}' if banks > 1 else ''}{'_own' if own else ''}"
             fields.append(m.instance(label, ram(width, words, storage.memory), ports)["rdata"])

@@ -22,7 +22,8 @@ from fastprefill.ir.query import (
     text,
     width,
 )
-from fastprefill.passes.delays import is_lane_constant, is_multiplier
+from fastprefill.passes.delays import is_multiplier
+from fastprefill.passes.lanes import is_lane_constant
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.targets.rtl.hw import Module, Part, Wire
 
@@ -145,7 +146,7 @@ class Datapath:
         A part covers those that come after it.
         """
         found: list[tuple[SSAValue, int]] = []
-        value = op.result
+        value: SSAValue = op.result
         while isinstance(at := value.owner, SetSliceOp) and is_view(at) and self.sees_through(at):
             low = lane_number(at.lo, lane)
             assert low is not None
@@ -314,7 +315,13 @@ def put_slice(m: Module, value: Wire, low: int, part: Wire, hint: str = "") -> W
 
 def cascade_part(slices: int) -> Part:
     """The hand-written chain of DSP slices."""
-    ports = (("clk", "in", 1), ("a", "in", 27 * slices), ("b", "in", 18 * slices), ("c", "in", 48), ("p", "out", 48))
+    ports = (
+        ("clk", "in", 1),
+        ("a", "in", 27 * slices),
+        ("b", "in", 18 * slices),
+        ("c", "in", 48),
+        ("p", "out", 48),
+    )
     return Part("fp_dsp_cascade", ports, (("SLICES", slices),))
 
 

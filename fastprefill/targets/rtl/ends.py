@@ -13,8 +13,8 @@ from xdsl.ir import BlockArgument, Operation, SSAValue
 from fastprefill.ir.dialect import AcquireOp, BlocksType, GetOp, PutOp, ReleaseOp, StreamType
 from fastprefill.ir.query import array_name, text
 from fastprefill.passes.tree import Body
+from fastprefill.targets.rtl.addresses import select
 from fastprefill.targets.rtl.hw import Module, Part, Wire
-from fastprefill.targets.rtl.memory import select
 from fastprefill.targets.rtl.sequencer import Sequencer
 
 FIFO_SLACK = 3

@@ -22,8 +22,8 @@ from fastprefill.ir.query import (
     trip_count,
     width,
 )
-from fastprefill.passes.delays import is_lane_constant
 from fastprefill.passes.fuse_lanes import nest
+from fastprefill.passes.lanes import is_lane_constant
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import Storage, storage_of
 from fastprefill.passes.tree import Body
@@ -145,7 +145,9 @@ def lane_arrays(schedule: ProcessSchedule) -> dict[SSAValue, scf.ForOp]:
         storage = storage_of(array)
         if storage.memory != "register" or not all(_own_element(op, storage) for op in ops):
             continue
-        nests = {id(loop): loop for op in ops if not _sets_constant(op) and (loop := _outermost(op)) is not None}
+        nests = {
+            id(loop): loop for op in ops if not _sets_constant(op) and (loop := _outermost(op)) is not None
+        }
         if len(nests) == 1:
             (loop,) = nests.values()
             if can_outline(loop):

@@ -10,12 +10,12 @@ from xdsl.ir import SSAValue
 
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.ir.query import array_name, is_scalar_argument, number, source_of, strings, text, width
+from fastprefill.passes.addresses import bits as address_bits
 from fastprefill.passes.storage import block_storage
 from fastprefill.system.limits import error_code, limits_of, scalar_ranges
 from fastprefill.targets.rtl.blocks import build_blocks
 from fastprefill.targets.rtl.comments import region_head, source_range
 from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
-from fastprefill.targets.rtl.memory import address_bits
 from fastprefill.targets.rtl.process import ProcessModule
 
 ERROR_BITS = 32

@@ -14,8 +14,8 @@ from xdsl.ir import Operation, SSAValue
 from fastprefill.ir.query import INDEX_BITS, constant, is_scalar_argument, text, trip_count
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.tree import Body, Loop, Node, Repeat, entry
+from fastprefill.targets.rtl.addresses import select
 from fastprefill.targets.rtl.hw import Module, Wire
-from fastprefill.targets.rtl.memory import select
 
 
 @dataclass

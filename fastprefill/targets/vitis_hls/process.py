@@ -86,7 +86,7 @@ class ProcessWriter(VariableWriter):
         bind = op.attributes.get("bind")
         if isinstance(bind, StringAttr):
             if expr.constant is None:
-                expr = replace(expr, bind=bind.data)
+                expr = replace(expr, bind=bind.data.removesuffix("_cascade"))
         elif keep_bind and self._values[op.operands[0]].bind and expr is not self._values[op.operands[0]]:
             # The cast goes around the product, so the product needs a name of its own.
             self._uses[op.operands[0]] += 1

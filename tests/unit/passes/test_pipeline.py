@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ UNITS = ["mpu_4x4", *(path.stem for path in KERNELS)]
 
 def test_there_are_units() -> None:
     assert {"histogram", "pingpong", "requant", "mesh", "while_loop"} <= set(UNITS)
+
+
+def test_the_documentation_says_what_each_pass_does() -> None:
+    page = (ROOT / "docs" / "ir.md").read_text(encoding="utf-8")
+    for step in passes.pipeline("kv260"):
+        assert f"| `{step.name}` | {step.summary} |" in page
+        with pytest.raises(FrozenInstanceError):
+            step.merge = False  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", UNITS)

@@ -19,6 +19,7 @@ from fastprefill.ir.dialect import AcquireOp, GetOp, PutOp, ReleaseOp
 from fastprefill.ir.pipe import StoreOp, WindowOp
 from fastprefill.ir.query import constant, is_scalar_argument, text
 from fastprefill.kernels import mpu
+from fastprefill.passes.addresses import address_delay
 from fastprefill.passes.delays import delay, is_multiplier, is_wire
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import storage_of
@@ -38,8 +39,12 @@ def build(name: str) -> ModuleOp:
     return link(module.system()) if hasattr(module, "system") else build_unit(module.unit())
 
 
-TOO_FAST = {"conditional_get", "trip_counts"}
-"""At 400 MHz their conditions of gets take more than a cycle; they must say so."""
+TOO_FAST = {
+    "addresses": "the bank and address of an element of 'many' take",
+    "conditional_get": "whether this reads its stream depends on a value",
+    "trip_counts": "whether this reads its stream depends on a value",
+}
+"""What takes more than a cycle at 400 MHz and cannot be spread over several; the units must say so."""
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -53,10 +58,8 @@ def test_schedules_hold_at_a_fast_clock(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TOO_FAST))
-def test_a_condition_that_takes_longer_than_the_clock_is_refused(name: str) -> None:
-    with pytest.raises(
-        KernelError, match=rf"^{name}\.py:\d+: whether this reads its stream depends on a value"
-    ):
+def test_what_takes_longer_than_the_clock_is_refused(name: str) -> None:
+    with pytest.raises(KernelError, match=rf"^{name}\.py:\d+: {TOO_FAST[name]}"):
         schedules_hold(name, 400.0)
 
 
@@ -153,7 +156,9 @@ def logic_fits_a_period(schedule: ProcessSchedule, body: Body, board: Board) -> 
     for op in body.ops:
         stage = schedule.stages[op]
         came = [
-            arrives[v][1] for v in op.operands if v in arrives and arrives[v][0] == stage and not stable(v)
+            arrives[v][1] + address(op, v, board)
+            for v in op.operands
+            if v in arrives and arrives[v][0] == stage and not stable(v)
         ]
         # A FIFO shows its token whether or not it is taken, so a get's data do not wait for its condition.
         start = 0.0 if isinstance(op, GetOp | AcquireOp) else max(came, default=0.0)
@@ -165,6 +170,7 @@ def logic_fits_a_period(schedule: ProcessSchedule, body: Body, board: Board) -> 
             and not is_scalar_argument(op.memref)
             and storage_of(op.memref).read_latency
         ):
+            assert start <= period + 1e-9, f"{op}: its address does not fit its stage"
             done = (stage + 1, board.delays.bram)
         else:
             cost = delay(op, board)
@@ -173,6 +179,17 @@ def logic_fits_a_period(schedule: ProcessSchedule, body: Body, board: Board) -> 
             done = (stage, start + cost)
         for value in op.results:
             arrives[value] = done
+
+
+def address(op: Operation, operand: SSAValue, board: Board) -> float:
+    """What a subscript passes before the memory."""
+    if (
+        isinstance(op, memref.LoadOp | StoreOp)
+        and operand in op.indices
+        and not is_scalar_argument(op.memref)
+    ):
+        return address_delay(op, board.delays)
+    return 0.0
 
 
 def stable(value: SSAValue) -> bool:

@@ -1,0 +1,29 @@
+"""Values that are known for each lane of an unrolled loop when the hardware is built."""
+
+from __future__ import annotations
+
+from xdsl.dialects import arith
+from xdsl.ir import BlockArgument, SSAValue
+
+from fastprefill.ir.query import is_lane_loop, strip_casts
+
+_FOLDED = (
+    arith.AddiOp,
+    arith.SubiOp,
+    arith.MuliOp,
+    arith.IndexCastOp,
+    arith.ExtSIOp,
+    arith.TruncIOp,
+)
+
+
+def is_lane_constant(value: SSAValue) -> bool:
+    """Constants, variables of unrolled loops, and sums, products and casts of these."""
+    value = strip_casts(value)
+    if isinstance(value, BlockArgument):
+        parent = value.block.parent_op()
+        return parent is not None and is_lane_loop(parent)
+    op = value.owner
+    if isinstance(op, arith.ConstantOp):
+        return True
+    return isinstance(op, _FOLDED) and all(is_lane_constant(operand) for operand in op.operands)

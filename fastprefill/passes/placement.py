@@ -1,0 +1,330 @@
+"""Stages for the ops of one body: as soon as possible, chained inside a clock period."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from xdsl.dialects import arith, memref
+from xdsl.dialects.builtin import IndexType, IntegerType
+from xdsl.ir import Operation, SSAValue
+
+from fastprefill.boards import Board
+from fastprefill.errors import KernelError
+from fastprefill.ir.dialect import AcquireOp, GetOp, GetSliceOp, SetSliceOp
+from fastprefill.ir.pipe import CascadeOp, StoreOp
+from fastprefill.ir.query import array_name, constant, is_lane_loop, is_scalar_argument, text, width
+from fastprefill.passes.addresses import address_delay
+from fastprefill.passes.delays import delay, is_multiplier, is_wire, read_delay
+from fastprefill.passes.lanes import is_lane_constant
+from fastprefill.passes.storage import storage_of
+
+MAX_SINKS = 8
+"""Placements that are tried to move ops of lanes to the stages that use them."""
+
+Pinned = Mapping[Operation, GetOp | AcquireOp]
+"""Ops whose values must be known when an iteration issues, each with the read that depends on it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """An op with what placing it needs.
+
+    Attributes:
+        waits_for: values, each with the stages after the op's own in which it is used.
+        subscripts: those of a load or store, which pass the address logic first.
+        address: ns of that.
+        registered: products: their operands come from registers.
+        latency: stages from the op's own to the first that has its result.
+        delay: ns of logic, behind the memory where it has latency; None for wires, which never start a stage.
+        is_sum: an addition or subtraction: its delay is a LUT and a carry through all bits.
+        carry_per_bit: ns.
+        bits: width of the result.
+        drops: of wires, bits of the operand below the lowest of the result; None where lanes differ.
+        may_sink: an op of a lane that depends on nothing that the lane keeps to itself.
+    """
+
+    op: Operation
+    waits_for: tuple[tuple[SSAValue, int], ...]
+    subscripts: frozenset[SSAValue]
+    address: float
+    registered: bool
+    latency: int
+    delay: float | None
+    is_sum: bool
+    carry_per_bit: float
+    bits: int
+    drops: int | None
+    may_sink: bool
+
+    def carry(self, bits: int) -> float:
+        """ns that a carry takes through so many bits of a sum."""
+        return bits * self.carry_per_bit
+
+
+@dataclass
+class Placed:
+    """Stage of every op, and the stage from which a value may be used."""
+
+    stages: dict[Operation, int] = field(default_factory=dict)
+    ready: dict[SSAValue, int] = field(default_factory=dict)
+
+
+def steps_of(ops: Collection[Operation], forwarded: Collection[Operation], board: Board) -> list[Step]:
+    """The ops of a body in order; `forwarded` are loads that see the stores of their own cycle.
+
+    Raises:
+        KernelError: an address that takes more than a cycle.
+    """
+    steps = []
+    sinking: set[Operation] = set()
+    for op in ops:
+        latency, cost, address = 0, delay(op, board), 0.0
+        subscripts: frozenset[SSAValue] = frozenset()
+        if isinstance(op, memref.LoadOp | StoreOp) and not is_scalar_argument(op.memref):
+            subscripts, address = frozenset(op.indices), address_delay(op, board.delays)
+            if address > board.clock_ns - board.delays.ff_setup:
+                raise _slow_address(op, address, board)
+            latency = storage_of(op.memref).read_latency if isinstance(op, memref.LoadOp) else 0
+            if isinstance(op, memref.LoadOp) and latency:
+                cost = read_delay(op, board) + (board.delays.lut if op in forwarded else 0.0)
+        elif is_multiplier(op):
+            latency = op.latency if isinstance(op, CascadeOp) else 1
+        may_sink = _depends_on_no_lane(op, sinking)
+        if may_sink:
+            sinking.add(op)
+        steps.append(
+            Step(
+                op,
+                tuple((v, _lag(op, number)) for number, v in enumerate(op.operands) if not _is_stable(v)),
+                subscripts,
+                address,
+                is_multiplier(op),
+                latency,
+                None if is_wire(op) else cost,
+                isinstance(op, arith.AddiOp | arith.SubiOp),
+                board.delays.carry_per_bit,
+                _bits(op),
+                _dropped_bits(op),
+                may_sink,
+            )
+        )
+    return steps
+
+
+def _slow_address(op: memref.LoadOp | StoreOp, address: float, board: Board) -> KernelError:
+    name = array_name(op.memref)
+    return KernelError(
+        f"the bank and address of an element of '{name}' take {address:.1f} ns to compute from its subscripts, and a "
+        f"cycle has {board.clock_ns - board.delays.ff_setup:.1f} ns; make the partition factor and the inner extents "
+        f"of '{name}' powers of two",
+        text(op, "src") or None,
+    )
+
+
+def place(steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, period: float) -> Placed:
+    """Stages as soon as possible, chained inside the period (ns); `least` gives stages that are not undercut.
+
+    What a lane can compute later without keeping anything for it, it does in the stage that uses it: its operands are
+    kept in registers that all lanes share, and its result would need some in every lane. No other op gets later by it.
+
+    Raises:
+        KernelError: whether a read happens is not known when the iteration issues.
+    """
+    placed = _as_soon_as_possible(steps, least, pinned, period)
+    sunk = dict(least)
+    staying: set[Operation] = set(pinned)
+    for _ in range(MAX_SINKS):
+        late = _later_stages(steps, placed, staying)
+        if not late:
+            break
+        trial = _as_soon_as_possible(steps, {**sunk, **late}, pinned, period)
+        pushed = [s for s in steps if trial.stages[s.op] > late.get(s.op, placed.stages[s.op])]
+        if pushed:
+            staying |= {op for step in pushed for op in _fed_by(step.op, late)}
+        else:
+            placed = trial
+            sunk |= late
+    return placed
+
+
+def _as_soon_as_possible(
+    steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, period: float
+) -> Placed:
+    placed = Placed()
+    at: dict[SSAValue, _Arrival] = {}
+    for step in steps:
+        op = step.op
+        came = [(at.get(v, _AT_ISSUE), lag, v in step.subscripts) for v, lag in step.waits_for]
+        stage = max(least.get(op, 0), 0, *(arrival.stage - lag for arrival, lag, _ in came))
+        start, chained = _at_once(stage, step.address), False
+        for arrival, lag, subscript in came:
+            if arrival.stage - lag == stage and arrival.last > 0.0:
+                start, chained = start.and_then(arrival, step.address if subscript else 0.0), True
+        if isinstance(op, GetOp | AcquireOp):
+            if stage > 0:
+                raise unknown_at_issue(op)
+            done = _at_once(0, step.delay or 0.0)  # the data is there whether or not it is taken
+        elif step.registered:
+            stage += chained
+            done = _at_once(stage + step.latency, 0.0)
+        elif step.latency:
+            stage += chained and start.last > period
+            done = _at_once(stage + step.latency, step.delay or 0.0)
+        else:
+            done = _after(step, start)
+            if step.delay is not None and chained and done.last > period:
+                stage += 1
+                done = _after(step, _at_once(stage, step.address))
+        if op in pinned and done.stage > 0:
+            raise unknown_at_issue(pinned[op])
+        placed.stages[op] = stage
+        for value in op.results:
+            at[value] = done
+            placed.ready[value] = done.stage
+    return placed
+
+
+# when values are there
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """When a value is there: the stage, and in it the time (ns) of its last bit and of its lowest.
+
+    Bit n comes no later than n carries after the lowest. So additions in a row overlap: the next one starts with the
+    low bits while the carry still runs through the high ones.
+    """
+
+    stage: int
+    last: float
+    lowest: float
+
+    def and_then(self, other: _Arrival, delay: float) -> _Arrival:
+        """When this is there and, in the same stage and behind a delay, `other`."""
+        lowest = other.last if delay else other.lowest
+        return _Arrival(self.stage, max(self.last, other.last + delay), max(self.lowest, lowest + delay))
+
+
+_AT_ISSUE = _Arrival(0, 0.0, 0.0)
+
+
+def _at_once(stage: int, time: float) -> _Arrival:
+    return _Arrival(stage, time, time)
+
+
+def _after(step: Step, start: _Arrival) -> _Arrival:
+    """When the result of a combinational op is there."""
+    if step.delay is None:
+        if step.drops is None:
+            return _at_once(start.stage, start.last)
+        lowest = min(start.last, start.lowest + step.carry(step.drops))
+        return _Arrival(start.stage, min(start.last, lowest + step.carry(step.bits - 1)), lowest)
+    if not step.is_sum:
+        return _at_once(start.stage, start.last + step.delay)
+    last = start.lowest + step.delay
+    return _Arrival(start.stage, last, last - step.carry(step.bits - 1))
+
+
+def _dropped_bits(op: Operation) -> int | None:
+    amount: int | None = 0
+    if isinstance(op, GetSliceOp):
+        amount = constant(op.lo)
+    elif isinstance(op, SetSliceOp):
+        low = constant(op.lo)
+        amount = None if low is None else -low
+    elif isinstance(op, arith.ShRSIOp | arith.ShRUIOp):
+        amount = constant(op.rhs)
+    elif isinstance(op, arith.DivUIOp):
+        divisor = constant(op.rhs)
+        amount = divisor.bit_length() - 1 if divisor else None
+    return None if amount is None else max(0, amount)
+
+
+# ops of lanes that can wait
+
+
+_CAN_SINK = (
+    arith.SelectOp, arith.AndIOp, arith.OrIOp, arith.XOrIOp, arith.CmpiOp, arith.ExtUIOp, arith.ExtSIOp,
+    arith.TruncIOp, GetSliceOp, SetSliceOp,
+)  # fmt: skip
+
+
+def _depends_on_no_lane(op: Operation, sinking: Collection[Operation]) -> bool:
+    """Whether an op of a lane is made of values from outside the lane, of slices of them and of such ops."""
+    if not is_lane_loop(op.parent_op()) or not isinstance(op, _CAN_SINK):
+        return False
+    for value in op.operands:
+        owner = value.owner
+        if isinstance(owner, Operation) and is_lane_loop(owner.parent_op()):
+            slices = isinstance(owner, GetSliceOp) and not is_lane_loop(owner.value.owner.parent_op())
+            if not (owner in sinking or slices or is_lane_constant(value)):
+                return False
+    return True
+
+
+def _later_stages(steps: list[Step], placed: Placed, staying: Collection[Operation]) -> dict[Operation, int]:
+    """Ops that may sink to the first stage that uses them, which is later than their own."""
+    late: dict[Operation, int] = {}
+    registered = {step.op for step in steps if step.registered}
+    for step in reversed(steps):
+        if step.may_sink and step.delay is not None and step.op not in staying:
+            first = min(
+                (
+                    late.get(user, placed.stages[user]) + lag - (user in registered)
+                    for user, lag in _users(step.op)
+                    if user in placed.stages
+                ),
+                default=0,
+            )
+            if first > placed.stages[step.op]:
+                late[step.op] = first
+    return late
+
+
+def _users(op: Operation) -> Iterator[tuple[Operation, int]]:
+    """The ops that use the results of an op, also through wires, and how many stages after their own."""
+    for value in op.results:
+        for use in value.uses:
+            if is_wire(use.operation):
+                yield from _users(use.operation)
+            else:
+                yield use.operation, _lag(use.operation, use.index)
+
+
+def _fed_by(op: Operation, late: Collection[Operation]) -> Iterator[Operation]:
+    """The ops of `late` that an op depends on, through wires and one another."""
+    for value in op.operands:
+        owner = value.owner
+        if isinstance(owner, Operation):
+            if owner in late:
+                yield owner
+            if owner in late or is_wire(owner):
+                yield from _fed_by(owner, late)
+
+
+def _bits(op: Operation) -> int:
+    """Width of the result; 0 for ops that have none that is a number."""
+    kind = op.results[0].type if op.results else None
+    return width(kind) if isinstance(kind, IntegerType | IndexType) else 0
+
+
+def _lag(op: Operation, operand: int) -> int:
+    return op.lag(operand) if isinstance(op, CascadeOp) else 0
+
+
+def _is_stable(value: SSAValue) -> bool:
+    """Constants and run-time scalars: the same in every stage."""
+    owner = value.owner
+    return constant(value) is not None or (
+        isinstance(owner, memref.LoadOp) and is_scalar_argument(owner.memref)
+    )
+
+
+def unknown_at_issue(op: GetOp | AcquireOp) -> KernelError:
+    """The refusal of a read whose condition is not known when the iteration issues."""
+    return KernelError(
+        "whether this reads its stream depends on a value that takes more than one cycle to compute; "
+        "compute the condition in an iteration before, or read unconditionally",
+        text(op, "src") or None,
+    )
