@@ -61,8 +61,7 @@ def generate(
     board: str,
     out: Path,
     *,
-    rows: int | None = None,
-    cols: int | None = None,
+    size: Mapping[str, int | None] | None = None,
     context: int | None = None,
     prompt: Path | None = None,
     force: bool = False,
@@ -74,8 +73,7 @@ def generate(
         model: folder with ``config.json`` and ``model.safetensors``.
         board: name, or the path of a board file.
         out: the project's folder; all of it is written, or nothing.
-        rows: outputs of the matrix unit down a tile; default by board.
-        cols: outputs across; default by board.
+        size: parameters of the matrix unit (``golden.mpu.Size``); what is missing or None comes from the board.
         context: longest sequence in tokens; default: the model's.
         prompt: text for the test vectors; default: ``prompt.txt`` of the model.
         force: replace an earlier project of this generator whose files were changed.
@@ -95,7 +93,7 @@ def generate(
     with steps.step("read the model"):
         target = data.load(board)
         checkpoint = models.load(model)
-        parameters = config.resolve(checkpoint.config, target, rows=rows, cols=cols, context=context)
+        parameters = config.resolve(checkpoint.config, target, size=size or {}, context=context)
         tokens = models.read_prompt(checkpoint.config, checkpoint.folder, prompt)
     if len(tokens) > parameters.context:
         raise FastprefillError(f"the prompt has {len(tokens)} tokens; the context is {parameters.context}")

@@ -185,7 +185,10 @@ def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_js
 @click.option("--board", required=True, help="A board's name or a .toml file.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The project's folder.")
 @click.option("--rows", type=int, help="Outputs of the matrix unit down a tile; default by board.")
-@click.option("--cols", type=int, help="Outputs of the matrix unit across a tile; default by board.")
+@click.option("--dsp-columns", type=int, help="Its columns on packed DSP slices; default by board.")
+@click.option("--lut-columns", type=int, help="Its columns on LUTs; default by board.")
+@click.option("--k-parallel", type=int, help="Products of each output in a cycle: 1, 2, 4 or 8 (default).")
+@click.option("--drain-rows", type=int, help="Rows of a tile drained in a cycle; default from rows and k-parallel.")
 @click.option("--context", type=int, help="Longest sequence in tokens; default: the model's.")
 @click.option(
     "--prompt", type=click.Path(path_type=Path), help="Text for the test vectors; default: MODEL/prompt.txt."
@@ -197,15 +200,25 @@ def generate(
     board: str,
     out: Path,
     rows: int | None,
-    cols: int | None,
+    dsp_columns: int | None,
+    lut_columns: int | None,
+    k_parallel: int | None,
+    drain_rows: int | None,
     context: int | None,
     prompt: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
     """Generate a project folder for a model on a board: C++, RTL, registers, host header, test vectors."""
+    size = {
+        "rows": rows,
+        "dsp_columns": dsp_columns,
+        "lut_columns": lut_columns,
+        "k_parallel": k_parallel,
+        "drain_rows": drain_rows,
+    }
     made = api.generate(
-        model, board, out, rows=rows, cols=cols, context=context, prompt=prompt, force=force, show=progress
+        model, board, out, size=size, context=context, prompt=prompt, force=force, show=progress
     )
     _print_written(as_json, made)
 

@@ -46,14 +46,14 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
 
     board, config = parameters.board, model.config
     with steps.step("kernel to IR"):
-        unit = mpu.unit(parameters.rows, parameters.cols)
+        unit = mpu.unit(**asdict(parameters.size))
         module = build_unit(unit)
         entry = UnitEntry(unit, ports(module))
     files = unit_files(unit.name, module, board, TARGETS, steps)
     with steps.step("test vectors"):
         files |= _vectors(model, tokens, parameters, entry.ports)
     shape = f"{config.model_type} ({config.layers} layers, hidden size {config.hidden})"
-    size = f"{unit.name} {parameters.rows} x {parameters.cols}"
+    size = f"{unit.name} {parameters.size}"
     source = Source(f"{size} for {shape}", {"model": asdict(config)}, parameters.as_dict())
     what = f"""- Unit `{unit.name}`: output-stationary int8 x int8 -> int32 matrix unit.
 - Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, quantised to int8, cut into tiles."""
@@ -175,7 +175,7 @@ def _vectors(
     activations = reference.query_projection_input(model, tokens)
     weights = model.weights.layer(0).query
     x, w = quantise.rows(activations), quantise.rows(weights)
-    case, shape = projection.case(CASE, x, w, parameters.rows, parameters.cols)
+    case, shape = projection.case(CASE, x, w, parameters.size)
     exact = (activations.astype(np.float64) @ weights.astype(np.float64).T).astype(np.float32)
     files = {f"vectors/{CASE}/{name}": content for name, content in _saved(case, unit_ports.widths).items()}
     files[f"vectors/{CASE}/projection.json"] = (json.dumps(asdict(shape), indent=1) + "\n").encode()

@@ -179,7 +179,7 @@ def _utilisation(vectors: Sequence[Vectors], cycles: int) -> float | None:
     shapes = [one.projection.shape for one in vectors if one.projection is not None]
     if len(shapes) < len(vectors):
         return None
-    return sum(shape.macs for shape in shapes) / (shapes[0].rows * shapes[0].cols * cycles)
+    return sum(shape.macs for shape in shapes) / (shapes[0].size.macs * cycles)
 
 
 def _compared(

@@ -15,6 +15,7 @@ from fastprefill.boards import Resources
 from fastprefill.build.manifest import FORMAT
 from fastprefill.build.plan import Changes, changes, read_manifest
 from fastprefill.errors import FastprefillError
+from fastprefill.golden.mpu import Size
 from fastprefill.golden.projection import Shape
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports
@@ -167,8 +168,9 @@ def _projection(folder: Path) -> Projection | None:
     shape = folder / "projection.json"
     if not shape.is_file():
         return None
+    fields = json.loads(shape.read_text())
     return Projection(
-        shape=Shape(**json.loads(shape.read_text())),
+        shape=Shape(**{**fields, "size": Size(**fields["size"])}),
         token_scales=np.load(folder / "token_scales.npy"),
         channel_scales=np.load(folder / "channel_scales.npy"),
         float32=np.load(folder / "float32.npy"),

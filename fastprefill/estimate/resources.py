@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
+from fastprefill.golden.mpu import Size
 
 LABELS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 
 
-def matrix_unit(rows: int, cols: int) -> Resources:
-    """Modelled resources of the output-stationary matrix unit, plain DSP columns.
+def matrix_unit(size: Size) -> Resources:
+    """Modelled resources of a matrix unit.
 
-    Per output: one DSP48E2 for the product, 78 LUT (accumulator, its clearing, the finished tile's write and
-    read select) and 82 FF (product, accumulator, finished tile). Fitted to Yosys' counts of sizes
-    from 4 x 4 to 16 x 16; within 2 % of them.
+    By element, then for the edges, the drain and the control.
     """
-    outputs = rows * cols
-    return Resources(lut=78 * outputs + 220, ff=82 * outputs + 256, dsp=outputs)
+    pairs = (size.k_parallel + 1) // 2
+    dsp_elements, lut_elements = size.rows // 2 * size.dsp_columns, size.rows * size.lut_columns
+    outputs = size.rows * size.columns
+    return Resources(
+        lut=66 * dsp_elements + (83 * pairs + 34) * lut_elements + 12 * outputs,
+        ff=64 * dsp_elements + (40 * pairs + 32) * lut_elements + 40 * outputs,
+        dsp=size.k_parallel * dsp_elements,
+    )
 
 
 def excess(needed: Resources, available: Resources) -> dict[str, tuple[int, int]]:

@@ -1,11 +1,70 @@
-"""Matrix unit: the NumPy model that every other level is compared with, bit for bit."""
+"""Matrix unit: its parameters, and the NumPy model that every other level is compared with, bit for bit."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastprefill.errors import FastprefillError
 from fastprefill.system.case import Case
+
+
+@dataclass(frozen=True)
+class Size:
+    """A matrix unit.
+
+    Attributes:
+        rows: outputs down a tile: even (two share a DSP slice), 4 to 64.
+        dsp_columns: columns of outputs on packed DSP slices.
+        lut_columns: columns of outputs on LUTs; 4 to 64 columns in all.
+        k_parallel: products that each output takes in a cycle: 1, 2, 4 or 8.
+        drain_rows: rows of a finished tile that leave in a cycle: an even divisor of `rows`.
+
+    Raises:
+        FastprefillError: a size that the packing cannot serve.
+    """
+
+    rows: int
+    dsp_columns: int
+    lut_columns: int = 0
+    k_parallel: int = 1
+    drain_rows: int = 2
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.rows <= 64 or self.rows % 2:
+            raise FastprefillError(
+                f"a matrix unit with {self.rows} rows; two rows share a DSP slice: choose an even number from 4 to 64"
+            )
+        if self.dsp_columns < 0 or self.lut_columns < 0 or not 4 <= self.columns <= 64:
+            raise FastprefillError(
+                f"a matrix unit with {self.dsp_columns} DSP and {self.lut_columns} LUT columns; choose 4 to 64 in all, "
+                "none negative"
+            )
+        if self.k_parallel not in (1, 2, 4, 8):
+            raise FastprefillError(
+                f"k_parallel is {self.k_parallel}; a packed DSP slice sums at most 8 products exactly: choose 1, 2, 4 "
+                "or 8"
+            )
+        if self.drain_rows < 2 or self.drain_rows % 2 or self.rows % self.drain_rows:
+            raise FastprefillError(
+                f"drain_rows is {self.drain_rows} with {self.rows} rows; choose an even divisor of the number of rows"
+            )
+
+    @property
+    def columns(self) -> int:
+        """Outputs across a tile."""
+        return self.dsp_columns + self.lut_columns
+
+    @property
+    def macs(self) -> int:
+        """Products in a cycle."""
+        return self.rows * self.columns * self.k_parallel
+
+    def __str__(self) -> str:
+        kinds = [f"{n} {kind}" for n, kind in ((self.dsp_columns, "DSP"), (self.lut_columns, "LUT")) if n]
+        return f"{self.rows} x {self.columns} ({' + '.join(kinds)} columns) x {self.k_parallel} a cycle"
 
 
 def tiles(a: NDArray[np.int8], b: NDArray[np.int8], chain: int = 1) -> NDArray[np.int32]:
@@ -42,7 +101,9 @@ def a_words(a: NDArray[np.int8], k_parallel: int) -> list[int]:
     count, rows, k = a.shape
     padded = np.pad(a, ((0, 0), (0, 0), (0, -k % k_parallel)))
     steps = padded.shape[2] // k_parallel
-    return words(padded.reshape(count, rows, steps, k_parallel).transpose(0, 2, 1, 3).reshape(count * steps, -1))
+    return words(
+        padded.reshape(count, rows, steps, k_parallel).transpose(0, 2, 1, 3).reshape(count * steps, -1)
+    )
 
 
 def b_words(b: NDArray[np.int8], k_parallel: int) -> list[int]:
@@ -64,47 +125,55 @@ def c_words(c: NDArray[np.int32], drain_rows: int) -> list[int]:
     return words(c.reshape(count * rows // drain_rows, drain_rows * columns))
 
 
-def case(
-    name: str,
-    a: NDArray[np.int8],
-    b: NDArray[np.int8],
-    *,
-    k_parallel: int = 1,
-    drain_rows: int = 2,
-    chain: int = 1,
-) -> Case:
+def case(name: str, a: NDArray[np.int8], b: NDArray[np.int8], size: Size, chain: int = 1) -> Case:
     """One start of the unit on `a` [tiles, rows, k] and `b` [tiles, k, columns], with the expected words."""
     count, _, k = a.shape
     return Case(
         name=name,
-        scalars={"steps": -(-k // k_parallel), "chain": chain, "sums": count // chain},
-        inputs={"a": a_words(a, k_parallel), "b": b_words(b, k_parallel)},
-        outputs={"c": c_words(tiles(a, b, chain), drain_rows)},
+        scalars={"steps": -(-k // size.k_parallel), "chain": chain, "sums": count // chain},
+        inputs={"a": a_words(a, size.k_parallel), "b": b_words(b, size.k_parallel)},
+        outputs={"c": c_words(tiles(a, b, chain), size.drain_rows)},
     )
 
 
-def cases(seed: int, rows: int, cols: int) -> list[Case]:
-    """Cases of a `rows` x `cols` unit: random tiles, extreme values, empty starts, scalars outside their limits."""
+def cases(
+    seed: int, rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1, drain_rows: int = 2
+) -> list[Case]:
+    """Cases of a unit: random tiles, extreme values, chains, a K that fills no word, scalars outside their limits."""
+    size = Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
     rng = np.random.default_rng(seed)
 
-    def tile(name: str, count: int, k: int, value: int | None = None) -> Case:
+    def tile(name: str, count: int, k: int, values: tuple[int, int] | None = None, chain: int = 1) -> Case:
         a = rng.integers(-128, 128, (count, rows, k), dtype=np.int8)
-        b = rng.integers(-128, 128, (count, k, cols), dtype=np.int8)
-        if value is not None:
-            a[:], b[:] = value, value
-        return case(name, a, b)
+        b = rng.integers(-128, 128, (count, k, size.columns), dtype=np.int8)
+        if values is not None:
+            a[:], b[:] = values
+        return case(name, a, b, size, chain)
 
+    def ends(name: str, count: int, k: int) -> Case:
+        """Only the lowest and the highest value of int8."""
+        a = rng.choice(np.array([-128, 127], np.int8), (count, rows, k))
+        b = rng.choice(np.array([-128, 127], np.int8), (count, k, size.columns))
+        return case(name, a, b, size)
+
+    refused = [
+        {"steps": steps, "chain": chain, "sums": sums}
+        for steps, chain, sums in ((0, 1, 1), (5, 0, 1), (5, 1, 0), (-1, 1, 1), (1 << 16, 1, 1), (1, 1, -(1 << 31)))
+    ]
     return [
-        tile("random", 3, 33),
+        tile("random", 3, 4 * k_parallel),
         tile("one_product", 1, 1),
-        tile("tiles_of_one", 7, 1),
-        tile("nothing_to_add", 3, 0),
-        tile("no_tiles", 0, 5),
-        tile("all_lowest", 2, 20, value=-128),
-        tile("all_highest", 1, 20, value=127),
+        tile("tiles_of_one", 7, k_parallel),
+        tile("ragged_k", 2, 3 * k_parallel + 1),
+        tile("all_lowest", 2, 4 * k_parallel, (-128, -128)),
+        tile("all_highest", 1, 4 * k_parallel, (127, 127)),
+        tile("lowest_by_highest", 1, 2 * k_parallel, (-128, 127)),
+        tile("highest_by_lowest", 1, 2 * k_parallel, (127, -128)),
+        ends("ends", 3, 4 * k_parallel),
+        tile("chains", 6, 2 * k_parallel, chain=3),
         tile("long", 1, 700),
         *[
-            Case(f"k_{k}_tiles_{count}", {"k": k, "tiles": count}, {"a": [], "b": []}, {"c": []})
-            for k, count in ((5, -1), (5, -(1 << 31)), (-1, 2), (-(1 << 31), 0))
+            Case("_".join(f"{n}_{v}" for n, v in scalars.items()), scalars, {"a": [], "b": []}, {"c": []})
+            for scalars in refused
         ],
     ]

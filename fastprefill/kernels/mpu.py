@@ -9,11 +9,13 @@ Both kinds of column multiply with a + 128, which has no sign, and start every s
 column's b, which takes the 128 out again. ``docs/mpu.md`` has the arithmetic, its bounds and the alternatives.
 """
 
+from dataclasses import asdict
+
 import allo
 import allo.dataflow as df
 from allo.ir.types import ConstExpr, Int, Stream, UInt, int8, int32
 
-from fastprefill.errors import FastprefillError
+from fastprefill.golden.mpu import Size
 from fastprefill.system.unit import Unit
 
 FIELD = 19
@@ -60,7 +62,9 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
         without_1: UInt(9) = a_0 if take_0 == 1 else 0
         return with_1 if take_1 == 1 else without_1
 
-    def add_pair(total: Planes, a_0: UInt(8), a_1: UInt(8), both: UInt(9), b_0: UInt(8), b_1: UInt(8)) -> Planes:
+    def add_pair(
+        total: Planes, a_0: UInt(8), a_1: UInt(8), both: UInt(9), b_0: UInt(8), b_1: UInt(8)
+    ) -> Planes:
         """total + a_0 * b_0 + a_1 * b_1 + 511 * 128, by the bit planes of b: a row of adders for each.
 
         The row of plane j adds to bits j to j + 9 of the sum, whose lowest bit is final then. What is above them in
@@ -221,9 +225,7 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
     return mpu
 
 
-def unit(
-    rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1, drain_rows: int = 2
-) -> Unit:
+def unit(rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1, drain_rows: int = 2) -> Unit:
     """The matrix unit with `rows` x (`dsp_columns` + `lut_columns`) outputs and `k_parallel` products each a cycle.
 
     Streams, element 0 in the low bits: ``a`` words of `rows` x `k_parallel` int8 (`k_parallel` successive elements of
@@ -231,16 +233,12 @@ def unit(
     the tile, the DSP columns first). Scalars: ``steps`` words for a tile; ``chain`` tiles for a sum: the accumulators
     are cleared after so many, and those in between are drained with what has been summed so far; ``sums`` of them.
 
-    Args:
-        rows: even, 4 to 64.
-        dsp_columns, lut_columns: 0 or more of each kind, 4 to 64 together.
-        k_parallel: 1, 2, 4 or 8.
-        drain_rows: rows drained in a cycle: even, a divisor of `rows`.
+    Args: as for ``golden.mpu.Size``, which says what is allowed.
 
     Raises:
         FastprefillError: a size that the packing cannot serve.
     """
-    check(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
+    size = Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
 
     def schedule(s) -> None:
         arrays = ["even", "odd", "even_out", "odd_out"] if dsp_columns else []
@@ -258,32 +256,5 @@ def unit(
         schedule=schedule,
         operators={"array:products": "dsp_cascade"} if dsp_columns else {},
         limits=LIMITS,
-        parameters={
-            "rows": rows,
-            "dsp_columns": dsp_columns,
-            "lut_columns": lut_columns,
-            "k_parallel": k_parallel,
-            "drain_rows": drain_rows,
-        },
+        parameters=asdict(size),
     )
-
-
-def check(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain_rows: int) -> None:
-    """Refuse sizes that cannot be built, with the value and what is allowed."""
-    columns = dsp_columns + lut_columns
-    if not 4 <= rows <= 64 or rows % 2:
-        raise FastprefillError(
-            f"a matrix unit with {rows} rows; two rows share a DSP slice: choose an even number from 4 to 64"
-        )
-    if dsp_columns < 0 or lut_columns < 0 or not 4 <= columns <= 64:
-        raise FastprefillError(
-            f"a matrix unit with {dsp_columns} DSP and {lut_columns} LUT columns; choose 4 to 64 in all, none negative"
-        )
-    if k_parallel not in (1, 2, 4, 8):
-        raise FastprefillError(
-            f"k_parallel is {k_parallel}; a packed DSP slice sums at most 8 products exactly: choose 1, 2, 4 or 8"
-        )
-    if drain_rows < 2 or drain_rows % 2 or rows % drain_rows:
-        raise FastprefillError(
-            f"drain_rows is {drain_rows} with {rows} rows; choose an even divisor of the number of rows"
-        )

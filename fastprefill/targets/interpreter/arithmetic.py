@@ -183,7 +183,9 @@ def set_slice(a: Value, lo: Value, part: Value, vector: bool) -> Draft:
     if not vector:
         if a.width > 1 and isinstance(lo.known, int) and lo.known >= 0 and lo.known + part.width < a.width:
             return Draft(f"({a.text} & {~(mask << lo.known)}) | ({bits.text} << {lo.known})", low, high)
-        return Draft(f"set_slice({a.text}, {lo.text}, {bits.text}, {part.width}, {a.width})", low - 1, high + 1)
+        return Draft(
+            f"set_slice({a.text}, {lo.text}, {bits.text}, {part.width}, {a.width})", low - 1, high + 1
+        )
     if a.width > 64 or lo.low < 0 or lo.high > 63 or part.width > 62:
         raise NotVector("a slice assignment outside 64 bits in a lane")
     operand = signed(a, True)

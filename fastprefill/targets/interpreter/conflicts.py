@@ -110,7 +110,10 @@ def _keys(first: Access, second: Access) -> tuple[tuple[Any, Any], tuple[Any, An
         for side in (0, 1):
             columns[side].append(lanes[side][:, axis])
     for a, b in zip(first.index, second.index, strict=True):
-        parts = [_offsets(value, access, lane) for value, access, lane in ((a, first, lanes[0]), (b, second, lanes[1]))]
+        parts = [
+            _offsets(value, access, lane)
+            for value, access, lane in ((a, first, lanes[0]), (b, second, lanes[1]))
+        ]
         if parts[0] is not None and parts[1] is not None and parts[0][0] == parts[1][0]:
             columns[0].append(parts[0][1])
             columns[1].append(parts[1][1])

@@ -27,7 +27,14 @@ from fastprefill.targets.interpreter.values import Draft, NotVector, Value, lite
 if TYPE_CHECKING:
     from fastprefill.targets.interpreter.process import ProcessBuilder
 
-_ALIASES = ("arith.extsi", "arith.extui", "arith.trunci", "arith.index_cast", "arith.index_castui", "arith.select")
+_ALIASES = (
+    "arith.extsi",
+    "arith.extui",
+    "arith.trunci",
+    "arith.index_cast",
+    "arith.index_castui",
+    "arith.select",
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,9 @@ class LaneRange:
 
     def covers(self, size: int) -> bool:
         """Whether it names all of ``range(size)``."""
-        return self.axis is not None and not self.start and (self.first, self.count, self.step) == (0, size, 1)
+        return (
+            self.axis is not None and not self.start and (self.first, self.count, self.step) == (0, size, 1)
+        )
 
 
 @dataclass
@@ -96,7 +105,14 @@ class Nest:
         return f"{self.mask.text}.any()" if self.mask.axes else self.mask.text
 
     def record(
-        self, op: Operation, array: SSAValue, info: ArrayInfo, index: tuple[Value, ...], *, store: bool, kind: str = ""
+        self,
+        op: Operation,
+        array: SSAValue,
+        info: ArrayInfo,
+        index: tuple[Value, ...],
+        *,
+        store: bool,
+        kind: str = "",
     ) -> None:
         """Note an access for the conflict check; a variable that only this lane sees needs none."""
         private = info.depth or 0

@@ -87,7 +87,9 @@ def _argument(argument: SSAValue) -> StreamSpec | ArraySpec:
 def _stream(name: str, stream: SSAValue, *, port: bool) -> StreamSpec:
     kind = stream.type
     if not isinstance(kind, StreamType | BlocksType):
-        raise FastprefillError(f"'{name}' has the type {kind}; an argument of a region is a stream or an array")
+        raise FastprefillError(
+            f"'{name}' has the type {kind}; an argument of a region is a stream or an array"
+        )
     block = kind.block_type.get_shape() if isinstance(kind, BlocksType) else None
     return StreamSpec(name, query.width(query.element_type(kind)), kind.depth.data, block, port)
 
@@ -122,4 +124,6 @@ def _processes(
                 inner: dict[SSAValue, StreamSpec | ArraySpec] = dict(zip(callee.args, arguments, strict=True))
                 yield from _processes(functions, callee, inner, f"{prefix}.{label}" if prefix else label)
         elif op.name != "func.return":
-            raise FastprefillError(f"region '{unit}' has the op '{op.name}'; a region has fp.create and func.call only")
+            raise FastprefillError(
+                f"region '{unit}' has the op '{op.name}'; a region has fp.create and func.call only"
+            )

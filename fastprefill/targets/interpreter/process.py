@@ -100,7 +100,13 @@ class ProcessBuilder(Builder):
             *(f"    {line}" for line in self.prologue),
             "    try:",
         ]
-        tail = ["        return", "        yield", "    finally:", f"        done(operations, ({tokens},))", ""]
+        tail = [
+            "        return",
+            "        yield",
+            "    finally:",
+            f"        done(operations, ({tokens},))",
+            "",
+        ]
         source = "\n".join([*head, *self.lines, *tail])
         name = self.func.sym_name.data
         exec(compile(source, f"<interpreter:{name}>", "exec"), self.namespace)
@@ -157,7 +163,9 @@ class ProcessBuilder(Builder):
         """Add to the operation count, for each lane that is active here."""
         if operations:
             lanes = self.nest.active_lanes() if self.nest else "1"
-            self.emit(f"operations += {operations}" if lanes == "1" else f"operations += {operations} * {lanes}")
+            self.emit(
+                f"operations += {operations}" if lanes == "1" else f"operations += {operations} * {lanes}"
+            )
 
     def emit_op(self, op: Operation) -> None:
         """One op, by its name."""
@@ -294,7 +302,9 @@ class ProcessBuilder(Builder):
     def _without_results(self, op: Operation) -> None:
         if op.results:
             src = query.text(op, "src", "?")
-            raise FastprefillError(f"{src}: '{op.name}' has results; state passes through variables (docs/ir.md)")
+            raise FastprefillError(
+                f"{src}: '{op.name}' has results; state passes through variables (docs/ir.md)"
+            )
 
 
 def _counted(op: Operation) -> bool:

@@ -142,7 +142,10 @@ class Program:
         given = arrays or {}
         self._check_names(case, given)
         logs: dict[StreamSpec, list[Any]] = {}
-        streams = {spec: self._stream(spec, case, logs, max_tokens, traced=trace is not None) for spec in self._streams}
+        streams = {
+            spec: self._stream(spec, case, logs, max_tokens, traced=trace is not None)
+            for spec in self._streams
+        }
         memories = {
             spec: _memory(spec, case, given) for spec in self.network.arguments if isinstance(spec, ArraySpec)
         }
@@ -218,8 +221,12 @@ class Program:
     ) -> Fifo | Blocks:
         if spec.block is not None:
             if spec.port:
-                raise FastprefillError(f"port '{spec.name}' is a block stream; a case can only feed scalar tokens")
-            return Blocks([Array(spec.name, spec.block, spec.width, lanes=spec.width <= 64) for _ in range(spec.depth)])
+                raise FastprefillError(
+                    f"port '{spec.name}' is a block stream; a case can only feed scalar tokens"
+                )
+            return Blocks(
+                [Array(spec.name, spec.block, spec.width, lanes=spec.width <= 64) for _ in range(spec.depth)]
+            )
         items: deque[Any] = deque()
         if spec in self.inputs:
             items.extend(_pattern(token, spec, case) for token in case.inputs[spec.name])
@@ -243,7 +250,9 @@ class Program:
                 f"'{self._reader.get(spec, 'nobody')}' reads fewer than were written"
             )
 
-    def _count(self, statistics: Statistics | None, counts: Mapping[str, tuple[int, tuple[int, ...]]]) -> None:
+    def _count(
+        self, statistics: Statistics | None, counts: Mapping[str, tuple[int, tuple[int, ...]]]
+    ) -> None:
         if statistics is None:
             return
         for process in self.network.processes:
@@ -284,7 +293,9 @@ def _memory(spec: ArraySpec, case: Case, arrays: Mapping[str, NDArray[Any]]) -> 
     if spec.name in arrays:
         given = arrays[spec.name]
         if given.shape != spec.shape:
-            raise FastprefillError(f"array '{spec.name}' has the shape {given.shape}; the region wants {spec.shape}")
+            raise FastprefillError(
+                f"array '{spec.name}' has the shape {given.shape}; the region wants {spec.shape}"
+            )
         numbers = [_pattern(int(number), spec, case) for number in given.ravel().tolist()]
     elif spec.shape == (1,):
         numbers = [_pattern(case.scalars[spec.name], spec, case)]

@@ -97,7 +97,11 @@ def finish(builder: ProcessBuilder, nest: Nest, op: Operation) -> None:
         old = accesses.load_lanes(builder, nest, array, info, index, src)
     else:
         old = accesses.load_element(builder, info, index, src)
-    new = _summed(builder, nest, chain, old, shared) if chain.terms else _assembled(builder, nest, chain, old, array)
+    new = (
+        _summed(builder, nest, chain, old, shared)
+        if chain.terms
+        else _assembled(builder, nest, chain, old, array)
+    )
     mask, nest.mask = nest.mask, None  # lanes that are not active add 0
     if not info.shape:
         accesses.store_variable(builder, array, info, new)
@@ -152,7 +156,9 @@ def _same(a: SSAValue, b: SSAValue) -> bool:
     x, y = a.owner, b.owner
     if not (isinstance(x, Operation) and isinstance(y, Operation)):
         return False
-    alike = x.name == y.name and x.name.startswith("arith.") and a.type == b.type and x.properties == y.properties
+    alike = (
+        x.name == y.name and x.name.startswith("arith.") and a.type == b.type and x.properties == y.properties
+    )
     return alike and len(x.operands) == len(y.operands) and all(map(_same, x.operands, y.operands))
 
 
@@ -174,14 +180,20 @@ def _summed(builder: ProcessBuilder, nest: Nest, chain: Chain, old: Value, share
         text = f"int({text}))" if everything else f"{text}axis={tuple(shared)!r}, keepdims=True)"
         name = builder.name("sum")
         builder.emit(f"{name} = {text}")
-        axes = () if everything else tuple(axis for axis, size in enumerate(shape) if size > 1 and axis not in shared)
+        axes = (
+            ()
+            if everything
+            else tuple(axis for axis, size in enumerate(shape) if size > 1 and axis not in shared)
+        )
         low, high = lows if fits else (INT64_LOW, INT64_HIGH)
         total = Value(name, 65, low, high, axes, exact=fits or everything)
         x = signed(result, bool(axes))
         low, high = (x.low + low, x.high + high) if sign > 0 else (x.low - high, x.high - low)
         if not fits:  # congruent modulo 2^64 only: wrap in any case
             low, high = limits(bits)[0] - 1, limits(bits)[1] + 1
-        draft = Draft(f"{x.text} {'+' if sign > 0 else '-'} {name}", low, high, x.exact and (fits or everything))
+        draft = Draft(
+            f"{x.text} {'+' if sign > 0 else '-'} {name}", low, high, x.exact and (fits or everything)
+        )
         result = builder.define(draft, bits, (result, total))
     return result
 

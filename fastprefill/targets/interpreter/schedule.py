@@ -44,7 +44,9 @@ def execute(tasks: list[Task], ports: set[int]) -> None:
         FastprefillError: a deadlock, or a trap of the program.
     """
     reader = {id(task.streams[wait.argument]): task for task in tasks for wait in task.waits if wait.reads}
-    writer = {id(task.streams[wait.argument]): task for task in tasks for wait in task.waits if not wait.reads}
+    writer = {
+        id(task.streams[wait.argument]): task for task in tasks for wait in task.waits if not wait.reads
+    }
     neighbours = {task: _neighbours(task, reader, writer) for task in tasks}
     ready = deque(tasks)
     running = len(tasks)
@@ -64,7 +66,9 @@ def execute(tasks: list[Task], ports: set[int]) -> None:
                     ready.append(other)
         if running:
             ends = writer, reader
-            raise FastprefillError("deadlock: " + "; ".join(_reason(t, ends, ports) for t in tasks if t.waiting))
+            raise FastprefillError(
+                "deadlock: " + "; ".join(_reason(t, ends, ports) for t in tasks if t.waiting)
+            )
     finally:
         for task in tasks:
             task.coroutine.close()

@@ -110,4 +110,6 @@ def _wait(builder: ProcessBuilder, op: Operation, stream: SSAValue, condition: s
 
 def _refuse_predicate(op: Operation, predicate: SSAValue | None) -> None:
     if predicate is not None:
-        raise FastprefillError(f"the interpreter does not run '{op.name}' with a predicate; run it before flatten")
+        raise FastprefillError(
+            f"the interpreter does not run '{op.name}' with a predicate; run it before flatten"
+        )
