@@ -12,7 +12,7 @@ from xdsl.rewriter import Rewriter
 
 from fastprefill.errors import KernelError
 from fastprefill.ir.pipe import CascadeOp
-from fastprefill.ir.query import processes, text, width
+from fastprefill.ir.query import constant, processes, text, width
 from fastprefill.passes.base import Pass
 from fastprefill.passes.simplify import drop_dead
 
@@ -48,11 +48,19 @@ class BindCascades(Pass):
                     )
 
 
+@dataclass(frozen=True)
+class _Product:
+    """A bound product; where `condition` does not hold, it counts as 0."""
+
+    op: arith.MuliOp
+    condition: SSAValue | None
+
+
 def _is_bound(op: Operation) -> bool:
     return isinstance(op, arith.MuliOp) and text(op, "bind") == "dsp_cascade"
 
 
-def _addends(add: arith.AddiOp) -> tuple[arith.MuliOp, SSAValue] | None:
+def _addends(add: arith.AddiOp) -> tuple[_Product, SSAValue] | None:
     """The bound product that an addition adds, and the value it is added to."""
     for one, other in ((add.rhs, add.lhs), (add.lhs, add.rhs)):
         product = _product(one)
@@ -61,20 +69,37 @@ def _addends(add: arith.AddiOp) -> tuple[arith.MuliOp, SSAValue] | None:
     return None
 
 
-def _product(value: SSAValue) -> arith.MuliOp | None:
+def _product(value: SSAValue) -> _Product | None:
     """The bound product that a value is, extended or not, when no bit of it was cut off before the extension."""
+    condition = None
+    if isinstance(choice := value.owner, arith.SelectOp) and constant(choice.rhs) == 0:
+        condition, value = choice.cond, choice.lhs
     inner = value
     while isinstance(inner.owner, arith.ExtSIOp | arith.ExtUIOp):
         inner = inner.owner.input
     product = inner.owner
     if not isinstance(product, arith.MuliOp) or not _is_bound(product):
         return None
-    if inner is value:
-        return product  # as wide as the sum, which is modulo its width
-    unsigned = isinstance(value.owner, arith.ExtUIOp)
-    factors = [_source(product.lhs), _source(product.rhs)]
-    exact = sum(width(factor) for factor, _ in factors) <= width(inner)
-    return product if exact and unsigned is not any(signed for _, signed in factors) else None
+    if inner is not value:  # else it is as wide as the sum, which is modulo its width
+        factors = [_source(product.lhs), _source(product.rhs)]
+        exact = sum(width(factor) for factor, _ in factors) <= width(inner)
+        extension = arith.ExtSIOp if any(signed for _, signed in factors) else arith.ExtUIOp
+        if not (exact and isinstance(value.owner, extension)):
+            return None
+    return _Product(product, condition)
+
+
+def _exact_sum(value: SSAValue) -> SSAValue:
+    """The sum that a value extends, when no bit of it was cut off before the extension; else the value itself."""
+    inner = value
+    while isinstance(inner.owner, arith.ExtSIOp):
+        inner = inner.owner.input
+    add = inner.owner
+    if inner is value or not isinstance(add, arith.AddiOp):
+        return value
+    sources = [_source(operand) for operand in add.operands]
+    exact = max(width(source) + (not signed) for source, signed in sources) < width(inner)
+    return inner if exact else value
 
 
 def _source(value: SSAValue) -> tuple[SSAValue, bool]:
@@ -92,14 +117,14 @@ def _bind(root: arith.AddiOp) -> set[Operation]:
     if bits > SUM_BITS:
         raise KernelError(f"a sum of {bits} bits in a DSP cascade; a DSP slice adds {SUM_BITS} bits", src)
     additions: set[Operation] = set()
-    products: list[arith.MuliOp] = []
+    products: list[_Product] = []
     start: SSAValue = root.result
     while isinstance(add := start.owner, arith.AddiOp) and (found := _addends(add)) is not None:
         if add is not root and (add.result.has_more_than_one_use() or add.parent is not root.parent):
             break
         additions.add(add)
         products.insert(0, found[0])
-        start = found[1]
+        start = _exact_sum(found[1])
     first = _product(start)
     if first is not None:  # a sum that starts with a product
         products.insert(0, first)
@@ -123,24 +148,32 @@ def _bind(root: arith.AddiOp) -> set[Operation]:
     return additions
 
 
-def _factors(product: arith.MuliOp, root: Operation, src: str | None) -> tuple[SSAValue, SSAValue]:
+def _factors(product: _Product, root: Operation, src: str | None) -> tuple[SSAValue, SSAValue]:
     """The two factors of a product as signed numbers, the wider one first."""
-    sources = [_source(product.lhs), _source(product.rhs)]
+    sources = [_source(product.op.lhs), _source(product.op.rhs)]
+    sources.sort(key=lambda source: width(source[0]) + (not source[1]), reverse=True)
     bits = [width(value) + (not signed) for value, signed in sources]
-    if max(bits) > LEFT_BITS or min(bits) > RIGHT_BITS:
+    if bits[0] > LEFT_BITS or bits[1] > RIGHT_BITS:
         raise KernelError(
             f"a product of {bits[0]} x {bits[1]} bits, signs included, in a DSP cascade; a DSP slice multiplies "
             f"{LEFT_BITS} x {RIGHT_BITS}",
             src,
         )
-    found = []
+    factors = []
     for (value, signed), wide in zip(sources, bits, strict=True):
         if not signed:
             extended = arith.ExtUIOp(value, IntegerType(wide))
             _insert(extended, root)
             value = extended.result
-        found.append(value)
-    return (found[0], found[1]) if bits[0] >= bits[1] else (found[1], found[0])
+        factors.append(value)
+    left, right = factors
+    if product.condition is not None:
+        zero = arith.ConstantOp.from_int_and_width(0, width(right))
+        choice = arith.SelectOp(product.condition, right, zero.result)
+        _insert(zero, root)
+        _insert(choice, root)
+        right = choice.result
+    return left, right
 
 
 def _insert(op: Operation, before: Operation) -> None:

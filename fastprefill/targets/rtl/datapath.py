@@ -133,7 +133,7 @@ class Datapath:
         if key not in self.slices:
             before = self.bits_at(value, low, bits, stage - 1, lane)
             self.m.src = text(owner, "src") if isinstance(owner, Operation) else ""
-            self.slices[key] = self.m.register(before, f"{value.name_hint or 'value'}_{low}_{stage}")
+            self.slices[key] = self.m.register(before, f"{name_of(value)}_{low}_s{stage}")
         return self.slices[key]
 
     def sees_through(self, op: Operation) -> bool:

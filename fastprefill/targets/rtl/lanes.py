@@ -233,7 +233,7 @@ class LaneBuilder:
 
     def own_arrays(self) -> list[SSAValue]:
         """Local arrays of which every lane uses just its own element, and others only set all elements at once."""
-        return [array for array, loop in lane_arrays(self.process.schedule).items() if loop is self.loops[0]]
+        return [array for array, loop in self.process.of_lanes.items() if loop is self.loops[0]]
 
     def fills(self) -> None:
         """Stores of a constant into all elements, made in another body: here a port enables the lane's own."""
@@ -301,9 +301,8 @@ class LaneBuilder:
                 for (value, low, bits, stage), name in self.data.imports.items()
             }
             for name, control in self.controls.items():
-                valid = process.sequencer.valid(control.body, control.stage)
-                wanted = process.predicate(control.predicate, control.stage, lane)
-                inputs[name] = process.m.both([valid, wanted], shared=f"{self.name}_{name}")
+                enable = process.enable(control.body, control.stage, control.predicate, lane)
+                inputs[name] = process.m.both(enable, shared=f"{self.name}_{name}")
             process.m.src = ""
             label = "_".join([self.name, *map(str, numbers)])
             outs = process.m.instance(label, self.m, inputs)

@@ -186,6 +186,13 @@ class ProcessBuilder:
     def predicate(self, value: SSAValue | None, stage: int, lane: Lane) -> Wire | None:
         return None if value is None else self.data.at(value, stage, lane)
 
+    def enable(self, body: Body, stage: int, predicate: SSAValue | None, lane: Lane) -> list[Wire | None]:
+        """Conditions under which something of a body, also of another than the present one, happens."""
+        here, self.body = self.body, body
+        wanted = self.predicate(predicate, stage, lane)
+        self.body = here
+        return [self.sequencer.valid(body, stage), wanted]
+
     def indices(self, values: list[SSAValue], stage: int, lane: Lane) -> list[Index]:
         found: list[Index] = []
         for value in values:
