@@ -1,4 +1,4 @@
-"""Time and peak memory of the integer model: a layer of the tiny checkpoint, and one long head of Llama-3.2-1B's shape."""
+"""Time and peak memory of the integer model: a layer of the tiny checkpoint, a long head, weights of a large layer."""
 
 from __future__ import annotations
 
