@@ -40,13 +40,21 @@ class Net:
         return f"{self.loads} loads: {where}" + (f", {self.instances} times" if self.instances > 1 else "")
 
 
+@dataclass(frozen=True)
+class FanOut:
+    """The nets with most loads, and how many nets of the design have more than the rule allows."""
+
+    nets: tuple[Net, ...]
+    above: int
+
+
 def fan_out(
     modules: Mapping[str, Any],
     top: str,
     instances: Mapping[str, int],
     line_of: Callable[[str], str] = lambda src: "",
     most: int = 10,
-) -> tuple[Net, ...]:
+) -> FanOut:
     """The nets with most loads; clocks and resets are left out.
 
     A net that leaves its module through a port is counted where it ends, in a parent, with the loads inside.
@@ -60,6 +68,7 @@ def fan_out(
     """
     behind: dict[str, _Behind] = {}
     found: list[Net] = []
+    above = 0
     for name in bottom_up(modules):
         if name not in instances:
             continue
@@ -73,14 +82,18 @@ def fan_out(
         }
         behind[name] = _Behind(ports, loads)
         hidden = {same(bit) for bit in _global_bits(module)} | (set() if name == top else set(ports.values()))
-        nets = sorted((-count, bit) for bit, count in loads.items() if bit not in hidden)[:most]
+        nets = sorted((-count, bit) for bit, count in loads.items() if bit not in hidden)
+        above += instances[name] * sum(-count > MOST_LOADS for count, _ in nets)
         if nets:
             names = net_names(module)
-            for count, bit in nets:
+            for count, bit in nets[:most]:
                 label, net = names[bit]
                 line = line_of(module["netnames"][net]["attributes"].get("src", ""))
+                if label.startswith("$"):
+                    label = f"unnamed, to {_first_load(module, bit, names)}"
                 found.append(Net(label, name, instances[name], -count, line))
-    return tuple(sorted(found, key=lambda net: (-net.loads, net.module, net.name))[:most])
+    found.sort(key=lambda net: (-net.loads, net.module, net.name))
+    return FanOut(tuple(found[:most]), above)
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,20 @@ def _loads(
     for bit, count in below:
         loads[same(bit)] = loads.get(same(bit), 0) + count
     return loads, same
+
+
+def _first_load(module: Mapping[str, Any], net: int, names: Mapping[int, tuple[str, str]]) -> str:
+    """A pin that a net without a name goes to, a register's where there is one, for want of a better name."""
+    other = "logic"
+    for instance, cell in module["cells"].items():
+        for pin, bit in primitives.pins(cell, "input") if "port_directions" in cell else ():
+            if bit != net:
+                continue
+            if cell["type"].startswith("FD"):
+                return f"{names[cell['connections']['Q'][0]][0]} {pin}"
+            if not instance.startswith("$"):
+                other = f"{instance}.{pin}"
+    return other
 
 
 def _global_bits(module: Mapping[str, Any]) -> set[int]:

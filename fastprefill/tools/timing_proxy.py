@@ -73,7 +73,8 @@ class Path:
             for name, line in ((self.start, self.start_line), (self.end, self.end_line))
         )
         dsps = f", {self.dsps} DSP" if self.dsps else ""
-        return f"{self.luts} LUT, {self.carry_bits} carry bits in {self.chains} chains{dsps}: {start} -> {end}"
+        chains = f"{self.chains} chain" + ("" if self.chains == 1 else "s")
+        return f"{self.luts} LUT, {self.carry_bits} carry bits in {chains}{dsps}: {start} -> {end}"
 
 
 @dataclass(frozen=True)
@@ -221,12 +222,12 @@ class _Graph:
     def _add_instance(self, name: str, wires: Mapping[str, list[Any]], summary: _Summary) -> None:
         for far, keep in ((summary.into, self.ends), (summary.out_of, self.starts)):
             for (port, i), (weight, point) in far.items():
-                bit = wires[port][i] if port in wires else None
-                if isinstance(bit, int):
+                bit = _at(wires, port, i)
+                if bit is not None:
                     _keep(keep, bit, (weight, point.inside(name)))
         for (port, i), (out, j), weight in summary.through:
-            source, target = wires[port][i], wires[out][j]
-            if isinstance(source, int) and isinstance(target, int):
+            source, target = _at(wires, port, i), _at(wires, out, j)
+            if source is not None and target is not None:
                 self.after.setdefault(source, []).append((target, weight))
 
     def _sort(self) -> list[int]:
@@ -316,6 +317,12 @@ class _Graph:
             if bit in arrival and arrival[bit][0] + weight > best[0]:
                 best = (arrival[bit][0] + weight, (arrival[bit][1], end))
         return best
+
+
+def _at(wires: Mapping[str, list[Any]], port: str, i: int) -> int | None:
+    """The net at a bit of a port; None where it is open, constant, or the net is narrower than the port."""
+    bits = wires.get(port, ())
+    return bits[i] if i < len(bits) and isinstance(bits[i], int) else None
 
 
 def _keep(best: dict[int, _Far], bit: int, far: _Far) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from fastprefill import tools
 from fastprefill.errors import FastprefillError
 from fastprefill.tools import fan_out, netlist, tiers, timing_proxy
-from fastprefill.tools.fan_out import Net
+from fastprefill.tools.fan_out import FanOut
 from fastprefill.tools.primitives import Cells, count
 from fastprefill.tools.timing_proxy import Depth
 
@@ -88,7 +88,7 @@ class Resources:
     total: Cells
     modules: tuple[Module, ...]
     depth: Depth
-    fan_out: tuple[Net, ...]
+    fan_out: FanOut
     seconds: float = field(compare=False)
     version: str = ""
 
@@ -218,7 +218,7 @@ def _measured(modules: Mapping[str, Any], root: str, line_of: Callable[[str], st
     instances = _instances(modules, root)
     labels = _labels(instances)
     whole, local = timing_proxy.depths(modules, root, line_of)
-    nets = fan_out.fan_out(modules, root, instances, line_of)
+    loads = fan_out.fan_out(modules, root, instances, line_of)
     found = []
     for name, label in labels.items():
         cells = modules[name]["cells"]
@@ -227,9 +227,9 @@ def _measured(modules: Mapping[str, Any], root: str, line_of: Callable[[str], st
         parts = {i: labels[cell["type"]] for i, cell in cells.items() if cell["type"] in modules}
         found.append(Module(label, instances[name], own, local[name], parts))
     total = sum((module.own * module.instances for module in found), Cells())
-    named = tuple(replace(net, module=labels[net.module]) for net in nets)
+    nets = tuple(replace(net, module=labels[net.module]) for net in loads.nets)
     version = tools.TOOLS["yosys"].version()
-    return Resources(_base(root), total, tuple(found), whole, named, round(seconds, 1), version)
+    return Resources(_base(root), total, tuple(found), whole, FanOut(nets, loads.above), round(seconds, 1), version)
 
 
 def _instances(modules: Mapping[str, Any], root: str) -> Counter[str]:

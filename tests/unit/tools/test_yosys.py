@@ -131,10 +131,10 @@ def test_longest_path_is_the_multiplier_in_fabric(forms: yosys.Resources) -> Non
 
 
 def test_loads_without_clock(forms: yosys.Resources) -> None:
-    assert "clk" not in [net.name for net in forms.fan_out]
+    assert "clk" not in [net.name for net in forms.fan_out.nets]
     # Eight sign bits of one operand in a DSP's A, m0's and m1's, and the two multipliers in fabric.
-    assert forms.fan_out[0].loads > 20
-    assert (forms.fan_out[0].module, forms.fan_out[0].instances) == ("top", 1)
+    assert forms.fan_out.nets[0].loads > 20
+    assert (forms.fan_out.nets[0].module, forms.fan_out.nets[0].instances) == ("top", 1)
 
 
 def test_primitive_is_counted_and_its_model_is_not(forms: yosys.Resources) -> None:
