@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fastprefill.golden.sigu import Registers, keys, queries
+from fastprefill.golden.sigu import Registers, keys, pooled, queries
 from fastprefill.golden.sigu.histogram import Cut
-from fastprefill.golden.sigu.pooled import _drawn, pooled_blocks
+from fastprefill.golden.sigu.query_aware import _drawn, pooled_blocks
 
 
 def chosen(q, k, gamma):
@@ -13,7 +13,7 @@ def chosen(q, k, gamma):
         len(q) * 16, gamma=gamma, tau=1, min_budget=1, max_budget=None, block=16, compat=True, lanes=16
     )
     means = [np.repeat(x, 16, axis=0) for x in (q, k)]
-    return pooled_blocks(queries(means[0], 16).blocks, keys(means[1], 16).blocks, registers)
+    return pooled_blocks(pooled(queries(means[0]), 16), pooled(keys(means[1]), 16), registers)
 
 
 @pytest.mark.parametrize("gamma", [0.3, 0.8, 0.95])
@@ -54,3 +54,21 @@ def test_ties_are_taken_evenly_over_rows_columns_and_diagonals(share):
     lines = (drawn, drawn.T, np.array([np.diagonal(np.tile(drawn, 2), n) for n in range(150)]))
     for line in lines:
         assert np.abs(line.sum(axis=1) - share).max() <= 3
+
+
+def test_means_of_blocks_of_codes():
+    """Scales that differ by 2^12 within a block, a last block that is not full, a token of zeros."""
+    random = np.random.default_rng(6)
+    x = random.standard_normal((300, 64)) * np.exp2(random.uniform(-12, 0, (300, 1)))
+    x[17] = 0
+    codes = keys(x)
+    means = pooled(codes, 128)
+    exact = np.array([codes.real()[start : start + 128].mean(axis=0) for start in (0, 128, 256)])
+    assert means.values.shape == (3, 64)
+    # half a code, and what alignment and the rounded division cut off
+    bound = np.abs(exact).max(axis=1, keepdims=True) * (0.51 / 126)
+    assert (np.abs(means.real() - exact) <= bound).all()
+
+
+def test_a_head_of_zeros_has_means_of_zero():
+    assert not pooled(keys(np.zeros((40, 64))), 16).values.any()
