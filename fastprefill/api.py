@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from fastprefill.build.steps import Steps
     from fastprefill.checks.levels import LevelResult
     from fastprefill.checks.project import Project
+    from fastprefill.reports.bitstream import Bitstream
     from fastprefill.reports.levels import KernelCheck, Run
+    from fastprefill.reports.synth import Synthesis
     from fastprefill.reports.use import ResourceUse
     from fastprefill.reports.verify import Verification
     from fastprefill.system.system import System
@@ -275,18 +277,87 @@ def cosim(folder: Path, *, seed: int = 1, show: Show = quiet) -> Run:
     return _run("cosim", project, "RTL", lambda: levels.rtl(project, project.vectors(), seed=seed), show)
 
 
-def synth(folder: Path, *, show: Show = quiet) -> Run:
-    """Count the resources of a project's RTL with Yosys.
+def synth(
+    what: str, *, parameters: Mapping[str, int] | None = None, board: str | None = None, show: Show = quiet
+) -> Synthesis:
+    """Synthesise the RTL of a project or kernel with Yosys: resources, depth between registers, loads.
+
+    Args:
+        what: a project's folder, a built-in kernel's name or a Python file with one unit or system.
+        parameters: of a kernel: arguments of its ``unit``.
+        board: of a kernel: name or board file, kv260 by default. A project has its own.
+        show: gets lines of progress.
 
     Raises:
-        FastprefillError: not a project, or no Yosys.
+        FastprefillError: bad input, or no Yosys.
     """
+    from fastprefill.build.kernel import is_kernel
+
+    if Path(what).is_dir() or not is_kernel(what):
+        if parameters or board is not None:
+            raise FastprefillError(
+                f"'{what}' is a project, which has its parameters and its board; --param and --board go with a kernel"
+            )
+        return _project_synthesis(Path(what), show)
+    return _kernel_synthesis(what, parameters or {}, board or "kv260", show)
+
+
+def _project_synthesis(folder: Path, show: Show) -> Synthesis:
     from fastprefill import tools
+    from fastprefill.build.steps import Steps
     from fastprefill.checks.project import Project
+    from fastprefill.ir.text import parse
+    from fastprefill.reports import synth
 
     project = Project.open(folder)
     tools.find("yosys")
-    return _run("synth", project, "synthesis", lambda: _synthesised(project), show)
+    if why := project.lacks("rtl"):
+        raise FastprefillError(f"'{folder}' cannot be synthesised: {why}")
+    project.need("rtl", "ir")
+    steps = Steps("synth", show)
+    board = project.manifest["board"]
+    place = synth.Place(
+        board["name"], board["clock_mhz"], tuple(Resources(**region) for region in board["resources"])
+    )
+    with steps.step("synthesis"):
+        result = synth.measure(
+            project.manifest["title"],
+            sorted((folder / "rtl").glob("*.sv")),
+            parse(project.ir(), project.unit["ir"]),
+            project.unit["rtl_top"],
+            place,
+        )
+    steps.save(folder)
+    return replace(result, changes=project.changes, tiers=tier_line())
+
+
+def _kernel_synthesis(kernel: str, parameters: Mapping[str, int], board: str, show: Show) -> Synthesis:
+    from tempfile import TemporaryDirectory
+
+    from fastprefill import boards as data
+    from fastprefill import tools
+    from fastprefill.build.kernel import build, load_kernel
+    from fastprefill.build.steps import Steps
+    from fastprefill.reports import synth
+    from fastprefill.targets import rtl
+
+    steps = Steps("synth", show)
+    target = data.load(board)
+    found = load_kernel(kernel, parameters)
+    unit = found.only()
+    tools.find("yosys")
+    with steps.step("kernel to RTL"):
+        module = build(unit)
+        rtl.validate(module)
+        texts = rtl.emit(module, target)
+    with TemporaryDirectory(prefix="fastprefill-synth-") as scratch, steps.step("synthesis"):
+        for name, text in texts.items():
+            (Path(scratch) / name).write_text(text)
+        files = [Path(scratch) / name for name in texts if name.endswith(".sv")]
+        given = "".join(f", {name} = {value}" for name, value in found.parameters.items())
+        place = synth.Place(target.name, target.clock_mhz, target.slrs)
+        result = synth.measure(f"{unit.name} of {found.name}{given}", files, module, unit.name, place)
+    return replace(result, tiers=tier_line())
 
 
 def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
@@ -344,6 +415,31 @@ def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
     return result
 
 
+def bitstream(folder: Path, *, dry_run: bool = False, show: Show = quiet) -> Bitstream:
+    """Build the bitstream of a project with AMD's tools, step by step; nothing is run where something is missing.
+
+    Args:
+        folder: of a generated project.
+        dry_run: only say what would be run, and what is missing.
+        show: gets lines of progress.
+
+    Raises:
+        FastprefillError: not a project, no bitstream build for its board, or a step that failed: the text quotes the
+            message of its log and explains it.
+    """
+    from fastprefill.reports.bitstream import Bitstream
+    from fastprefill.tools import vendor
+
+    build = vendor.open_build(folder)
+    found = vendor.look(build)
+    steps = tuple((step.name, tuple(words)) for step, words in vendor.commands(build, found))
+    runs = not dry_run and not found.missing
+    notes = vendor.run(build, found, show) if runs else []
+    return Bitstream(
+        build.folder / "build", build.folder / build.result, steps, found.missing, runs, tuple(notes), tier_line()
+    )
+
+
 def tier_line() -> str:
     """The line that names the tools which checked something in this process, and those that did not."""
     from fastprefill.tools import tiers
@@ -352,17 +448,17 @@ def tier_line() -> str:
 
 
 def _run(
-    command: str, project: Project, step: str, run: Callable[[], LevelResult | ResourceUse], show: Show
+    command: str, project: Project, step: str, run: Callable[[], LevelResult], show: Show
 ) -> Run:
     """One step of a project's check, with its time in ``steps.json``; asked for by name, it must be able to run."""
     from fastprefill.build.steps import Steps
-    from fastprefill.checks.levels import SKIPPED, LevelResult
+    from fastprefill.checks.levels import SKIPPED
     from fastprefill.reports.levels import Run
 
     steps = Steps(command, show)
     with steps.step(step):
         found = run()
-    if isinstance(found, LevelResult) and found.result == SKIPPED:
+    if found.result == SKIPPED:
         raise FastprefillError(f"{found.level} of '{project.folder}' cannot run: {found.detail}")
     steps.save(project.folder)
     return Run(found, project.changes, tier_line())

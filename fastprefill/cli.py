@@ -241,11 +241,19 @@ def cosim(folder: Path, seed: int, as_json: bool) -> None:
 
 
 @main.command()
-@project
+@click.argument("what", metavar="FOLDER|KERNEL")
+@kernel_parameters
+@click.option("--board", help="Of a kernel: a board's name or a .toml file; default: kv260.")
 @as_json
-def synth(folder: Path, as_json: bool) -> None:
-    """Count the resources of the project in FOLDER with Yosys."""
-    _print_result(as_json, api.synth(folder, show=progress))
+def synth(what: str, parameters: tuple[str, ...], board: str | None, as_json: bool) -> None:
+    """Synthesise the project in FOLDER, or KERNEL, with Yosys.
+
+    Counts LUT, FF, DSP, BRAM and URAM of each module and part against the board, compares them with what the compiler
+    expected, and measures the depth between registers and the loads of nets.
+    """
+    _print_result(
+        as_json, api.synth(what, parameters=_parameters(parameters), board=board, show=progress)
+    )
 
 
 @main.command()
@@ -257,6 +265,22 @@ def synth(folder: Path, as_json: bool) -> None:
 def verify(folder: Path, seed: int, as_json: bool) -> None:
     """Check the project in FOLDER at every level that can run here; one table, and the tiers."""
     _print_result(as_json, api.verify(folder, seed=seed, show=progress))
+
+
+@main.command()
+@project
+@click.option("--dry-run", is_flag=True, help="Print the commands and run nothing.")
+@as_json
+def bitstream(folder: Path, dry_run: bool, as_json: bool) -> None:
+    """Build the bitstream of the project in FOLDER with AMD's tools, step by step.
+
+    Where a tool, its version or the platform is missing, nothing is run: what is missing is said, and the exit status
+    is 2.
+    """
+    result = api.bitstream(folder, dry_run=dry_run, show=progress)
+    _print(as_json, result.as_dict(), result.text())
+    if not result.ran and not dry_run:
+        raise click.exceptions.Exit(2)
 
 
 def _print(as_json: bool, data: object, text: str) -> None:

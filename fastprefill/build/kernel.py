@@ -55,6 +55,11 @@ def builtin_kernels() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(kernels.__path__)))
 
 
+def is_kernel(name: str) -> bool:
+    """Whether a name is that of a built-in kernel or of a Python file."""
+    return name.endswith(".py") or name in builtin_kernels()
+
+
 def load_kernel(kernel: str, parameters: Mapping[str, int]) -> Kernel:
     """A kernel file, or a built-in kernel such as ``mpu``, whose cases are its golden model's.
 

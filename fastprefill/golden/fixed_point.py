@@ -53,6 +53,9 @@ def shift_round(values: NDArray[Any], amount: ArrayLike) -> Int:
     An amount above 62 gives 0; the caller keeps left shifts within 63 bits.
     """
     wide = values.astype(np.int64, copy=False)
+    if isinstance(amount, int) and 0 < amount < 63:
+        constant: Int = (wide + (1 << amount - 1)) >> amount
+        return constant
     right = np.clip(amount, 0, 63).astype(np.int64)
     left = np.clip(np.negative(amount), 0, 62).astype(np.int64)
     # half of the weight that is shifted out; 0 where nothing is

@@ -10,7 +10,6 @@ from fastprefill.build.plan import Changes
 from fastprefill.checks.kernel import KernelLevels
 from fastprefill.checks.levels import LevelResult
 from fastprefill.reports.tables import aligned
-from fastprefill.reports.use import ResourceUse
 
 _HEADER: tuple[str, ...] = ("level", "result", "tokens compared", "cycles", "utilisation", "cycles/s", "seconds", "")
 
@@ -29,22 +28,22 @@ def level_table(levels: Sequence[LevelResult]) -> list[str]:
 
 @dataclass(frozen=True)
 class Run:
-    """One step of a project's check: ``csim``, ``cosim`` or ``synth``.
+    """One step of a project's check: ``csim`` or ``cosim``.
 
     Attributes:
-        found: the level's result, or the resources.
+        found: the level's result.
         changes: how the project's folder differs from what was written.
         tiers: the line that says which tools ran.
     """
 
-    found: LevelResult | ResourceUse
+    found: LevelResult
     changes: Changes
     tiers: str
 
     @property
     def ok(self) -> bool:
         """Whether the level did not fail."""
-        return not isinstance(self.found, LevelResult) or self.found.ok
+        return self.found.ok
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -52,8 +51,7 @@ class Run:
 
     def text(self) -> str:
         """For a terminal."""
-        lines = [self.found.line()] if isinstance(self.found, LevelResult) else self.found.lines()
-        return "\n".join([*lines, "", *changes_lines(self.changes), self.tiers])
+        return "\n".join([self.found.line(), "", *changes_lines(self.changes), self.tiers])
 
 
 @dataclass(frozen=True)

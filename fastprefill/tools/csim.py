@@ -75,17 +75,7 @@ def build(folder: Path) -> Path:
         raise FastprefillError(
             f"{program.parent} cannot be made: {error.strerror}; C simulation builds there"
         ) from error
-    shim = resources.path("sim") / "csim" / "include"
-    command: list[str | Path] = [
-        compiler,
-        "-std=c++17",
-        "-O1",
-        "-w",
-        f"-I{shim}",
-        "-isystem",
-        headers(),
-        f"-I{folder}",
-    ]
+    command: list[str | Path] = [compiler, "-std=c++17", "-O1", "-w", *flags(), f"-I{folder}"]
     # One translation unit: most of the time goes into the headers, which are then read once.
     *included, last = sources
     for source in included:
@@ -127,3 +117,16 @@ def run(program: Path, case_folder: Path) -> dict[str, list[int]]:
             path.stem: [int(line, 16) for line in path.read_text().split()]
             for path in sorted(Path(output).glob("*.hex"))
         }
+
+
+def flags() -> list[str]:
+    """Options of the compiler that find our stream shim and the ap_int headers.
+
+    Raises:
+        FastprefillError: the package that carries the headers is not installed.
+    """
+    return [f"-I{resources.path('sim') / 'csim' / 'include'}", "-isystem", str(headers())]
+
+
+if __name__ == "__main__":  # the Makefile of a project's host programs asks for them
+    print(*flags())

@@ -1,12 +1,11 @@
 """Checks on Yosys' JSON netlists: what no simulation shows for sure.
 
 ``structure`` takes a design after ``proc`` (word-level cells, hierarchy kept): latches, combinational loops, and paths
-from a ready to a ready or valid. ``paths`` takes one that is mapped and flat: logic levels between registers, fan-out.
+from a ready to a ready or valid.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +16,6 @@ _LATCHES = {"$dlatch", "$adlatch", "$dlatchsr", "$sr", "$aldff", "$aldffe", "$df
 # Cells whose output bit i depends on bit i of each operand and on all of S.
 _BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$pos", "$mux", "$bwmux", "$pmux", "$_BUF_", "$buf"}
 _NO_OUTPUT = {"$assert", "$assume", "$cover", "$check", "$print", "$scopeinfo", "$memwr_v2", "$meminit_v2", "$meminit"}
-
-# Mapped cells: what a path goes through, and how many levels it costs there.
-_LEVELS = {"LUT": 1, "RAM": 1, "DSP": 1, "CARRY": 0, "MUXF": 0, "INV": 0, "BUFG": 0}
-_CLOCKED = ("FD", "RAMB", "URAM", "SRL")
 
 Bit = int
 Node = Bit | str
@@ -49,24 +44,6 @@ class Structure:
         ]
 
 
-@dataclass(frozen=True)
-class Paths:
-    """Timing shape of a mapped design.
-
-    Attributes:
-        levels: most look-up tables, distributed RAMs and DSP blocks between two registers or ports.
-        carries: carry cells on that path, which come on top.
-        start, end: nets where it begins and ends.
-        fan_out: the nets with most loads, without clocks, as (net, loads).
-    """
-
-    levels: int
-    carries: int
-    start: str
-    end: str
-    fan_out: tuple[tuple[str, int], ...]
-
-
 def structure(design: Mapping[str, Any]) -> Structure:
     """Structural faults of a design as Yosys' ``write_json`` gives it after ``proc``.
 
@@ -78,7 +55,7 @@ def structure(design: Mapping[str, Any]) -> Structure:
     latches: list[str] = []
     loops: list[str] = []
     ready: list[str] = []
-    for name in _bottom_up(modules):
+    for name in bottom_up(modules):
         module = modules[name]
         label = name.split("\\")[1] if name.startswith("$paramod") else name
         graph = _Graph()
@@ -86,9 +63,9 @@ def structure(design: Mapping[str, Any]) -> Structure:
             if cell["type"] in _LATCHES:
                 latches.append(f"{label}.{cell_name}")
             graph.add_cell(cell_name, cell, summaries)
-        names = _net_names(module)
+        names = net_names(module)
         for loop in graph.loops():
-            nets = sorted({names[node] for node in loop if isinstance(node, int) and node in names})
+            nets = sorted({names[node][0] for node in loop if isinstance(node, int) and node in names})
             loops.append(f"{label}: {', '.join(nets[:6])}" + (" ..." if len(nets) > 6 else ""))
         summary = graph.summary(module["ports"])
         summaries[name] = summary
@@ -228,7 +205,8 @@ def _combinational_pins(cell: Mapping[str, Any]) -> list[str]:
     return [pin for pin, direction in cell["port_directions"].items() if direction == "input"]
 
 
-def _bottom_up(modules: Mapping[str, Any]) -> list[str]:
+def bottom_up(modules: Mapping[str, Any]) -> list[str]:
+    """Names of modules, those that others instantiate first."""
     order: list[str] = []
 
     def visit(name: str) -> None:
@@ -256,97 +234,14 @@ def _flag(module: Mapping[str, Any], name: str) -> bool:
     return bool(int(str(module.get("attributes", {}).get(name, "0")), 2))
 
 
-def _net_names(module: Mapping[str, Any]) -> dict[Node, str]:
-    """A name for each bit, those that the source has before those that Yosys made up."""
-    names: dict[Node, str] = {}
+def net_names(module: Mapping[str, Any]) -> dict[int, tuple[str, str]]:
+    """A name for each bit, with its index where the net has several, and the net's own name.
+
+    Names that the source has come before those that Yosys made up.
+    """
+    names: dict[int, tuple[str, str]] = {}
     nets = sorted(module["netnames"].items(), key=lambda item: (item[1]["hide_name"], len(item[0]), item[0]))
     for net, data in nets:
         for i, bit in enumerate(data["bits"]):
-            names.setdefault(bit, f"{net}[{i}]" if len(data["bits"]) > 1 else net)
+            names.setdefault(bit, (f"{net}[{i}]" if len(data["bits"]) > 1 else net, net))
     return names
-
-
-def paths(design: Mapping[str, Any]) -> Paths:
-    """Longest register-to-register path and largest fan-outs of a mapped, flat design with one module."""
-    (module,) = (m for m in design["modules"].values() if not _flag(m, "blackbox"))
-    loads: Counter[Bit] = Counter()
-    driver: dict[Bit, str] = {}
-    captured: dict[Bit, Bit] = {}  # D -> Q of flip-flops
-    inputs: dict[str, list[Bit]] = {}
-    for name, cell in module["cells"].items():
-        kind = cell["type"]
-        through = not kind.startswith(_CLOCKED)
-        if kind.startswith("FD"):
-            captured.update(zip(cell["connections"]["D"], cell["connections"]["Q"], strict=True))
-        for pin, bits in cell["connections"].items():
-            wires = [bit for bit in bits if isinstance(bit, int)]
-            if cell["port_directions"][pin] == "input":
-                if pin not in ("C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK"):
-                    loads.update(wires)
-                if through and not (kind.startswith("RAM") and _writes(kind, pin)):
-                    inputs.setdefault(name, []).extend(wires)
-            elif through:
-                driver.update(dict.fromkeys(wires, name))
-    names = _net_names(module)
-    best: dict[str, tuple[int, int, Bit | None]] = {}
-    end, worst = None, (0, 0)
-    for name in _sorted_cells(inputs, driver):
-        kind = module["cells"][name]["type"]
-        incoming: tuple[int, int, Bit | None] = (0, 0, None)
-        for bit in inputs.get(name, ()):
-            levels, carries, _ = best.get(driver.get(bit, ""), (0, 0, None))
-            if (levels, carries) >= incoming[:2]:
-                incoming = (levels, carries, bit)
-        here = (incoming[0] + _levels(kind), incoming[1] + kind.startswith("CARRY"))
-        best[name] = (*here, incoming[2])
-        if here >= worst:
-            end, worst = name, here
-    last = "" if end is None else _driven(module, end, captured, names)
-    first, cell_name = "", end
-    while cell_name is not None:
-        source = best[cell_name][2]
-        first = names.get(source, "constant") if source is not None else first
-        cell_name = driver.get(source) if source is not None else None
-    top = sorted(loads.items(), key=lambda item: (-item[1], item[0]))[:5]
-    return Paths(worst[0], worst[1], first, last, tuple((names.get(bit, str(bit)), n) for bit, n in top))
-
-
-def _writes(kind: str, pin: str) -> bool:
-    """Whether a pin of a distributed RAM is of its write side, which is clocked."""
-    write_address = {"RAM32M": "ADDRD", "RAM64M": "ADDRD", "RAM32M16": "ADDRH", "RAM64M8": "ADDRH"}
-    if kind.endswith("D"):  # RAM64X1D: A is the write address, DPRA the read address
-        return not pin.startswith("DPRA")
-    return not pin.startswith("A") or pin == write_address.get(kind)
-
-
-def _levels(kind: str) -> int:
-    return next((levels for prefix, levels in _LEVELS.items() if kind.startswith(prefix)), 1)
-
-
-def _driven(module: Mapping[str, Any], cell: str, captured: Mapping[Bit, Bit], names: Mapping[Node, str]) -> str:
-    """Name of a register that captures an output of `cell`, or of that output."""
-    data = module["cells"][cell]
-    bits = [b for pin, wires in data["connections"].items() if data["port_directions"][pin] == "output" for b in wires]
-    ends = [*(captured[bit] for bit in bits if bit in captured), *bits]
-    return next((names[bit] for bit in ends if bit in names), cell)
-
-
-def _sorted_cells(inputs: Mapping[str, list[Bit]], driver: Mapping[Bit, str]) -> list[str]:
-    """Cells with those that drive them first; cells on a loop are left where they are met."""
-    order: dict[str, None] = {}
-    for root in dict.fromkeys([*inputs, *driver.values()]):
-        work = [(root, False)]
-        open_cells: set[str] = set()
-        while work:
-            name, finished = work.pop()
-            if finished:
-                order.setdefault(name, None)
-            elif name not in order and name not in open_cells:
-                open_cells.add(name)
-                work.append((name, True))
-                work += [
-                    (driver[bit], False)
-                    for bit in inputs.get(name, ())
-                    if bit in driver and driver[bit] not in order
-                ]
-    return list(order)

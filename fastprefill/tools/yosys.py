@@ -15,33 +15,20 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from fastprefill import tools
 from fastprefill.errors import FastprefillError
-from fastprefill.tools import netlist, tiers
+from fastprefill.tools import fan_out, netlist, tiers, timing_proxy
+from fastprefill.tools.fan_out import FanOut
+from fastprefill.tools.primitives import Cells, count
+from fastprefill.tools.timing_proxy import Depth
 
 MEMORY_LIMIT = 12 << 30
 """Bytes of address space that a Yosys process may take."""
-
-# Look-up tables that one distributed RAM or shift register takes (UG574, tables of CLB memory configurations).
-_LUTRAM = {
-    "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4, "RAM512X1S": 8,
-    "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8,
-    "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8, "RAM64X8SW": 8,
-}  # fmt: skip
-_SRL = {"SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}
-_LUT = {"LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "LUT6_2"}
-_FF = {"FDRE", "FDSE", "FDCE", "FDPE"}
-_FREE = {"INV", "BUFG", "GND", "VCC", "$scopeinfo"}  # merged into neighbours or not in the fabric
-_OTHER = {
-    "CARRY4": ("carry4", 1.0), "CARRY8": ("carry4", 2.0),
-    "MUXF7": ("mux", 1.0), "MUXF8": ("mux", 1.0), "MUXF9": ("mux", 1.0),
-    "DSP48E2": ("dsp", 1.0),
-    "RAMB36E2": ("bram36", 1.0), "RAMB18E2": ("bram36", 0.5), "URAM288": ("uram", 1.0),
-}  # fmt: skip
 
 # A multiplication whose variable, register, operator or module carries (* use_dsp = "no" *) stays in fabric, as in
 # Vivado. Yosys ignores that attribute, so its multiplications are found (also behind one register) and built as
@@ -65,33 +52,22 @@ for line in open(sys.argv[1]):
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Primitives of one module or design. ``lut`` counts logic, distributed RAM and shift registers together."""
-
-    lut: int = 0
-    lutram: int = 0
-    srl: int = 0
-    ff: int = 0
-    carry4: int = 0
-    mux: int = 0
-    dsp: int = 0
-    bram36: float = 0.0
-    uram: int = 0
-
-    def __add__(self, other: Cells) -> Cells:
-        return Cells(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(Cells)})
-
-    def __mul__(self, count: int) -> Cells:
-        return Cells(**{f.name: getattr(self, f.name) * count for f in fields(Cells)})
-
-
-@dataclass(frozen=True)
 class Module:
-    """One distinct module: how often the design has it, and what one of it takes without what it instantiates."""
+    """One distinct module of a design.
+
+    Attributes:
+        name: as written; variants of a parameterised module are numbered: ``fp_fifo``, ``fp_fifo#2``.
+        instances: how often the design has it.
+        own: what one of it takes without what it instantiates.
+        depth: its longest paths, ports counted as ends.
+        parts: instance name -> name of the module, for what it instantiates.
+    """
 
     name: str
     instances: int
     own: Cells
+    depth: Depth
+    parts: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,9 +77,9 @@ class Resources:
     Attributes:
         top: name of the top module.
         total: the whole design.
-        modules: each distinct module, in the order of their names. Variants of a parameterised module are
-            numbered: ``fp_fifo``, ``fp_fifo#2``.
-        paths: depth and fan-out of the mapped design.
+        modules: each distinct module, in the order of their names.
+        depth: the longest paths between registers, through modules too.
+        fan_out: the nets with most loads.
         seconds: wall-clock time of the synthesis.
         version: of Yosys.
     """
@@ -111,26 +87,15 @@ class Resources:
     top: str
     total: Cells
     modules: tuple[Module, ...]
-    paths: netlist.Paths
+    depth: Depth
+    fan_out: FanOut
     seconds: float = field(compare=False)
     version: str = ""
 
-    def to_json(self) -> dict[str, object]:
-        """A JSON object; ``source`` names where the numbers come from."""
-        return {"source": f"synthesised by Yosys {self.version}, synth_xilinx -family xcup", **asdict(self)}
-
-    def table(self) -> str:
-        """The same as text, one row for each module and one for the total."""
-        names = [f.name for f in fields(Cells)]
-        rows = [["module", "count", *names]]
-        for module in self.modules:
-            rows.append([module.name, str(module.instances), *_figures(module.own)])
-        rows.append([f"{self.top} (total)", "", *_figures(self.total)])
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        return "\n".join(
-            "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
-            for row in rows
-        )
+    @property
+    def source(self) -> str:
+        """Where the numbers come from."""
+        return f"synthesised by Yosys {self.version}, synth_xilinx -family xcup"
 
 
 def synthesise(
@@ -141,7 +106,7 @@ def synthesise(
     parameters: Mapping[str, int | str] | None = None,
     timeout_s: float = 1800.0,
 ) -> Resources:
-    """Map a design to UltraScale+ primitives and count them.
+    """Map a design to UltraScale+ primitives, count them, and measure paths and loads.
 
     Args:
         sv_files: SystemVerilog files.
@@ -155,23 +120,19 @@ def synthesise(
     """
     options = "-family xcup -noiopad -noclkbuf" + (" -uram" if use_uram else "")
     script = [
-        *read_commands(sv_files, top, parameters),
+        *read_commands(sv_files, top, parameters, primitives=True),
+        f"synth_xilinx {options} -run begin:prepare",
         *MARK_FABRIC,
-        f"synth_xilinx {options} -run begin:map_dsp",
+        f"synth_xilinx {options} -run prepare:map_dsp",
         "booth t:$mul a:use_dsp=no %i",
         f"synth_xilinx {options} -run map_dsp:",
-        "tee -q -o stat.json stat -json",
-        "flatten -noscopeinfo",
-        "opt_clean",
-        "select A:top",
         "write_json -selected mapped.json",
     ]
     with tempfile.TemporaryDirectory(prefix="fastprefill-yosys-") as scratch:
         seconds = run_script(script, Path(scratch), timeout_s)
-        statistics = json.loads((Path(scratch) / "stat.json").read_text())["modules"]
-        paths = netlist.paths(json.loads((Path(scratch) / "mapped.json").read_text()))
-    modules, total = _count(statistics, top)
-    return Resources(top, total, modules, paths, round(seconds, 1), tools.TOOLS["yosys"].version())
+        modules = json.loads((Path(scratch) / "mapped.json").read_text())["modules"]
+    (root,) = (name for name in modules if _base(name) == top)
+    return _measured(modules, root, _Lines(), seconds)
 
 
 def structure(
@@ -192,9 +153,17 @@ def structure(
 
 
 def read_commands(
-    sv_files: Sequence[Path], top: str, parameters: Mapping[str, int | str] | None = None
+    sv_files: Sequence[Path],
+    top: str,
+    parameters: Mapping[str, int | str] | None = None,
+    *,
+    primitives: bool = False,
 ) -> list[str]:
-    """Yosys commands that read `sv_files` and make `top` the top module."""
+    """Yosys commands that read `sv_files` and make `top` the top module.
+
+    Where a part instantiates a primitive for synthesis and has a behavioural model beside it (``ifdef SYNTHESIS``), the
+    model is read, or with `primitives` the primitive, which is then looked up when Yosys' library has been read.
+    """
     if not re.fullmatch(r"[A-Za-z_]\w*", top):
         raise FastprefillError(f"top module {top!r} is not an identifier")
     for file in sv_files:
@@ -205,9 +174,10 @@ def read_commands(
         if isinstance(value, str):  # -chparam reads numbers only; a string is the number of its characters
             value = f"{8 * len(value)}'h{value.encode().hex()}"
         overrides += f" -chparam {name} {value}"
+    read, check = ("", "") if primitives else (" -nosynthesis", " -check")
     return [
-        *(f'read_verilog -sv -defer "{file.resolve()}"' for file in sv_files),
-        f"hierarchy -check -top {top}{overrides}",
+        *(f'read_verilog -sv -defer{read} "{file.resolve()}"' for file in sv_files),
+        f"hierarchy{check} -top {top}{overrides}",
     ]
 
 
@@ -243,47 +213,64 @@ def _reason(done: tools.Completed) -> str:
     return f"ended with status {done.status}: {last[0]}"
 
 
-def _count(statistics: Mapping[str, dict[str, dict[str, int]]], top: str) -> tuple[tuple[Module, ...], Cells]:
-    """Own cells of each module, times the number of its instances."""
-    cells = {name.removeprefix("\\"): data["num_cells_by_type"] for name, data in statistics.items()}
-    own: dict[str, Cells] = {}
-    for name, types in cells.items():
-        own[name] = sum((_cell(kind, n) for kind, n in types.items() if kind not in cells), Cells())
-    (root,) = (name for name in cells if _base(name) == top)
-    instances: Counter[str] = Counter()
+def _measured(modules: Mapping[str, Any], root: str, line_of: Callable[[str], str], seconds: float) -> Resources:
+    """Counts, paths and loads of a mapped design."""
+    instances = _instances(modules, root)
+    labels = _labels(instances)
+    whole, local = timing_proxy.depths(modules, root, line_of)
+    loads = fan_out.fan_out(modules, root, instances, line_of)
+    found = []
+    for name, label in labels.items():
+        cells = modules[name]["cells"]
+        kinds = Counter(cell["type"] for cell in cells.values() if cell["type"] not in modules)
+        own = sum((count(kind, n) for kind, n in kinds.items()), Cells())
+        parts = {i: labels[cell["type"]] for i, cell in cells.items() if cell["type"] in modules}
+        found.append(Module(label, instances[name], own, local[name], parts))
+    total = sum((module.own * module.instances for module in found), Cells())
+    nets = tuple(replace(net, module=labels[net.module]) for net in loads.nets)
+    version = tools.TOOLS["yosys"].version()
+    return Resources(_base(root), total, tuple(found), whole, FanOut(nets, loads.above), round(seconds, 1), version)
 
-    def visit(name: str, times: int) -> None:
-        instances[name] += times
-        for kind, n in cells[name].items():
-            if kind in cells:
-                visit(kind, times * n)
 
-    visit(root, 1)
+def _instances(modules: Mapping[str, Any], root: str) -> Counter[str]:
+    """How often the design has each module."""
+    instances: Counter[str] = Counter({root: 1})
+    for name in reversed(netlist.bottom_up(modules)):
+        for cell in modules[name]["cells"].values():
+            if cell["type"] in modules and instances[name]:
+                instances[cell["type"]] += instances[name]
+    return instances
+
+
+def _labels(instances: Mapping[str, int]) -> dict[str, str]:
+    """Yosys' name of each module -> ours, in the order of ours."""
     seen: Counter[str] = Counter()
-    modules = []
-    for name in sorted(instances, key=lambda n: (_base(n), -instances[n], n)):
+    labels = {}
+    for name in sorted((n for n in instances if instances[n]), key=lambda n: (_base(n), -instances[n], n)):
         seen[_base(name)] += 1
-        label = _base(name) if seen[_base(name)] == 1 else f"{_base(name)}#{seen[_base(name)]}"
-        modules.append(Module(label, instances[name], own[name]))
-    return tuple(modules), sum((m.own * m.instances for m in modules), Cells())
+        labels[name] = _base(name) if seen[_base(name)] == 1 else f"{_base(name)}#{seen[_base(name)]}"
+    return labels
 
 
-def _cell(kind: str, count: int) -> Cells:
-    if kind in _LUT:
-        return Cells(lut=count)
-    if kind in _FF:
-        return Cells(ff=count)
-    if kind in _LUTRAM:
-        return Cells(lut=_LUTRAM[kind] * count, lutram=_LUTRAM[kind] * count)
-    if kind in _SRL:
-        return Cells(lut=count, srl=count)
-    if kind in _OTHER:
-        name, each = _OTHER[kind]
-        amount = each * count
-        return Cells(bram36=amount) if name == "bram36" else Cells(**{name: int(amount)})
-    if kind in _FREE:
-        return Cells()
-    raise FastprefillError(f"Yosys left {count} cells of type {kind!r}, whose size on the part is not known")
+class _Lines:
+    """Lines of the kernel that our SystemVerilog names in its comments: on the net's line, or at the module's head."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, list[str]] = {}
+
+    def __call__(self, src: str) -> str:
+        place = re.match(r"(.*?\.sv):(\d+)\.", src)
+        if not place:
+            return ""
+        file, line = place[1], int(place[2])
+        if file not in self.files:
+            path = Path(file)
+            self.files[file] = path.read_text(errors="replace").splitlines() if path.is_file() else []
+        lines = self.files[file]
+        for text in (*lines[line - 1 : line], *lines[:1]):
+            if named := re.search(r"//.*?(\S+\.py:\d+(?:-\d+)?)", text):
+                return named[1].rstrip(".")
+        return ""
 
 
 def _base(name: str) -> str:
@@ -291,7 +278,3 @@ def _base(name: str) -> str:
     if name.startswith("$paramod"):
         return name.split("\\")[1]
     return name
-
-
-def _figures(cells: Cells) -> list[str]:
-    return [f"{value:g}" for value in asdict(cells).values()]

@@ -5,6 +5,7 @@
 // bursts of up to 63 idle cycles. An offered token stays until it is taken. While nothing is offered the data are
 // the complement of the next token, so that a unit that looks at them gives wrong results. After the last token more
 // are offered, until the next reset or load, so that a unit that reads too many is noticed: `taken` counts them too.
+// With half of the seeds there are none, so that a unit that waits for a token it does not need is noticed as well.
 module fp_source #(
     parameter int WIDTH = 8,
     parameter int INDEX = 0,
@@ -71,7 +72,7 @@ module fp_source #(
       end else begin
         if (valid && ready) taken <= taken + 1;
         if (!valid || ready) begin
-          valid <= playing && !gap;
+          valid <= playing && !gap && (more || seed[6]);
           surplus <= !more;
           data <= more && !gap ? token : ~token;
           if (more && !gap) more = $fread(bytes, file) != 0;

@@ -138,7 +138,7 @@ def test_synthesis_at_the_default_size(board: str, tmp_path: Path, record_proper
     found = yosys.synthesise([tmp_path / name for name in files if name.endswith(".sv")], "mpu")
     for name, count in asdict(found.total).items():
         record_property(name, count)
-    record_property("levels", found.paths.levels)
+    record_property("levels", found.depth.luts.luts)
     record_property("seconds", found.seconds)
     lanes = chosen.rows * chosen.cols
     assert found.total.dsp == lanes

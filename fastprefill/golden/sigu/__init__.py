@@ -5,16 +5,17 @@ The NumPy model that the hardware is compared with, bit for bit; `docs/sigu.md` 
 
 from __future__ import annotations
 
-from fastprefill.golden.sigu.operands import Operand, keys, queries
+from fastprefill.golden.sigu.operands import keys, pooled, queries
 from fastprefill.golden.sigu.registers import Registers
-from fastprefill.golden.sigu.select import HeadIndex, index_head, select_blocks
+from fastprefill.golden.sigu.select import HeadIndex, index_head, select_blocks, select_codes
 
 __all__ = [
     "HeadIndex",
-    "Operand",
     "Registers",
     "index_head",
     "keys",
+    "pooled",
     "queries",
     "select_blocks",
+    "select_codes",
 ]

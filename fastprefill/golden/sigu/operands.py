@@ -1,56 +1,53 @@
-"""What SIGU reads of a head: int8 codes of every token, and of the mean of every block of tokens.
-
-Both have one scale each, as everything that the matrix unit multiplies. Means are taken before the tokens are
-quantised, where queries and keys leave the rotary embedding, so that nobody has to read them again.
-"""
+"""What SIGU multiplies: int8 codes of tokens, as attention reads them, and of the means of blocks of tokens."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprefill.golden import sfu
-from fastprefill.golden.fixed_point import Format, Int, fraction_for, shift_round
-from fastprefill.golden.scale import Codes
+from fastprefill.golden.fixed_point import Format, Int, fraction_for, shift, shift_round
+from fastprefill.golden.scale import Codes, Scales
 
 #: Fraction bits of 1 / tokens in a mean.
 RECIPROCAL_FRACTION = 16
+#: Zeros below the mantissa of a scale whose exponent is the largest of its block.
+ALIGNMENT = 8
 
 
-@dataclass(frozen=True)
-class Operand:
-    """Queries or keys of one head.
-
-    Attributes:
-        tokens: codes [tokens, head_dim].
-        blocks: codes [blocks, head_dim] of the means.
-    """
-
-    tokens: Codes
-    blocks: Codes
-
-
-def queries(x: NDArray[np.floating], block: int) -> Operand:
+def queries(x: NDArray[np.floating]) -> Codes:
     """One query head's [tokens, head_dim], times log2(e) / sqrt(head_dim): scores are in log2 units."""
-    return keys(np.asarray(x, np.float64) * (math.log2(math.e) / math.sqrt(x.shape[1])), block)
+    return keys(np.asarray(x, np.float64) * (math.log2(math.e) / math.sqrt(x.shape[1])))
 
 
-def keys(x: NDArray[np.floating], block: int) -> Operand:
+def keys(x: NDArray[np.floating]) -> Codes:
     """One KV head's keys [tokens, head_dim], finite, brought to the format between units and quantised."""
     fixed = Format(sfu.ACTIVATION_BITS, fraction_for(float(np.abs(x).max()), sfu.ACTIVATION_BITS))
-    values = fixed.encode(x)
-    return Operand(sfu.quantise(values, fixed.fraction), sfu.quantise(means(values, block), fixed.fraction))
+    return sfu.quantise(fixed.encode(x), fixed.fraction)
 
 
-def means(values: Int, block: int) -> Int:
-    """Mean of each block of int64 [tokens, head_dim], the last over the tokens that it has: [blocks, head_dim]."""
-    starts = np.arange(0, len(values), block)
-    lengths = np.minimum(len(values) - starts, block)
-    sums = np.add.reduceat(values, starts, axis=0)
-    return shift_round(sums * reciprocals(lengths)[:, None], RECIPROCAL_FRACTION)
+def pooled(codes: Codes, block: int) -> Codes:
+    """Mean of each block of tokens, the last over the tokens that it has, quantised as tokens are.
+
+    A token's scale becomes a 16-bit multiplier, aligned to the largest exponent of its block; what lies below is
+    cut off. Codes times multipliers are added up (31 bits), divided by the number of tokens (24 bits) and quantised.
+
+    Args:
+        codes: [tokens, head_dim], a scale per token.
+        block: tokens per block.
+
+    Returns:
+        [blocks, head_dim], a scale per block.
+    """
+    starts = np.arange(0, len(codes.values), block)
+    lengths = np.minimum(len(codes.values) - starts, block)
+    top = np.maximum.reduceat(codes.scales.exponent, starts)
+    multiplier = shift(codes.scales.mantissa, codes.scales.exponent - np.repeat(top, lengths) + ALIGNMENT)
+    sums = np.add.reduceat(codes.values * multiplier[:, None], starts, axis=0)
+    means = sfu.quantise(shift_round(sums * reciprocals(lengths)[:, None], RECIPROCAL_FRACTION), 0)
+    return Codes(means.values, Scales(means.scales.mantissa, means.scales.exponent + top - ALIGNMENT))
 
 
 def reciprocals(lengths: Int) -> Int:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fastprefill.errors import FastprefillError
+from fastprefill.golden.selection import check_inputs
 from fastprefill.golden.sigu import divergence as jsd
 from fastprefill.golden.sigu.histogram import GAMMA_FRACTION
 
 LANES = (1, 2, 4, 8, 16, 32, 64, 128)
+LANES_DEFAULT = 16  # columns of the matrix unit
 #: Longest prompt that the accumulators' widths are made for.
 LONGEST = 131_072
 #: Token lines per block in the released code of FlexPrefill, whatever its block is.
@@ -49,16 +53,20 @@ class Registers:
         gamma: float,
         tau: float,
         min_budget: int,
-        max_budget: int | None,
-        block: int,
-        compat: bool,
-        lanes: int,
+        max_budget: int | None = None,
+        block: int = 128,
+        compat: bool = True,
+        lanes: int = LANES_DEFAULT,
     ) -> Registers:
-        """From FlexPrefill's parameters, as `select_blocks` describes and `selection.check_inputs` allows them.
+        """From FlexPrefill's parameters, as `select_blocks` describes them.
 
         Raises:
-            FastprefillError: a prompt longer than `LONGEST`, or lanes that are not in `LANES`.
+            FastprefillError: a parameter out of range, a prompt longer than `LONGEST`, lanes not in `LANES`.
         """
+        one = np.ones((1, 1, 1))  # of the inputs only the parameters are to be checked here
+        check_inputs(
+            one, one, gamma=gamma, tau=tau, min_budget=min_budget, max_budget=max_budget, block=block
+        )
         if not 1 <= tokens <= LONGEST:
             raise FastprefillError(
                 f"the prompt has {tokens} tokens; streaming index generation takes 1 to {LONGEST}"

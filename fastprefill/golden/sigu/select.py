@@ -12,19 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fastprefill.errors import FastprefillError
 from fastprefill.golden.fixed_point import Int
+from fastprefill.golden.scale import Codes
 from fastprefill.golden.selection import Selection, check_inputs
 from fastprefill.golden.sigu import divergence as jsd
-from fastprefill.golden.sigu import operands
 from fastprefill.golden.sigu.histogram import largest
-from fastprefill.golden.sigu.operands import Operand
-from fastprefill.golden.sigu.pooled import pooled_blocks
-from fastprefill.golden.sigu.registers import Registers
+from fastprefill.golden.sigu.operands import keys, pooled, queries
+from fastprefill.golden.sigu.query_aware import pooled_blocks
+from fastprefill.golden.sigu.registers import LANES_DEFAULT, Registers
 from fastprefill.golden.sigu.rows import WEIGHT_FRACTION, RowStatistics, weights
 from fastprefill.golden.sigu.strip import Strip
-
-#: Keys that a row takes together when nothing else is asked for: the columns of the matrix unit.
-LANES = 16
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def select_blocks(
     max_budget: int | None = None,
     block: int = 128,
     compat: bool = True,
-    lanes: int = LANES,
+    lanes: int = LANES_DEFAULT,
 ) -> Selection:
     """Quantise queries and keys to int8 and select blocks in integers; a `Selector`.
 
@@ -86,28 +84,59 @@ def select_blocks(
         compat=compat,
         lanes=lanes,
     )
-    group = q.shape[1] // k.shape[1]
-    heads: list[HeadIndex] = []
-    for key_head in range(k.shape[1]):
-        keys = operands.keys(k[:, key_head], block)
-        for head in range(key_head * group, (key_head + 1) * group):
-            heads.append(index_head(operands.queries(q[:, head], block), keys, registers))
+    query_codes = [queries(q[:, head]) for head in range(q.shape[1])]
+    key_codes = [keys(k[:, head]) for head in range(k.shape[1])]
+    return _selection(query_codes, key_codes, registers)
+
+
+def select_codes(q: Codes, k: Codes, registers: Registers) -> Selection:
+    """Select blocks for queries and keys that are quantised already, as attention reads them.
+
+    Args:
+        q: [tokens, heads, dim], a scale per token and head; log2(e) / sqrt(dim) is part of the queries.
+        k: [tokens, kv_heads, dim], the same; query head h reads key head h * kv_heads / heads.
+        registers: for so many tokens.
+
+    Raises:
+        FastprefillError: shapes that do not fit each other or the registers.
+    """
+    if (
+        q.values.ndim != 3
+        or k.values.ndim != 3
+        or not len(q.values) == len(k.values) == registers.tokens
+        or q.values.shape[2] != k.values.shape[2]
+        or q.values.shape[1] % k.values.shape[1]
+    ):
+        raise FastprefillError(
+            f"queries {q.values.shape} and keys {k.values.shape} for {registers.tokens} tokens; "
+            "[tokens, heads, dim] and [tokens, kv_heads, dim] are needed, kv_heads dividing heads"
+        )
+    return _selection(
+        [q[:, head] for head in range(q.values.shape[1])],
+        [k[:, head] for head in range(k.values.shape[1])],
+        registers,
+    )
+
+
+def _selection(q: list[Codes], k: list[Codes], registers: Registers) -> Selection:
+    """All query heads, one after the other."""
+    heads = [index_head(one, k[head * len(k) // len(q)], registers) for head, one in enumerate(q)]
     distances = [np.nan if head.divergence is None else jsd.square_root(head.divergence) for head in heads]
     return Selection(
         np.stack([head.mask for head in heads]),
         np.array([head.query_aware for head in heads]),
         np.array(distances, np.float32),
-        block,
+        registers.block,
     )
 
 
-def index_head(queries: Operand, keys: Operand, registers: Registers) -> HeadIndex:
-    """One query head against the keys of its KV head."""
+def index_head(q: Codes, k: Codes, registers: Registers) -> HeadIndex:
+    """One query head against the keys of its KV head: codes of all tokens, [tokens, head_dim]."""
     blocks = registers.blocks
     if registers.all_blocks:
         every = np.ones(blocks, np.bool_)
         return HeadIndex(np.tri(blocks, dtype=np.bool_), False, None, every, every)
-    strip = Strip(queries.tokens, keys.tokens, registers)
+    strip = Strip(q, k, registers)
     log_sum, means = strip.first_pass()
     mass = strip.second_pass(log_sum)
 
@@ -120,7 +149,7 @@ def index_head(queries: Operand, keys: Operand, registers: Registers) -> HeadInd
     slash = _kept(mass.slash, counts[1], forced=blocks - 1)[::-1]
     mask = _expanded(vertical, slash)
     if query_aware:
-        mask |= pooled_blocks(queries.blocks, keys.blocks, registers)
+        mask |= pooled_blocks(pooled(q, registers.block), pooled(k, registers.block), registers)
     return HeadIndex(mask, query_aware, distance, vertical, slash)
 
 

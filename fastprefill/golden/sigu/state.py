@@ -60,6 +60,7 @@ def arrays(tokens: int, head_dim: int, block: int = 128, lanes: int = 16) -> lis
         Array("histogram of diagonals, later of the crossing bin: counts", BINS, count, "state"),
         Array("histogram of diagonals, later of the crossing bin: sums", BINS, mass, "state"),
         Array("digit counts of the heaviest blocks", BINS, _bits(blocks), "state"),
+        Array("sums of the block that is being pooled", head_dim, 24 + _bits(block) - 1, "state"),
         Array("kept key blocks and distances", 2 * blocks, 1, "state"),
         Array("choices of a few query blocks, on the way to the job list", lanes * blocks, 1, "state"),
         Array("exp2", len(EXP2_TABLE), 16, "table"),

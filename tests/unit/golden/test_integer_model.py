@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import layer, linear, reference
+from fastprefill.golden import flexprefill, layer, linear, reference, selectors
 from fastprefill.golden.attention import Heads
 from fastprefill.golden.model import prefill
 from fastprefill.models import load, read_prompt
@@ -64,6 +64,33 @@ def test_tiles_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layer, "_TILE", 77)
     monkeypatch.setattr(linear, "_TILE", 31)
     assert np.array_equal(prefill(INTEGER, PROMPT, last=None).logits, expected)
+
+
+@pytest.mark.parametrize("tokens", [40, 300])
+def test_streaming_selection_reads_the_codes_of_attention(tokens: int) -> None:
+    """SIGU on the heads of a layer, block 16: gamma 1 keeps everything, less keeps less, the diagonal always."""
+    heads = layer.project(INTEGER.embedded(PROMPT[:tokens]), INTEGER.layer(1))
+    blocks = -(-tokens // 16)
+    few = selectors.streaming(gamma=0.5, tau=0.0, min_budget=16, block=16, compat=False)(1, heads)
+    assert few.shape == (2, blocks, blocks)
+    assert few[:, np.arange(blocks), np.arange(blocks)].all()
+    if tokens > 100:
+        assert few.sum() < np.tri(blocks).sum() * 2
+
+
+def test_selection_in_float_and_in_integers_agree_about_most_blocks() -> None:
+    heads = layer.project(INTEGER.embedded(PROMPT), INTEGER.layer(1))
+    options = {"gamma": 0.8, "tau": 0.1, "min_budget": 32, "block": 16}
+    exact = selectors.in_float(flexprefill.select_blocks, **options)(1, heads)
+    integer = selectors.streaming(**options)(1, heads)
+    assert (exact & integer).sum() >= 0.9 * (exact | integer).sum()
+
+
+def test_whole_prefill_with_streaming_selection() -> None:
+    select = selectors.streaming(gamma=0.95, tau=0.1, min_budget=64, block=16)
+    sparse, dense = prefill(INTEGER, PROMPT, select=select, block=16), prefill(INTEGER, PROMPT, block=16)
+    assert not np.array_equal(sparse.logits, dense.logits)
+    assert np.abs(sparse.logits - dense.logits).max() < 0.3 * np.abs(dense.logits).max()
 
 
 @pytest.mark.parametrize(

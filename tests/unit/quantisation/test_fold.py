@@ -22,13 +22,13 @@ PROMPT = [256, *b"The code of MAPLE is 48213. All rights reserved, see the manua
 
 @pytest.mark.parametrize("width", [1, 3, 64, 96, 128, 896, 1536])
 def test_rotations_are_orthogonal(width: int) -> None:
-    x = np.random.default_rng(width).standard_normal((4, width))
+    x = np.random.default_rng(width).standard_normal((4, width)).astype(np.float32)
     y = Rotation(width)(x)
     assert np.allclose(x @ x.T, y.astype(float) @ y.T, rtol=1e-5, atol=1e-4)
 
 
 def test_a_rotation_spreads_one_channel() -> None:
-    spike = np.zeros(1536)
+    spike = np.zeros(1536, np.float32)
     spike[77] = 1.0
     assert np.abs(Rotation(1536)(spike)).max() <= np.sqrt(2 / 3) / np.sqrt(512) + 1e-6
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import reference
+from fastprefill.golden import reference, sfu
+from fastprefill.golden.linear import linear
 from fastprefill.golden.model import prefill
 from fastprefill.models import Model, load
 from fastprefill.quantisation import Transform, compare, quantise
@@ -89,3 +90,19 @@ def test_residual_stream_is_close_to_the_reference() -> None:
     for exact_state, residual in zip(states[:-1], got.residual[:-1], strict=True):
         real = np.ldexp(residual.astype(float), -got.residual_fraction)
         assert np.linalg.norm(real - exact_state) < 0.03 * np.linalg.norm(exact_state)
+
+
+def test_formats_hold_what_comes_and_are_not_much_too_wide() -> None:
+    """Every projection of every layer on real text: nothing saturates, and at least 12 of 24 bits are in use."""
+    quantised = quantise(MODEL)
+    states = prefill(quantised, WINDOWS[0], keep=True).residual
+    for index in range(quantised.layers):
+        weights = quantised.layer(index)
+        for norm, projections in (
+            (weights.input_norm, (weights.query, weights.key, weights.value)),
+            (weights.post_attention_norm, (weights.gate, weights.up)),
+        ):
+            normed = sfu.rms_norm(states[index], norm)
+            coded = sfu.quantise(normed, norm.out.fraction, projections[0].group)
+            for values in (normed, *(linear(coded, projection) for projection in projections)):
+                assert 2**11 < np.abs(values).max() < 2**23 - 1

@@ -12,7 +12,7 @@ from fastprefill.boards import load
 from fastprefill.system.build import build_unit
 from fastprefill.targets import rtl
 from fastprefill.tools import verilator, yosys
-from fastprefill.tools.yosys import Cells
+from fastprefill.tools.primitives import Cells
 
 pytestmark = [
     pytest.mark.slow,

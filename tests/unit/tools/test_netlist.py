@@ -114,35 +114,3 @@ def test_fifo_part_is_sound(depth: int) -> None:
     files = sorted(resources.path("extern/sv").glob("*.sv"))
     found = yosys.structure(files, "fp_fifo", parameters={"WIDTH": 8, "DEPTH": depth})
     assert found.problems() == []
-
-
-def cell(kind: str, **pins: list[int | str]) -> dict[str, object]:
-    directions = {pin: "output" if pin in ("O", "Q", "CO") else "input" for pin in pins}
-    return {"type": kind, "port_directions": directions, "connections": pins}
-
-
-def test_levels_count_look_up_tables_between_registers() -> None:
-    names = {1: "a", 2: "b", 3: "c", 4: "d", 5: "e", 6: "f"}
-    design = {
-        "modules": {
-            "top": {
-                "netnames": {name: {"hide_name": 0, "bits": [bit]} for bit, name in names.items()},
-                "cells": {
-                    "r0": cell("FDRE", C=[9], D=["0"], Q=[1]),
-                    "l0": cell("LUT2", I0=[1], I1=[1], O=[2]),
-                    "k0": cell("CARRY4", CI=[2], O=[3], CO=[7]),
-                    "l1": cell("LUT6", I0=[3], I1=[1], O=[4]),
-                    "r1": cell("FDRE", C=[9], D=[4], Q=[5]),
-                    "l2": cell("LUT1", I0=[5], O=[6]),
-                },
-            }
-        }
-    }
-    assert netlist.paths(design) == netlist.Paths(
-        levels=2, carries=1, start="a", end="e", fan_out=(("a", 3), ("b", 1), ("c", 1), ("d", 1), ("e", 1))
-    )
-
-
-def test_design_without_logic_has_no_levels() -> None:
-    empty = {"modules": {"top": {"netnames": {}, "cells": {}}}}
-    assert netlist.paths(empty) == netlist.Paths(0, 0, "", "", ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,33 @@ import pytest
 from fastprefill import resources
 from fastprefill.errors import FastprefillError
 from fastprefill.tools import yosys
-from fastprefill.tools.yosys import Cells
+from fastprefill.tools.primitives import Cells
+from fastprefill.tools.timing_proxy import Depth
+
+SLICE = """
+module slice(input clk, input [26:0] a, input [17:0] b, output [47:0] p);
+`ifdef SYNTHESIS
+  DSP48E2 #(.AREG(1), .BREG(1), .MREG(1), .PREG(1)) dsp(.CLK(clk), .A({3'b0, a}), .B(b), .P(p));
+`else
+  reg [47:0] r; always_ff @(posedge clk) r <= a * b; assign p = r;
+`endif
+endmodule
+module behind_slice(input clk, input [26:0] a, input [17:0] b, output reg [47:0] y);
+  wire [47:0] p;
+  slice part(clk, a, b, p);
+  always_ff @(posedge clk) y <= p ^ {p[0], p[47:1]};
+endmodule
+"""
+SUMMING = """// summing: process u.part, kernels/u.py:3-9.
+module summing(
+  input clk, input [7:0] x,
+  output [7:0] y
+);
+  reg [7:0] sum;  // kernels/u.py:7
+  always_ff @(posedge clk) sum <= sum + x;
+  assign y = ~sum;
+endmodule
+"""
 
 # One module per form, so that one synthesis counts them all.
 FORMS = """
@@ -35,7 +60,10 @@ module rom_block(input clk, input [8:0] at, output reg [15:0] q);
 endmodule
 module top(input clk, input we, input [11:0] wa, input [11:0] ra, input [71:0] d,
            output [15:0] p0, output [15:0] p1, output [15:0] p2, output [15:0] p3, output [15:0] q,
-           output [35:0] block, output [71:0] ultra, output [31:0] distributed);
+           output [35:0] block, output [71:0] ultra, output [31:0] distributed,
+           output [47:0] sliced, output [7:0] summed);
+  behind_slice m4(clk, d[26:0], d[17:0], sliced);
+  summing m5(clk, d[7:0], summed);
   mul_dsp m0(clk, d[7:0], d[15:8], p0);
   mul_dsp m1(clk, d[15:8], d[23:16], p1);
   mul_wire m2(clk, d[7:0], d[15:8], p2);
@@ -51,13 +79,20 @@ endmodule
 @pytest.fixture(scope="module")
 def forms(tmp_path_factory: pytest.TempPathFactory) -> yosys.Resources:
     pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'fastprefill[sim]'")
-    file = tmp_path_factory.mktemp("forms") / "forms.sv"
-    file.write_text(FORMS)
-    return yosys.synthesise([file, resources.path("extern/sv") / "fp_ram.sv"], "top")
+    files = []
+    for name, text in {"forms": FORMS, "slice": SLICE, "summing": SUMMING}.items():
+        files.append(tmp_path_factory.mktemp("forms") / f"{name}.sv")
+        files[-1].write_text(text)
+    return yosys.synthesise([*files, resources.path("extern/sv") / "fp_ram.sv"], "top")
 
 
 def own(design: yosys.Resources, name: str) -> Cells:
     (found,) = (module.own for module in design.modules if module.name == name)
+    return found
+
+
+def depth(design: yosys.Resources, name: str) -> Depth:
+    (found,) = (module.depth for module in design.modules if module.name == name)
     return found
 
 
@@ -84,26 +119,43 @@ def test_total_multiplies_modules_by_instances(forms: yosys.Resources) -> None:
     counts = {module.name: module.instances for module in forms.modules}
     assert counts["mul_dsp"] == 2
     assert counts["top"] == 1
-    assert (forms.total.dsp, forms.total.ff, forms.total.bram36, forms.total.uram) == (2, 64, 1.5, 1)
+    assert (forms.total.dsp, forms.total.ff, forms.total.bram36, forms.total.uram) == (3, 120, 1.5, 1)
 
 
-def test_paths_of_the_mapped_design(forms: yosys.Resources) -> None:
-    assert 3 <= forms.paths.levels <= 8  # the Booth multiplier in fabric
-    assert forms.paths.start.startswith("d[")
-    assert forms.paths.end.startswith(("p2[", "p3["))
-    nets, loads = zip(*forms.paths.fan_out, strict=True)
-    assert "clk" not in nets
-    assert loads[0] > 20
+def test_longest_path_is_the_multiplier_in_fabric(forms: yosys.Resources) -> None:
+    path = forms.depth.luts
+    assert 3 <= path.luts <= 8
+    assert path.start.startswith("d[")
+    assert path.end.startswith(("m2.", "m3."))
+    assert [m.name for m in forms.modules if m.depth.luts.luts == path.luts] != []
 
 
-def test_report_as_json_and_table(forms: yosys.Resources) -> None:
-    data = json.loads(json.dumps(forms.to_json()))
-    assert data["source"].startswith("synthesised by Yosys 0.")
-    assert data["total"]["dsp"] == 2
-    rows = forms.table().splitlines()
-    assert rows[0].split()[:4] == ["module", "count", "lut", "lutram"]
-    assert rows[-1].startswith("top (total)")
-    assert len({len(row) for row in rows}) == 1
+def test_loads_without_clock(forms: yosys.Resources) -> None:
+    assert "clk" not in [net.name for net in forms.fan_out.nets]
+    # Eight sign bits of one operand in a DSP's A, m0's and m1's, and the two multipliers in fabric.
+    assert forms.fan_out.nets[0].loads > 20
+    assert (forms.fan_out.nets[0].module, forms.fan_out.nets[0].instances) == ("top", 1)
+
+
+def test_primitive_is_counted_and_its_model_is_not(forms: yosys.Resources) -> None:
+    """Synthesis sees the primitive that a part instantiates, whose registers begin the path behind it."""
+    assert own(forms, "slice") == Cells(dsp=1)
+    path = depth(forms, "behind_slice").luts
+    assert (path.luts, path.dsps, path.start[:7]) == (1, 0, "part.p[")
+
+
+def test_lines_of_the_kernel(forms: yosys.Resources) -> None:
+    """A net's own line, or that of its module."""
+    path = depth(forms, "summing").carry_bits
+    assert (path.luts, path.carry_bits, path.chains) == (1, 8, 1)
+    assert (path.start_line, path.end, path.end_line) == ("kernels/u.py:3-9", "sum[7]", "kernels/u.py:7")
+
+
+def test_structural_checks_see_the_model(tmp_path: Path, tool: Callable[[str], Path]) -> None:
+    tool("yosys")
+    file = tmp_path / "slice.sv"
+    file.write_text(SLICE)
+    assert yosys.structure([file], "behind_slice").problems() == []
 
 
 def test_fabric_multiplier_is_right(tmp_path: Path, tool: Callable[[str], Path]) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import flexprefill, sigu, traces
+from fastprefill.golden.scale import Codes, Scales
 from fastprefill.golden.sigu import operands
 from fastprefill.golden.sigu.strip import Strip
 
@@ -54,18 +55,18 @@ def test_the_float_selection_is_kept(seed, tokens, head_dim, changes):
 def test_lines_are_those_of_the_float_softmax():
     """Column and diagonal mass per block, of a prompt whose last block is not full."""
     made = traces.tensors(21, 1500, 1, 1, 64)
-    queries, keys = operands.queries(made.q[:, 0], 128), operands.keys(made.k[:, 0], 128)
-    strip = Strip(queries.tokens, keys.tokens, registers(1500))
+    queries, keys = operands.queries(made.q[:, 0]), operands.keys(made.k[:, 0])
+    strip = Strip(queries, keys, registers(1500))
     log_sum, means = strip.first_pass()
     mass = strip.second_pass(log_sum)
-    q = queries.tokens.real()[-128:] / np.log2(np.e)
-    expected = flexprefill.strip_sums(q.astype(np.float32), keys.tokens.real().astype(np.float32))
+    q = queries.real()[-128:] / np.log2(np.e)
+    expected = flexprefill.strip_sums(q.astype(np.float32), keys.real().astype(np.float32))
     for got, tokenwise in zip((mass.vertical, mass.slash), expected, strict=True):
         blockwise = np.add.reduceat(tokenwise, np.arange(0, 1500, 128))
         np.testing.assert_allclose(got / 2**31, blockwise, rtol=0.005, atol=1e-6)
-    blockwise = [keys.tokens.real()[start : start + 128].mean(axis=0) for start in range(0, 1500, 128)]
+    blockwise = [keys.real()[start : start + 128].mean(axis=0) for start in range(0, 1500, 128)]
     np.testing.assert_allclose(
-        means / 256, np.array(blockwise) @ queries.tokens.real()[-128:].mean(axis=0), atol=0.01
+        means / 256, np.array(blockwise) @ queries.real()[-128:].mean(axis=0), atol=0.01
     )
 
 
@@ -73,7 +74,7 @@ def test_the_model_does_not_depend_on_how_it_cuts_the_keys(monkeypatch):
     made = traces.tensors(22, 3000, 2, 1, 64)
     whole = sigu.select_blocks(made.q, made.k, **USUAL)
     monkeypatch.setattr("fastprefill.golden.sigu.strip._CHUNK", 256)
-    monkeypatch.setattr("fastprefill.golden.sigu.pooled._CHUNK", 5)
+    monkeypatch.setattr("fastprefill.golden.sigu.query_aware._CHUNK", 5)
     pieces = sigu.select_blocks(made.q, made.k, **USUAL)
     np.testing.assert_array_equal(whole.mask, pieces.mask)
     np.testing.assert_array_equal(whole.sqrt_jsd, pieces.sqrt_jsd)
@@ -142,6 +143,8 @@ def test_parameters_out_of_range_are_refused(changes, message):
     made = traces.tensors(1, 300, 1, 1, 64)
     with pytest.raises(FastprefillError, match=message):
         sigu.select_blocks(made.q, made.k, **{**USUAL, **changes})
+    with pytest.raises(FastprefillError, match=message):
+        registers(300, **changes)
 
 
 def test_a_prompt_too_long_is_refused():
@@ -154,3 +157,27 @@ def test_values_that_are_not_finite_are_refused():
     made.k[7] = np.nan
     with pytest.raises(FastprefillError, match="k holds a value that is not finite"):
         sigu.select_blocks(made.q, made.k, **USUAL)
+
+
+def test_codes_give_what_tensors_give():
+    made = traces.tensors(31, 1000, 4, 2, 64)
+    q = [operands.queries(made.q[:, head]) for head in range(4)]
+    k = [operands.keys(made.k[:, head]) for head in range(2)]
+    joined = [
+        Codes(
+            np.stack([one.values for one in part], axis=1),
+            Scales(
+                *(
+                    np.stack([getattr(one.scales, n) for one in part], axis=1)
+                    for n in ("mantissa", "exponent")
+                )
+            ),
+        )
+        for part in (q, k)
+    ]
+    chosen = sigu.select_codes(*joined, sigu.Registers.of(1000, **USUAL))
+    np.testing.assert_array_equal(chosen.mask, sigu.select_blocks(made.q, made.k, **USUAL).mask)
+    with pytest.raises(
+        FastprefillError, match=r"queries \(1000, 4, 64\) and keys \(1000, 2, 64\) for 999 tokens"
+    ):
+        sigu.select_codes(*joined, sigu.Registers.of(999, **USUAL))

@@ -29,11 +29,11 @@ def test_values_fit_their_arrays(strength):
     """From uniform scores to saturated ones."""
     tokens = 2000
     made = traces.tensors(9, tokens, 1, 1, 64)
-    queries, keys = operands.queries(strength * made.q[:, 0], 128), operands.keys(made.k[:, 0], 128)
+    queries, keys = operands.queries(strength * made.q[:, 0]), operands.keys(made.k[:, 0])
     registers = Registers.of(
         tokens, gamma=0.9, tau=0.1, min_budget=128, max_budget=None, block=128, compat=True, lanes=16
     )
-    strip = Strip(queries.tokens, keys.tokens, registers)
+    strip = Strip(queries, keys, registers)
     log_sum, means = strip.first_pass()
     mass = strip.second_pass(log_sum)
     signed = 1 << _bits("mean score", tokens) - 1

@@ -15,14 +15,16 @@ from fastprefill.golden.sigu.rows import MASKED, RowStatistics, weights
 
 #: Rows that the model computes at a time; no result depends on it.
 _CHUNK = 128
+#: 2^16 / p and 2^16 / p^2 with p^3 = p + 1: multiples of them fall evenly over rows, columns and diagonals.
+_ALONG_KEYS, _ALONG_ROWS = 49_471, 37_345
 
 
 def pooled_blocks(queries: Codes, keys: Codes, registers: Registers) -> NDArray[np.bool_]:
     """Blocks whose weights, largest first, sum to gamma of all rows' together: bool [blocks, blocks].
 
     Four sweeps over the causal half of pooled queries x pooled keys, none of which is stored: row statistics; the
-    histogram of all weights; a finer one of those in the crossing bin; the choice. Of weights that even the finer
-    bins do not tell apart, every so manyth is taken, in row order.
+    histogram of all weights; a finer one of those in the crossing bin; the choice. Nothing depends on the order in
+    which tiles of the product arrive.
 
     Args:
         queries: means of the blocks of queries.
@@ -48,12 +50,12 @@ def pooled_blocks(queries: Codes, keys: Codes, registers: Registers) -> NDArray[
     last = fine.cut(cut.left)
 
     chosen = np.zeros((len(queries.values), len(keys.values)), np.bool_)
-    seen = 0
     for rows, causal, scored in _sweep(queries, keys):
         weight = weights(scored, log_sum[rows])[causal]
         bins = log_bin(weight)
         within = np.where(bins == cut.bin, fine_bin(weight), -1)
-        ties, seen = _spread(within == last.bin, last, seen)
+        row, key = np.nonzero(causal)
+        ties = (within == last.bin) & _drawn(last, row + rows.start, key)
         chosen[rows][causal] = (bins > cut.bin) | (within > last.bin) | ties
     return chosen
 
@@ -67,9 +69,8 @@ def _sweep(queries: Codes, keys: Codes) -> Iterator[tuple[slice, NDArray[np.bool
         yield rows, causal, np.where(causal, scores(queries[rows], keys), np.int32(MASKED))
 
 
-def _spread(tied: NDArray[np.bool_], cut: Cut, seen: int) -> tuple[NDArray[np.bool_], int]:
-    """Of tied values, number n is taken where n * share / inside steps up; `seen` came before these."""
-    number = seen + np.cumsum(tied)
-    among = max(cut.inside, 1)
-    steps = number * cut.share // among > (number - 1) * cut.share // among
-    return tied & steps, seen + int(tied.sum())
+def _drawn(cut: Cut, row: NDArray[np.intp], key: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which of the weights that even the finer bins do not tell apart are taken: their share, spread evenly."""
+    place = (key * _ALONG_KEYS + row * _ALONG_ROWS) & 0xFFFF
+    drawn: NDArray[np.bool_] = place < (cut.share << 16) // max(cut.inside, 1)
+    return drawn
