@@ -7,6 +7,7 @@ PYTHON ?= python3
 JOBS ?= 2
 BOARD ?= kv260
 MODEL ?= examples/tiny-llama
+PROJECT ?= build/tiny-$(BOARD)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,9 +49,9 @@ formal: $(STAMP) ## prove the FIFO, credit and relay parts by induction
 docs: $(STAMP) ## check the links in the documentation and the commands it shows
 	$(BIN)/python docs/check.py README.md CHANGELOG.md THIRD_PARTY.md docs examples
 
-bitstream: $(STAMP) ## build the bitstream of BOARD where the vendor tools are installed
-	@if [ -f bitstreams/$(BOARD)/Makefile ]; then $(MAKE) -C bitstreams/$(BOARD); else \
-	  echo "bitstream: NOT built: bitstreams/$(BOARD) has no build yet; see bitstreams/README.md" >&2; exit 1; fi
+bitstream: $(STAMP) ## build the bitstream of PROJECT, or of MODEL on BOARD, with AMD's tools (DRY_RUN=1: print the commands)
+	@[ -f $(PROJECT)/manifest.json ] || $(BIN)/fastprefill generate --model $(MODEL) --board $(BOARD) --out $(PROJECT)
+	@$(BIN)/fastprefill bitstream $(PROJECT) $(if $(DRY_RUN),--dry-run)
 
 clean: ## remove build outputs and caches (keeps .venv)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -68,6 +68,8 @@ def main() -> int:
             "flexprefill, one vertical-slash head": measure(one, "flexprefill", 0.0, 3),
             "flexprefill, one query-aware head": measure(one, "flexprefill", 1.0, 3),
             "xattention, one head": measure(one, "xattention", 0.0, 1),
+            "sigu, one vertical-slash head": measure(one, "sigu", 0.0, 1),
+            "sigu, one query-aware head": measure(one, "sigu", 1.0, 1),
         }
         every = write_inputs(Path(scratch), 32, 8)
         results["flexprefill, 32 heads"] = measure(every, "flexprefill", 0.1, 1)

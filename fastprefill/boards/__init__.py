@@ -152,11 +152,18 @@ class Board:
         supported = self.tool_ranges.get(tool)
         if supported is None or supported.holds(version):
             return ""
-        note = f" ({self.tool_note})" if self.tool_note else ""
-        return (
-            f"{tool} {version} cannot build for {self.title}; versions that can: {supported.text()}{note}; install one "
-            f"of them, best {self.tool_versions.get(tool, supported.first)}, and source its settings64.sh"
+        return refusal(
+            self.title, tool, version, supported, self.tool_versions.get(tool, supported.first), self.tool_note
         )
+
+
+def refusal(title: str, tool: str, version: str, supported: ToolRange, best: str, note: str) -> str:
+    """The sentence for a version of a tool that cannot build for a board."""
+    why = f" ({note})" if note else ""
+    return (
+        f"{tool} {version} cannot build for {title}; versions that can: {supported.text()}{why}; install one of them, "
+        f"best {best}, and source its settings64.sh"
+    )
 
 
 def release(version: str) -> tuple[int, int]:

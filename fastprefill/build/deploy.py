@@ -22,6 +22,9 @@ STEPS = "steps.toml"
 FIRST_WITHOUT_VITIS_HLS = (2024, 1)
 """From this release on Vitis HLS is started with ``vitis-run``; ``vitis_hls`` is deprecated and later gone."""
 
+_SMARTCONNECT_PORTS = 16
+"""Masters that a SmartConnect serves (PG247)."""
+
 _HOST_FILES = ("csim_device.cpp", "device.h", "devices.py", "no_device.cpp", "run.cpp", "run.py")
 
 # The AXI4-Lite port of a shell, without its prefix: name, direction, bits.
@@ -51,6 +54,11 @@ def files(module: ModuleOp, registers: Mapping[str, Any], board: Board) -> dict[
         return {}
     context = _context(module, registers, board)
     steps = tomllib.loads(_render(folder, f"{STEPS}.j2", context))
+    if steps["device"] == "kria" and len(context["movers"]) >= _SMARTCONNECT_PORTS:
+        raise FastprefillError(
+            f"'{found.name}' has {len(context['movers'])} streams; on {board.title} it can have at most "
+            f"{_SMARTCONNECT_PORTS - 1}, since one SmartConnect leads to the registers of the unit and of all movers"
+        )
     context |= {
         "device": steps["device"],
         "result": steps["result"],
@@ -131,13 +139,10 @@ def _build_folder(board: Board) -> Path | None:
 
 def _context(module: ModuleOp, registers: Mapping[str, Any], board: Board) -> dict[str, Any]:
     """What the templates know."""
-    top, found = top_region(module), ports(module)
-    names = top.attributes["arg_names"]
-    assert isinstance(names, ArrayAttr)
-    order = [name.data for name in names if isinstance(name, StringAttr)]
+    found = ports(module)
     scalars = [_scalar(register) for register in registers["registers"] if register["kind"] == "argument"]
     index = {scalar["name"]: number for number, scalar in enumerate(scalars)}
-    moved = moving.movers(found, board)
+    moved = moving.movers(found, board, _slrs_of_streams(module))
     placement = _placement(module)
     bits = registers["bus"]["address_bits"]
     return {
@@ -148,7 +153,7 @@ def _context(module: ModuleOp, registers: Mapping[str, Any], board: Board) -> di
         "widest": max(mover.words * mover.word_bits for mover in moved),
         "ports": len({mover.port for mover in moved}),
         "scalars": scalars,
-        "arguments": [{"name": name, "scalar": index.get(name)} for name in order],
+        "arguments": [{"name": name, "scalar": index.get(name)} for name in _names(module)],
         "control": [(name, way, width or bits) for name, way, width in _CONTROL],
         "placement": placement,
         "slrs": sorted({part["slr"] for part in placement}),
@@ -162,15 +167,41 @@ def _scalar(register: Mapping[str, Any]) -> dict[str, Any]:
     return {key: register[key] for key in ("name", "bits", "signed", "offset")}
 
 
-def _placement(module: ModuleOp) -> list[dict[str, Any]]:
-    """The parts of the top region with their super logic region."""
-    parts = []
+def _calls(module: ModuleOp) -> list[tuple[CallOp, int]]:
+    """The parts of the top region, each with its super logic region."""
+    found = []
     for call in top_region(module).body.block.ops:
         if isinstance(call, CallOp):
-            name, slr = call.attributes.get("instance"), call.attributes.get("slr")
-            instance = name.data if isinstance(name, StringAttr) else call.callee.string_value()
-            parts.append({"instance": instance, "slr": slr.value.data if isinstance(slr, IntegerAttr) else 0})
+            slr = call.attributes.get("slr")
+            found.append((call, slr.value.data if isinstance(slr, IntegerAttr) else 0))
+    return found
+
+
+def _placement(module: ModuleOp) -> list[dict[str, Any]]:
+    """The parts of the top region by the name of their instance in the RTL."""
+    parts = []
+    for call, slr in _calls(module):
+        name = call.attributes.get("instance")
+        instance = name.data if isinstance(name, StringAttr) else call.callee.string_value()
+        parts.append({"instance": instance, "slr": slr})
     return parts
+
+
+def _slrs_of_streams(module: ModuleOp) -> dict[str, int]:
+    """Super logic region of the part that each stream of the unit leads to, or comes from."""
+    top = top_region(module)
+    regions = {operand: slr for call, slr in _calls(module) for operand in call.arguments}
+    return {
+        name: regions.get(argument, 0)
+        for name, argument in zip(_names(module), top.body.block.args, strict=True)
+    }
+
+
+def _names(module: ModuleOp) -> list[str]:
+    """Arguments of the unit, in their order."""
+    names = top_region(module).attributes["arg_names"]
+    assert isinstance(names, ArrayAttr)
+    return [name.data for name in names if isinstance(name, StringAttr)]
 
 
 def _design(context: Mapping[str, Any]) -> dict[str, Any]:

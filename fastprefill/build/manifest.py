@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastprefill.boards import Board
@@ -91,10 +91,14 @@ def manifest(
         **source.details,
         "board": {
             "name": board.name,
+            "title": board.title,
             "part": board.part,
             "speed_grade": board.speed_grade,
             "clock_mhz": board.clock_mhz,
+            "platform": board.platform,
             "tool_versions": dict(board.tool_versions),
+            "tool_ranges": {tool: asdict(found) for tool, found in board.tool_ranges.items()},
+            "tool_note": board.tool_note,
             "resources": [slr.as_dict() for slr in board.slrs],
         },
         "parameters": dict(source.parameters),

@@ -35,6 +35,7 @@ class Mover:
         word_bits: width of its memory port, a power of two.
         memory: the port it uses, such as ``HBM[3]``.
         port: number of that port.
+        slr: super logic region of the part of the unit that the stream leads to.
         address: of its registers, where the processor maps them.
     """
 
@@ -44,6 +45,7 @@ class Mover:
     word_bits: int
     memory: str
     port: int
+    slr: int
     address: int
 
     @property
@@ -79,8 +81,13 @@ class Mover:
         }
 
 
-def movers(ports: Ports, board: Board) -> list[Mover]:
+def movers(ports: Ports, board: Board, slrs: Mapping[str, int] | None = None) -> list[Mover]:
     """A mover for each stream, inputs first; each gets the next port of the board's first memory.
+
+    Args:
+        ports: of the unit.
+        board: names the memory.
+        slrs: stream -> super logic region of its end in the unit; 0 where nothing is said.
 
     Raises:
         FastprefillError: the board has no memory, or a stream is wider than AXI4-Stream allows.
@@ -104,7 +111,7 @@ def movers(ports: Ports, board: Board) -> list[Mover]:
             found.append(
                 Mover(
                     stream, reads, bits, min(memory.mover_bits, wanted), f"{memory.name}[{port}]", port,
-                    UNIT_ADDRESS + ADDRESS_STEP * (1 + len(found)),
+                    (slrs or {}).get(stream, 0), UNIT_ADDRESS + ADDRESS_STEP * (1 + len(found)),
                 )
             )  # fmt: skip
     return found

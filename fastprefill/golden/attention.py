@@ -86,7 +86,8 @@ def weights(exponents: NDArray[np.int32], fraction: int) -> tuple[NDArray[np.int
 
     Args:
         exponents: [..., keys] with 8 fraction bits; `HIDDEN` gives weight 0.
-        fraction: fraction bits of the weights, at most 14.
+        fraction: fraction bits of the weights, 8 to 14: none rounds up to 2**fraction, the largest mantissa being
+            2**16 - 178.
 
     Returns:
         Weights [..., keys] below 2**fraction, and the exponent of each row: the integer above its largest one,
@@ -97,8 +98,7 @@ def weights(exponents: NDArray[np.int32], fraction: int) -> tuple[NDArray[np.int
     # 2**(whole - top) is at most a half, so the largest weight has `fraction` bits. The shift is one short, and
     # the last bit is dropped after adding one: half up. 31 is as good as any larger shift of 16 bits.
     amount = np.minimum(top[..., None] - whole + (14 - fraction), 31)
-    rounded = (_MANTISSAS[exponents & 255] >> amount) + 1 >> 1
-    return np.minimum(rounded, (1 << fraction) - 1), top
+    return (_MANTISSAS[exponents & 255] >> amount) + 1 >> 1, top
 
 
 def query_block(heads: Heads, head: int, row: int, key_blocks: Iterable[int], block: int = BLOCK) -> Partial:

@@ -290,8 +290,20 @@ def unpack_scales(data: bytes) -> Scales:
     return Scales(pairs[:, 0].astype(np.int64), pairs[:, 1].view(np.int8).astype(np.int64))
 
 
+def pack_frequencies(frequencies: Int) -> bytes:
+    """Turns per position with 40 fraction bits, 64 bits each: [dim / 2]."""
+    return frequencies.astype("<u8").tobytes()
+
+
+def unpack_frequencies(data: bytes) -> Int:
+    """The frequencies of `pack_frequencies`."""
+    if len(data) % 8:
+        raise FastprefillError(f"{len(data)} bytes are no whole frequencies of 8")
+    return np.frombuffer(data, "<u8").astype(np.int64)
+
+
 def pack_words(values: NDArray[np.signedinteger]) -> bytes:
-    """int32 [tokens, n] row by row: residual stream, attention's output."""
+    """int32 [rows, n] row by row: residual stream, attention's output, gains of norms."""
     return values.astype("<i4").tobytes()
 
 

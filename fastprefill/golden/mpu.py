@@ -62,6 +62,10 @@ class Size:
         """Products in a cycle."""
         return self.rows * self.columns * self.k_parallel
 
+    def steps(self, k: int) -> int:
+        """Words of each operand for a tile over `k` elements: enough for them, and for the tile before to leave."""
+        return max(-(-k // self.k_parallel), self.rows // self.drain_rows)
+
     def __str__(self) -> str:
         kinds = [f"{n} {kind}" for n, kind in ((self.dsp_columns, "DSP"), (self.lut_columns, "LUT")) if n]
         return f"{self.rows} x {self.columns} ({' + '.join(kinds)} columns) x {self.k_parallel} a cycle"
@@ -92,27 +96,26 @@ def words(elements: NDArray[np.signedinteger]) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
-def a_words(a: NDArray[np.int8], k_parallel: int) -> list[int]:
-    """Words of stream ``a``: `k_parallel` elements of every row; k is filled up with zeros to a multiple of that.
+def a_words(a: NDArray[np.int8], size: Size) -> list[int]:
+    """Words of stream ``a``: `k_parallel` elements of every row; k is filled up with zeros to ``size.steps(k)`` words.
 
     Args:
         a: int8 [tiles, rows, k].
     """
-    count, rows, k = a.shape
-    padded = np.pad(a, ((0, 0), (0, 0), (0, -k % k_parallel)))
-    steps = padded.shape[2] // k_parallel
-    return words(
-        padded.reshape(count, rows, steps, k_parallel).transpose(0, 2, 1, 3).reshape(count * steps, -1)
-    )
+    count, lines, k = a.shape
+    steps = size.steps(k)
+    padded = np.pad(a, ((0, 0), (0, 0), (0, steps * size.k_parallel - k)))
+    apart = padded.reshape(count, lines, steps, size.k_parallel)
+    return words(apart.transpose(0, 2, 1, 3).reshape(count * steps, -1))
 
 
-def b_words(b: NDArray[np.int8], k_parallel: int) -> list[int]:
+def b_words(b: NDArray[np.int8], size: Size) -> list[int]:
     """Words of stream ``b``: `k_parallel` elements of every column.
 
     Args:
         b: int8 [tiles, k, columns].
     """
-    return a_words(b.transpose(0, 2, 1), k_parallel)
+    return a_words(b.transpose(0, 2, 1), size)
 
 
 def c_words(c: NDArray[np.int32], drain_rows: int) -> list[int]:
@@ -130,8 +133,8 @@ def case(name: str, a: NDArray[np.int8], b: NDArray[np.int8], size: Size, chain:
     count, _, k = a.shape
     return Case(
         name=name,
-        scalars={"steps": -(-k // size.k_parallel), "chain": chain, "sums": count // chain},
-        inputs={"a": a_words(a, size.k_parallel), "b": b_words(b, size.k_parallel)},
+        scalars={"steps": size.steps(k), "chain": chain, "sums": count // chain},
+        inputs={"a": a_words(a, size), "b": b_words(b, size)},
         outputs={"c": c_words(tiles(a, b, chain), size.drain_rows)},
     )
 
@@ -158,7 +161,15 @@ def cases(
 
     refused = [
         {"steps": steps, "chain": chain, "sums": sums}
-        for steps, chain, sums in ((0, 1, 1), (5, 0, 1), (5, 1, 0), (-1, 1, 1), (1 << 16, 1, 1), (1, 1, -(1 << 31)))
+        for steps, chain, sums in (
+            (0, 1, 1),
+            (rows // drain_rows - 1, 1, 1),
+            (50, 0, 1),
+            (50, 1, 0),
+            (-1, 1, 1),
+            (1 << 16, 1, 1),
+            (50, 1, -(1 << 31)),
+        )
     ]
     return [
         tile("random", 3, 4 * k_parallel),

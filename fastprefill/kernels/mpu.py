@@ -31,6 +31,7 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
     """The dataflow region of an array; the parameters are those of ``unit``."""
     columns = dsp_columns + lut_columns
     pairs = (k_parallel + 1) // 2
+    GROUPS = rows // drain_rows
     second = k_parallel > 1  # a pair has a second element
     Word = UInt(8 * k_parallel)
     AWord = UInt(8 * k_parallel * rows)
@@ -94,19 +95,17 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
         a: Stream[AWord, 2]
         b: Stream[BWord, 2]
         c: Stream[CWord, 2]
-        with allo.meta_if(dsp_columns > 0):
-            even_done: Stream[int32[rows // 2, dsp_columns], 1]
-            odd_done: Stream[int32[rows // 2, dsp_columns], 1]
-        with allo.meta_if(lut_columns > 0):
-            lut_done: Stream[int32[rows, lut_columns], 1]
 
         @df.kernel(mapping=[1], args=[steps, chain, sums])
         def array(lsteps: int32[1], lchain: int32[1], lsums: int32[1]):
             with allo.meta_if(dsp_columns > 0):
                 even: int32[rows // 2, dsp_columns] = 0
                 odd: int32[rows // 2, dsp_columns] = 0
+                even_done: int32[rows // 2, dsp_columns]
+                odd_done: int32[rows // 2, dsp_columns]
             with allo.meta_if(lut_columns > 0):
                 acc: int32[rows, lut_columns] = 0
+                done: int32[rows, lut_columns]
             for s in range(lsums[0]):
                 for part in range(lchain[0]):
                     for step in range(lsteps[0]):
@@ -173,22 +172,29 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
                                 exact: Sum = total
                                 acc[r, j] += exact
 
+                        # The tile before leaves while this one is computed.
+                        if (s > 0 or part > 0) and step < GROUPS:
+                            leaving: CWord = 0
+                            with allo.meta_if(dsp_columns > 0):
+                                for d, j in allo.grid(drain_rows // 2, dsp_columns, unroll=True):
+                                    even_at: int32 = 32 * (2 * columns * d + j)
+                                    odd_at: int32 = even_at + 32 * columns
+                                    leaving[even_at : even_at + 32] = even_done[drain_rows // 2 * step + d, j]
+                                    leaving[odd_at : odd_at + 32] = odd_done[drain_rows // 2 * step + d, j]
+                            with allo.meta_if(lut_columns > 0):
+                                for d, j in allo.grid(drain_rows, lut_columns, unroll=True):
+                                    lut_at: int32 = 32 * (columns * d + dsp_columns + j)
+                                    leaving[lut_at : lut_at + 32] = done[drain_rows * step + d, j]
+                            c.put(leaving)
+
                     # The tile is finished: it moves out of the accumulators' way.
                     with allo.meta_if(dsp_columns > 0):
-                        even_out: int32[rows // 2, dsp_columns]
-                        odd_out: int32[rows // 2, dsp_columns]
                         for p, j in allo.grid(rows // 2, dsp_columns, unroll=True):
-                            even_out[p, j] = even[p, j]
-                            odd_out[p, j] = odd[p, j]
+                            even_done[p, j] = even[p, j]
+                            odd_done[p, j] = odd[p, j]
                     with allo.meta_if(lut_columns > 0):
-                        lut_out: int32[rows, lut_columns]
                         for r, j in allo.grid(rows, lut_columns, unroll=True):
-                            lut_out[r, j] = acc[r, j]
-                    with allo.meta_if(dsp_columns > 0):
-                        even_done.put(even_out)
-                        odd_done.put(odd_out)
-                    with allo.meta_if(lut_columns > 0):
-                        lut_done.put(lut_out)
+                            done[r, j] = acc[r, j]
 
                 # The next sum starts at 0.
                 with allo.meta_if(dsp_columns > 0):
@@ -199,28 +205,19 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
                     for r, j in allo.grid(rows, lut_columns, unroll=True):
                         acc[r, j] = 0
 
-        @df.kernel(mapping=[1], args=[chain, sums])
-        def drain(lchain: int32[1], lsums: int32[1]):
-            for s in range(lsums[0]):
-                for part in range(lchain[0]):
-                    with allo.meta_if(dsp_columns > 0):
-                        even_tile: int32[rows // 2, dsp_columns] = even_done.get()
-                        odd_tile: int32[rows // 2, dsp_columns] = odd_done.get()
-                    with allo.meta_if(lut_columns > 0):
-                        lut_tile: int32[rows, lut_columns] = lut_done.get()
-                    for i in range(rows // drain_rows):
-                        word: CWord = 0
-                        with allo.meta_if(dsp_columns > 0):
-                            for d, j in allo.grid(drain_rows // 2, dsp_columns, unroll=True):
-                                even_at: int32 = 32 * (2 * columns * d + j)
-                                odd_at: int32 = even_at + 32 * columns
-                                word[even_at : even_at + 32] = even_tile[drain_rows // 2 * i + d, j]
-                                word[odd_at : odd_at + 32] = odd_tile[drain_rows // 2 * i + d, j]
-                        with allo.meta_if(lut_columns > 0):
-                            for d, j in allo.grid(drain_rows, lut_columns, unroll=True):
-                                word_at: int32 = 32 * (columns * d + dsp_columns + j)
-                                word[word_at : word_at + 32] = lut_tile[drain_rows * i + d, j]
-                        c.put(word)
+            for g in range(GROUPS):  # the last tile
+                word: CWord = 0
+                with allo.meta_if(dsp_columns > 0):
+                    for d, j in allo.grid(drain_rows // 2, dsp_columns, unroll=True):
+                        even_to: int32 = 32 * (2 * columns * d + j)
+                        odd_to: int32 = even_to + 32 * columns
+                        word[even_to : even_to + 32] = even_done[drain_rows // 2 * g + d, j]
+                        word[odd_to : odd_to + 32] = odd_done[drain_rows // 2 * g + d, j]
+                with allo.meta_if(lut_columns > 0):
+                    for d, j in allo.grid(drain_rows, lut_columns, unroll=True):
+                        lut_to: int32 = 32 * (columns * d + dsp_columns + j)
+                        word[lut_to : lut_to + 32] = done[drain_rows * g + d, j]
+                c.put(word)
 
     return mpu
 
@@ -241,12 +238,12 @@ def unit(rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1,
     size = Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
 
     def schedule(s) -> None:
-        arrays = ["even", "odd", "even_out", "odd_out"] if dsp_columns else []
-        arrays += ["acc", "lut_out"] if lut_columns else []
+        arrays = ["even", "odd", "even_done", "odd_done"] if dsp_columns else []
+        arrays += ["acc", "done"] if lut_columns else []
         for name in arrays:
             s.partition(f"array:{name}", dim=0)
         s.pipeline("array:step", initiation_interval=1)
-        s.pipeline("drain:i", initiation_interval=1)
+        s.pipeline("array:g", initiation_interval=1)
 
     return Unit(
         name="mpu",
@@ -255,6 +252,6 @@ def unit(rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1,
         outputs=("c",),
         schedule=schedule,
         operators={"array:products": "dsp_cascade"} if dsp_columns else {},
-        limits=LIMITS,
+        limits={**LIMITS, "steps": (rows // drain_rows, LIMITS["steps"][1])},
         parameters=asdict(size),
     )

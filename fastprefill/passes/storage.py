@@ -129,11 +129,14 @@ def declaration_of_stream(stream: SSAValue) -> CreateOp | None:
     assert isinstance(func, FuncOp)
     module = func.parent_op()
     assert isinstance(module, ModuleOp)
-    for call in module.walk():
-        if isinstance(call, CallOp) and call.callee.string_value() == func.sym_name.data:
-            found = declaration_of_stream(call.arguments[stream.index])
-            if found is not None:
-                return found
+    for region in module.ops:
+        if not isinstance(region, FuncOp) or "fp.process" in region.attributes:
+            continue  # processes, which are long, call nobody
+        for call in region.body.block.ops:
+            if isinstance(call, CallOp) and call.callee.string_value() == func.sym_name.data:
+                found = declaration_of_stream(call.arguments[stream.index])
+                if found is not None:
+                    return found
     return None
 
 

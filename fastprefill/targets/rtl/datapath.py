@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import IndexType
@@ -41,6 +42,9 @@ _BINARY = {
     arith.ShRUIOp: "shru",
     arith.ShRSIOp: "shrs",
 }
+_Part = tuple[SSAValue, int, int]
+"""A part of a word: the value, its lowest bit in the word, and the bit above its highest."""
+
 _PREDICATES = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
 _View = arith.ExtSIOp | arith.ExtUIOp | arith.IndexCastOp | GetSliceOp
 
@@ -61,6 +65,7 @@ class Datapath:
     source: Callable[[SSAValue, Lane], Wire]
     made: dict[tuple[SSAValue, int, tuple[int, ...]], Wire] = field(default_factory=dict)
     slices: dict[tuple[SSAValue, int, int, int, tuple[int, ...]], Wire] = field(default_factory=dict)
+    words: dict[tuple[Operation, tuple[int, ...]], tuple[list[_Part], SSAValue]] = field(default_factory=dict)
     around: dict[Operation, tuple[SSAValue, ...]] = field(default_factory=dict)
 
     def at(self, value: SSAValue, stage: int, lane: Lane) -> Wire:
@@ -116,10 +121,10 @@ class Datapath:
                     return self.bits_at(owner.value, below + low, bits, stage, lane)
             elif isinstance(owner, SetSliceOp):
                 parts, base = self.parts(owner, lane)
-                for part, below in parts:
-                    if below <= low and low + bits <= below + width(part):
+                for part, below, above in parts:
+                    if below <= low and low + bits <= above:
                         return self.bits_at(part, low - below, bits, stage, lane)
-                    if below < low + bits and low < below + width(part):
+                    if below < low + bits and low < above:
                         break  # in this part and in what lies under it
                 else:
                     return self.bits_at(base, low, bits, stage, lane)
@@ -140,25 +145,25 @@ class Datapath:
         """Whether a view is made here, and not outside."""
         return True
 
-    def parts(self, op: SetSliceOp, lane: Lane) -> tuple[list[tuple[SSAValue, int]], SSAValue]:
-        """The parts of a word that is put together, each with its lowest bit, and what they are put into.
-
-        A part covers those that come after it.
-        """
-        found: list[tuple[SSAValue, int]] = []
-        value: SSAValue = op.result
-        while isinstance(at := value.owner, SetSliceOp) and is_view(at) and self.sees_through(at):
-            low = lane_number(at.lo, lane)
-            assert low is not None
-            found.append((at.part, low))
-            value = at.value
-        return found, value
+    def parts(self, op: SetSliceOp, lane: Lane) -> tuple[list[_Part], SSAValue]:
+        """The parts of a word that is put together, and what they are put into. A part covers those after it."""
+        key = (op, self.lane_key(op, lane))
+        if key not in self.words:
+            found: list[_Part] = []
+            value: SSAValue = op.result
+            while isinstance(at := value.owner, SetSliceOp) and is_view(at) and self.sees_through(at):
+                low = lane_number(at.lo, lane)
+                assert low is not None
+                found.append((at.part, low, low + width(at.part)))
+                value = at.value
+            self.words[key] = found, value
+        return self.words[key]
 
     def word_at(self, op: SetSliceOp, stage: int, lane: Lane) -> Wire:
         """A word put together from parts: each part is kept in registers by itself."""
         parts, base = self.parts(op, lane)
         word = self.at(base, stage, lane)
-        for part, low in reversed(parts):
+        for part, low, _ in reversed(parts):
             word = put_slice(self.m, word, low, self.at(part, stage, lane))
         return word
 
@@ -355,12 +360,18 @@ def name_of(value: SSAValue) -> str:
 
 def is_view(op: Operation) -> bool:
     """Ops that are wires in every stage."""
-    if isinstance(op, SetSliceOp):  # one that starts from a constant: a word put together from parts
-        owner = op.value.owner
-        return is_lane_constant(op.lo) and (
-            isinstance(owner, arith.ConstantOp) or (isinstance(owner, SetSliceOp) and is_view(owner))
-        )
+    if isinstance(op, SetSliceOp):
+        return _is_word(op)
     return isinstance(op, _View) and (not isinstance(op, GetSliceOp) or is_lane_constant(op.lo))
+
+
+@lru_cache(maxsize=1 << 16)  # words are put together of hundreds of parts
+def _is_word(op: SetSliceOp) -> bool:
+    """Whether a slice is put into a constant, or into a word of slices put into a constant."""
+    owner = op.value.owner
+    return is_lane_constant(op.lo) and (
+        isinstance(owner, arith.ConstantOp) or (isinstance(owner, SetSliceOp) and _is_word(owner))
+    )
 
 
 def is_scalar_load(op: object) -> bool:

@@ -20,9 +20,10 @@ from fastprefill.build.kernel import build, load_kernel
 from fastprefill.build.plan import changes, read_manifest
 from fastprefill.cli import main
 from fastprefill.errors import FastprefillError
-from fastprefill.system import registers
+from fastprefill.frontend import load_module
+from fastprefill.system import System, registers
 from fastprefill.system.ports import Ports, ports
-from fastprefill.tools import csim, verilator
+from fastprefill.tools import csim, tiers, verilator
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "moving-sum" / "moving_sum.py"
@@ -104,16 +105,16 @@ def test_link_of_the_u280() -> None:
     files = made("u280")
     link, module = files["bitstream/link.cfg"], build(load_kernel(*SIZES["moving-sum"]).only())
     found = ports(module)
-    kernels = re.findall(r"^nk=(\w+):1:\1$", link, re.MULTILINE)
+    kernels = re.findall(r"^nk=(\w+):1:\1_1$", link, re.MULTILINE)
     assert kernels[0] == found.name and len(kernels) == 1 + len(found.widths)
     for number, mover in enumerate(kernels[1:]):
-        assert f"sp={mover}.memory:HBM[{number}]" in link
-        assert f"slr={mover}:SLR0" in link
+        assert f"sp={mover}_1.memory:HBM[{number}]" in link
+        assert f"slr={mover}_1:SLR0" in link
         assert f"void {mover}(" in files["bitstream/movers.cpp"]
     for stream in found.inputs:
-        assert f"stream_connect=mm2s_{stream}.stream:{found.name}.{stream}:64" in link
+        assert f"stream_connect=mm2s_{stream}_1.stream:{found.name}_1.{stream}:64" in link
     for stream in found.outputs:
-        assert f"stream_connect={found.name}.{stream}:s2mm_{stream}.stream:64" in link
+        assert f"stream_connect={found.name}_1.{stream}:s2mm_{stream}_1.stream:64" in link
     assert "kernel_frequency=250" in link
 
 
@@ -190,6 +191,7 @@ def csim_here() -> None:
 
 
 def make(project: Path, *targets: str) -> subprocess.CompletedProcess[str]:
+    tiers.note("g++")
     return subprocess.run(
         ["make", "-C", str(project / "host"), f"PYTHON={sys.executable}", *targets],
         capture_output=True, text=True, check=False, timeout=300, env=environment(),
@@ -221,9 +223,8 @@ def flip(file: Path, line: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("board", ["kv260", "u280"])
-def test_host_programs_on_the_c_simulation(csim_here: None, tmp_path: Path, board: str) -> None:
-    project = written(tmp_path, board, "mpu", "rows=4", "cols=4")
+def test_host_programs_on_the_c_simulation(csim_here: None, tmp_path: Path) -> None:
+    project = written(tmp_path, "kv260", "mpu", "rows=4", "cols=4")
     checked = make(project, "check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     cases = sorted(path.name for path in (project / "vectors").iterdir())
@@ -292,3 +293,42 @@ def test_what_the_host_programs_say_when_they_cannot_run(csim_here: None, tmp_pa
     assert "unknown option --bits" in host(project, "C++", "--bits").stderr
     built = make(project, "card")
     assert built.returncode == 2 and "XRT is not installed" in built.stderr
+
+
+def test_parts_and_movers_of_a_system_in_two_regions() -> None:
+    crossing = load_module(ROOT / "tests" / "contract" / "kernels" / "slr_crossing.py")
+    units = {"near": crossing.stage("near", 3, 1, 0), "far": crossing.stage("far", 5, 7, 1)}
+    module = build(System("half", units, (("near.y", "far.x", 2),)))
+    found = deploy.files(module, registers.register_map(module), boards.load("u280"))
+    files = {name.removeprefix("bitstream/"): content.decode() for name, content in found.items()}
+    assert re.findall(r"\*/unit/(\w+)\}|SLR_ASSIGNMENT SLR(\d)", files["slr.tcl"]) == [
+        ("near", ""), ("", "0"), ("far", ""), ("", "1"),
+    ]  # fmt: skip
+    placed = dict(re.findall(r"^slr=(\w+)_1:SLR(\d)$", files["link.cfg"], re.MULTILINE))
+    assert placed == {"mm2s_near_x": "0", "s2mm_far_y": "1"}  # the whole has no region of its own
+    assert "OPT_DESIGN.TCL.PRE={here}/slr.tcl" in files["steps.toml"]
+    assert "OPT_DESIGN.TCL.PRE=$(CURDIR)/slr.tcl" in files["Makefile"]
+
+
+def test_more_streams_than_a_smartconnect_serves(tmp_path: Path) -> None:
+    kernel = tmp_path / "many.py"
+    names = [f"s{i}" for i in range(15)]
+    lines = ["import allo", "import allo.dataflow as df", "from allo.ir.types import Stream, int8, int32"]
+    lines += ["from fastprefill.system.unit import Unit", "@df.region()", "def many(count: int32[1]):"]
+    lines += [f"    {name}: Stream[int8, 2]" for name in (*names, "total")]
+    lines += ["    @df.kernel(mapping=[1], args=[count])", "    def add(lcount: int32[1]):"]
+    lines += ["        for i in range(lcount[0]):", "            sum_: int8 = 0"]
+    lines += [f"            sum_ += {name}.get()" for name in names] + ["            total.put(sum_)"]
+    lines += [
+        "def unit():",
+        f"    return Unit(name='many', region=many, inputs={tuple(names)}, outputs=('total',))",
+    ]
+    kernel.write_text("\n".join(lines) + "\n")
+    module = build(load_kernel(str(kernel), {}).only())
+    assert deploy.files(module, registers.register_map(module), boards.load("u280"))
+    with pytest.raises(FastprefillError) as caught:
+        deploy.files(module, registers.register_map(module), boards.load("kv260"))
+    assert str(caught.value) == (
+        "'many' has 16 streams; on AMD Kria KV260 it can have at most 15, since one SmartConnect leads to the "
+        "registers of the unit and of all movers"
+    )

@@ -1,13 +1,20 @@
 """Integer attention: against float64 on its own codes, causality, sparse = dense, corner cases."""
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import sfu
 from fastprefill.golden.attention import Heads, attend, query_block, scores
+from fastprefill.golden.fixed_point import Format
+from fastprefill.golden.float_attention import attention
 from fastprefill.golden.partial import normalise
 from fastprefill.golden.scale import Codes, Scales
+from tests.data.attention_inputs import make_qkv
 
 FRACTION = 14
 
@@ -61,6 +68,42 @@ def test_sparse_against_float() -> None:
     exact = in_float(operands, np.repeat(np.repeat(mask, 16, axis=1), 16, axis=2))
     got = attend(operands, FRACTION, mask, 16) / 2**FRACTION
     assert np.linalg.norm(got - exact) <= 0.02 * np.linalg.norm(exact)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 90), st.sampled_from([16, 32]), st.integers(0, 999))
+def test_sparse_with_all_blocks_is_dense_at_any_length(tokens: int, block: int, seed: int) -> None:
+    operands = heads(seed, tokens, dim=8)
+    blocks = -(-tokens // block)
+    everything = np.ones((2, blocks, blocks), bool)
+    assert np.array_equal(
+        attend(operands, FRACTION, everything, block), attend(operands, FRACTION, block=block)
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.permutations(range(8)), st.integers(0, 999), st.sampled_from([0.5, 4.0, 40.0]))
+def test_any_order_of_key_blocks_is_within_the_bound(order: list[int], seed: int, size: float) -> None:
+    """Two orders of n jobs differ by at most n - 1 units in l and O, and not at all in the exponents."""
+    operands = heads(seed, 128, dim=8, size=size)
+    ascending = query_block(operands, 0, 7, range(8), 16)
+    other = query_block(operands, 0, 7, order, 16)
+    assert np.array_equal(ascending.m, other.m) and np.array_equal(ascending.n, other.n)
+    assert np.abs(ascending.l - other.l).max() <= 7 and np.abs(ascending.o - other.o).max() <= 7
+
+
+def test_heads_with_the_patterns_of_real_prompts() -> None:
+    """Sink, vertical, slash and topic heads: int8 operands and the datapath together cost at most 2 %."""
+    q, k, v = make_qkv(1, 1024, 4, 2, 64)
+
+    def coded(x: np.ndarray) -> Codes:
+        return sfu.quantise(Format(24, 16).encode(x), 16)
+
+    operands = Heads(coded(q * math.log2(math.e) / 8), coded(k), coded(v))
+    got = attend(operands, 16) / 2.0**16
+    exact = attention(q, k, v)
+    for head in range(4):
+        assert np.linalg.norm(got[:, head] - exact[:, head]) <= 0.02 * np.linalg.norm(exact[:, head])
 
 
 def test_a_later_token_changes_nothing_before_it() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import layout
+from fastprefill.golden import layout, sfu
 from fastprefill.golden.fixed_point import Format
 from fastprefill.golden.linear import Linear
 from fastprefill.golden.partial import EMPTY, Partial
@@ -96,6 +96,14 @@ def test_rows_of_codes(seed: int, tokens: int, width: int, groups: int) -> None:
 def test_words(seed: int, tokens: int, n: int) -> None:
     x = np.random.default_rng(seed).integers(-(2**31), 2**31, (tokens, n)).astype(np.int32)
     assert np.array_equal(layout.unpack_words(layout.pack_words(x), n), x)
+
+
+def test_frequencies() -> None:
+    words = sfu.phases(np.array([1.0, 0.5, 1e-4]))
+    assert np.array_equal(layout.unpack_frequencies(layout.pack_frequencies(words)), words)
+    assert words.max() < 2**40
+    with pytest.raises(FastprefillError, match="3 bytes are no whole frequencies of 8"):
+        layout.unpack_frequencies(b"abc")
 
 
 def test_sizes_of_the_document() -> None:

@@ -106,6 +106,13 @@ def test_quantise() -> None:
         assert (coded.scales.mantissa[0], coded.scales.exponent[0]) == (m, e - 5)
 
 
+def test_quantise_halfway_goes_up() -> None:
+    """The scale of 16,250 is 128: 64 is half a step."""
+    coded = sfu.quantise(np.array([[16_250, 64, -64, 192, -192]]), 0)
+    assert (coded.scales.mantissa[0], coded.scales.exponent[0]) == (128, 0)
+    assert coded.values[0].tolist() == one_row([16_250, 64, -64, 192, -192])[0] == [127, 1, 0, 2, -1]
+
+
 def test_projection() -> None:
     g = np.random.default_rng(3)
 
@@ -185,7 +192,8 @@ def job(q: Codes, k: Codes, v: Codes, rows: range, keys: range) -> list[tuple[in
             j: min(rounded(int(EXP2[t[j] % 256]) * power(-(1 + top_t - t[j] // 256))), 2**14 - 1)
             for j in seen
         }
-        p = {j: min(rounded(int(EXP2[u[j] % 256]) * power(-(7 + top_u - u[j] // 256))), 255) for j in seen}
+        p = {j: rounded(int(EXP2[u[j] % 256]) * power(-(7 + top_u - u[j] // 256))) for j in seen}
+        assert max(p.values()) <= 255 and max(w.values()) < 2**14
         sums = [sum(p[j] * int(v.values[j, n]) for j in seen) for n in range(v.values.shape[1])]
         states.append((top_t, sum(w.values()), top_u, [rounded(Fraction(s, 2)) for s in sums]))
     return states

@@ -76,3 +76,8 @@ def test_normalise_against_float() -> None:
     quotient = values / np.ldexp(part.l.astype(float), part.m - 14)[:, None]
     inside = np.abs(quotient) < 2**10
     assert np.abs(got / 2**12 - quotient)[inside].max() < 2**-12 + 4e-5 * 2**10
+
+
+def test_normalise_shifts_left_where_the_result_has_many_fraction_bits() -> None:
+    one = Partial(*(np.array([v]) for v in (0, 1 << 13, 0)), o=np.array([[3, -5, 100]]))
+    assert normalise(one, 26).tolist() == [[3 << 20, -5 << 20, (1 << 23) - 1]]
