@@ -8,16 +8,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from xdsl.dialects import memref
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects import arith, memref
+from xdsl.dialects.builtin import IndexType, IntegerType, ModuleOp
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill import boards, frontend
 from fastprefill.boards import Board
 from fastprefill.errors import KernelError
-from fastprefill.ir.dialect import AcquireOp, GetOp, PutOp, ReleaseOp
-from fastprefill.ir.pipe import StoreOp, WindowOp
-from fastprefill.ir.query import constant, is_scalar_argument, text
+from fastprefill.ir.dialect import AcquireOp, GetOp, GetSliceOp, PutOp, ReleaseOp, SetSliceOp
+from fastprefill.ir.pipe import CascadeOp, StoreOp, WindowOp
+from fastprefill.ir.query import constant, is_scalar_argument, text, width
 from fastprefill.kernels import mpu
 from fastprefill.passes.addresses import address_delay
 from fastprefill.passes.delays import delay, is_multiplier, is_wire
@@ -81,10 +81,11 @@ def schedules_hold(name: str, mhz: float) -> None:
 
 def values_are_ready(schedule: ProcessSchedule, body: Body) -> None:
     for op in body.ops:
-        for operand in op.operands:
+        for number, operand in enumerate(op.operands):
             owner = operand.owner
             if isinstance(owner, Operation) and owner in schedule.stages and not stable(operand):
-                assert schedule.stages[op] >= schedule.ready[operand], f"{op} before {owner}"
+                used = schedule.stages[op] + (op.lag(number) if isinstance(op, CascadeOp) else 0)
+                assert used >= schedule.ready[operand], f"{op} before {owner}"
 
 
 def reads_are_done_at_issue(schedule: ProcessSchedule, body: Body) -> None:
@@ -149,36 +150,91 @@ def buffers_are_handed_on_after_their_last_use(schedule: ProcessSchedule, body: 
                 assert schedule.stages[op] <= schedule.stages[release]
 
 
+Bits = list[float]
+"""When each bit of a value is there, in ns from the start of a stage; empty for what is no number."""
+
+
 def logic_fits_a_period(schedule: ProcessSchedule, body: Body, board: Board) -> None:
-    """Chains inside a stage are shorter than the period, but for single operators that are longer by themselves."""
-    period = board.clock_ns - board.delays.ff_setup
-    arrives: dict[SSAValue, tuple[int, float]] = {}
+    """Chains inside a stage are shorter than the period, but for single operators that are longer by themselves.
+
+    Bit by bit: an adder is a LUT and a carry for each bit, and starts with the bits that are there first.
+    """
+    period = board.clock_ns - board.delays.ff_setup + 1e-9
+    arrives: dict[SSAValue, tuple[int, Bits]] = {}
     for op in body.ops:
         stage = schedule.stages[op]
-        came = [
-            arrives[v][1] + address(op, v, board)
-            for v in op.operands
-            if v in arrives and arrives[v][0] == stage and not stable(v)
-        ]
+        came: list[Bits] = []
+        for number, value in enumerate(op.operands):
+            at = stage + (op.lag(number) if isinstance(op, CascadeOp) else 0)
+            there, bits = arrives.get(value, (-1, []))
+            delayed = [bit + address(op, value, board) for bit in bits]
+            chained = there == at and any(bits) and not stable(value)
+            came.append(delayed if chained else [0.0] * bits_of(value))
         # A FIFO shows its token whether or not it is taken, so a get's data do not wait for its condition.
-        start = 0.0 if isinstance(op, GetOp | AcquireOp) else max(came, default=0.0)
+        start = 0.0 if isinstance(op, GetOp | AcquireOp) else max(map(latest, came), default=0.0)
+        result = bits_of(op.results[0]) if op.results else 0
         if is_multiplier(op):
             assert start == 0.0, f"{op} needs registered operands"
-            done = (schedule.ready[op.results[0]], 0.0)
+            done = (schedule.ready[op.results[0]], [0.0] * result)
         elif (
             isinstance(op, memref.LoadOp)
             and not is_scalar_argument(op.memref)
             and storage_of(op.memref).read_latency
         ):
-            assert start <= period + 1e-9, f"{op}: its address does not fit its stage"
-            done = (stage + 1, board.delays.bram)
+            assert start <= period, f"{op}: its address does not fit its stage"
+            done = (stage + 1, [board.delays.bram] * result)
+        elif is_wire(op):
+            done = (stage, wired(op, came, result))
         else:
-            cost = delay(op, board)
-            if not is_wire(op):
-                assert start == 0.0 or start + cost <= period + 1e-9, f"{op} does not fit its stage"
-            done = (stage, start + cost)
+            if isinstance(op, arith.AddiOp | arith.SubiOp):
+                after = added(came[0], came[1], board)
+            else:
+                after = [start + delay(op, board)] * max(1, result)
+            assert start == 0.0 or latest(after) <= period, f"{op} does not fit its stage"
+            done = (stage, after[:result])
         for value in op.results:
             arrives[value] = done
+
+
+def bits_of(value: SSAValue) -> int:
+    return width(value) if isinstance(value.type, IntegerType | IndexType) else 0
+
+
+def latest(bits: Bits) -> float:
+    return max(bits, default=0.0)
+
+
+def added(left: Bits, right: Bits, board: Board) -> Bits:
+    """The bits of a sum: each waits for its operands' bits, through a LUT, and for the carry from below."""
+    result: Bits = []
+    carry = 0.0
+    for one, other in zip(left, right, strict=True):
+        carry = max(carry, max(one, other) + board.delays.lut) + board.delays.carry_per_bit
+        result.append(carry)
+    return result
+
+
+def wired(op: Operation, came: list[Bits], result: int) -> Bits:
+    """The bits of a result that is made of wires; where it differs from lane to lane, the last bit for all."""
+    if isinstance(op, GetSliceOp | SetSliceOp):
+        low = constant(op.lo)
+        if low is None:
+            return [max(map(latest, came))] * result
+        if isinstance(op, GetSliceOp):
+            return [came[0][low + n] if 0 <= low + n < len(came[0]) else 0.0 for n in range(result)]
+        return [came[2][n - low] if 0 <= n - low < len(came[2]) else came[0][n] for n in range(result)]
+    if not came:
+        return [0.0] * result
+    bits, amount = came[0], 0
+    if isinstance(op, arith.ShLIOp):
+        amount = -(constant(op.rhs) or 0)
+    elif isinstance(op, arith.ShRSIOp | arith.ShRUIOp):
+        amount = constant(op.rhs) or 0
+    elif isinstance(op, arith.MuliOp | arith.DivUIOp) and (factor := constant(op.rhs)) is not None:
+        amount = (factor.bit_length() - 1) * (1 if isinstance(op, arith.DivUIOp) else -1)
+    high = bits[-1] if isinstance(op, arith.ExtSIOp | arith.IndexCastOp | arith.ShRSIOp) else 0.0
+    places = [n + amount for n in range(result)]
+    return [high if n >= len(bits) else bits[n] if n >= 0 else 0.0 for n in places]
 
 
 def address(op: Operation, operand: SSAValue, board: Board) -> float:
