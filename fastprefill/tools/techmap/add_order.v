@@ -2,6 +2,7 @@
 //
 // A CARRY cell takes operand A of a $alu directly (DI) as well as through the LUT before it, and B through that LUT
 // alone. Logic in front of B, such as a multiplexer, is merged into the LUT; in front of A it needs LUTs of its own.
+// A constant costs nothing on either side, and its order is left to Yosys.
 (* techmap_celltype = "$add" *)
 module add_order (A, B, Y);
   parameter A_SIGNED = 0;
@@ -13,6 +14,10 @@ module add_order (A, B, Y);
   input [A_WIDTH-1:0] A;
   input [B_WIDTH-1:0] B;
   output [Y_WIDTH-1:0] Y;
+
+  parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTMSK_B_ = 0;
+  wire _TECHMAP_FAIL_ = &_TECHMAP_CONSTMSK_A_ || &_TECHMAP_CONSTMSK_B_;
 
   wire [Y_WIDTH-1:0] x, co;
 
