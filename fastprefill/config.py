@@ -99,7 +99,7 @@ def default_size(board: Board) -> Size:
     return Size(4, 4)
 
 
-_ARRAYS = ((32, 24), (16, 16), (8, 8), (4, 4))
+_ARRAYS = (*((32, columns) for columns in range(24, 15, -1)), (16, 16), (8, 8), (4, 4))
 """Rows and columns of arrays, the largest first."""
 
 
