@@ -1,48 +1,48 @@
-#include "mpu.h"
+#include "outer.h"
 
-// kernels/mpu.py:30
-static void mpu_array(
+// outer_product.py:34
+static void outer_array(
     ap_int<32> lk,
     ap_int<32> ltiles,
     hls::stream<ap_uint<32>> &a,
     hls::stream<ap_uint<32>> &b,
     hls::stream<ap_uint<128>> finished[4]) {
-    ap_int<32> acc[4][4];  // mpu.py:30
+    ap_int<32> acc[4][4];  // outer_product.py:34
 #pragma HLS ARRAY_PARTITION variable=acc type=complete dim=0
-    t: for (int t = 0; t < ltiles; ++t) {  // mpu.py:31
-        r: for (int r = 0; r < 4; ++r) {  // mpu.py:32
+    t: for (int t = 0; t < ltiles; ++t) {  // outer_product.py:35
+        r: for (int r = 0; r < 4; ++r) {  // outer_product.py:36
 #pragma HLS UNROLL
             j: for (int j = 0; j < 4; ++j) {
 #pragma HLS UNROLL
-                acc[r][j] = 0;  // mpu.py:33
+                acc[r][j] = 0;  // outer_product.py:37
             }
         }
-        step: for (int step = 0; step < lk; ++step) {  // mpu.py:34
+        step: for (int step = 0; step < lk; ++step) {  // outer_product.py:38
 #pragma HLS PIPELINE II=1
-            ap_uint<32> aw = a.read();  // mpu.py:35
-            ap_uint<32> bw = b.read();  // mpu.py:36
-            r_2: for (int r = 0; r < 4; ++r) {  // mpu.py:37
+            ap_uint<32> aw = a.read();  // outer_product.py:39
+            ap_uint<32> bw = b.read();  // outer_product.py:40
+            r_2: for (int r = 0; r < 4; ++r) {  // outer_product.py:41
 #pragma HLS UNROLL
                 j_2: for (int j = 0; j < 4; ++j) {
 #pragma HLS UNROLL
-                    ap_int<8> x = aw(r * 8 + 7, r * 8);  // mpu.py:38
-                    ap_int<8> y = bw(j * 8 + 7, j * 8);  // mpu.py:39
-                    ap_int<16> product = x * y;  // mpu.py:40
+                    ap_int<8> x = aw(r * 8 + 7, r * 8);  // outer_product.py:42
+                    ap_int<8> y = bw(j * 8 + 7, j * 8);  // outer_product.py:43
+                    ap_int<16> product = x * y;  // outer_product.py:44
 #pragma HLS BIND_OP variable=product op=mul impl=dsp
-                    acc[r][j] += product;  // mpu.py:41
+                    acc[r][j] += product;  // outer_product.py:45
                 }
             }
         }
-        ap_int<32> out[4][4];  // mpu.py:42
+        ap_int<32> out[4][4];  // outer_product.py:46
 #pragma HLS ARRAY_PARTITION variable=out type=complete dim=0
-        r_3: for (int r = 0; r < 4; ++r) {  // mpu.py:43
+        r_3: for (int r = 0; r < 4; ++r) {  // outer_product.py:47
 #pragma HLS UNROLL
             j_3: for (int j = 0; j < 4; ++j) {
 #pragma HLS UNROLL
-                out[r][j] = acc[r][j];  // mpu.py:44
+                out[r][j] = acc[r][j];  // outer_product.py:48
             }
         }
-        put_out: for (int row = 0; row < 4; ++row) {  // mpu.py:45
+        put_out: for (int row = 0; row < 4; ++row) {  // outer_product.py:49
 #pragma HLS UNROLL
             ap_uint<128> word;
             for (int column = 0; column < 4; ++column) {
@@ -54,10 +54,13 @@ static void mpu_array(
     }
 }
 
-// kernels/mpu.py:49
-static void mpu_drain(ap_int<32> ltiles, hls::stream<ap_uint<128>> finished[4], hls::stream<ap_uint<128>> &c) {
-    t: for (int t = 0; t < ltiles; ++t) {  // mpu.py:49
-        ap_int<32> tile[4][4];  // mpu.py:50
+// outer_product.py:53
+static void outer_drain(
+    ap_int<32> ltiles,
+    hls::stream<ap_uint<128>> finished[4],
+    hls::stream<ap_uint<128>> &c) {
+    t: for (int t = 0; t < ltiles; ++t) {  // outer_product.py:53
+        ap_int<32> tile[4][4];  // outer_product.py:54
 #pragma HLS ARRAY_PARTITION variable=tile type=complete dim=0
         get_tile: for (int row = 0; row < 4; ++row) {
 #pragma HLS UNROLL
@@ -67,19 +70,19 @@ static void mpu_drain(ap_int<32> ltiles, hls::stream<ap_uint<128>> finished[4], 
                 tile[row][column] = word(32 * column + 31, 32 * column);
             }
         }
-        i: for (int i = 0; i < 4; ++i) {  // mpu.py:51
+        i: for (int i = 0; i < 4; ++i) {  // outer_product.py:55
 #pragma HLS PIPELINE II=1
-            ap_uint<128> word = 0;  // mpu.py:52
-            j: for (int j = 0; j < 4; ++j) {  // mpu.py:53
+            ap_uint<128> word = 0;  // outer_product.py:56
+            j: for (int j = 0; j < 4; ++j) {  // outer_product.py:57
 #pragma HLS UNROLL
-                word(j * 32 + 31, j * 32) = tile[i][j];  // mpu.py:54
+                word(j * 32 + 31, j * 32) = tile[i][j];  // outer_product.py:58
             }
-            c.write(word);  // mpu.py:55
+            c.write(word);  // outer_product.py:59
         }
     }
 }
 
-static void mpu_run(
+static void outer_run(
     ap_int<32> k,
     ap_int<32> tiles,
     hls::stream<ap_uint<32>> &a,
@@ -92,11 +95,11 @@ static void mpu_run(
 #pragma HLS ARRAY_PARTITION variable=finished type=complete dim=0
     DATAFLOW_STREAMS(finished, 1);
 
-    DATAFLOW_PROCESS(array, mpu_array(k, tiles, a, b, finished));
-    DATAFLOW_PROCESS(drain, mpu_drain(tiles, finished, c));
+    DATAFLOW_PROCESS(array, outer_array(k, tiles, a, b, finished));
+    DATAFLOW_PROCESS(drain, outer_drain(tiles, finished, c));
 }
 
-void mpu(
+void outer(
     ap_int<32> k,
     ap_int<32> tiles,
     hls::stream<ap_uint<32>> &a,
@@ -112,5 +115,5 @@ void mpu(
     if (k < 0 || tiles < 0) {
         return;
     }
-    mpu_run(k, tiles, a, b, c);
+    outer_run(k, tiles, a, b, c);
 }

@@ -90,7 +90,8 @@ def test_bound_against_yosys(tmp_path: Path, tool, words: int, bits: int, resour
     assert (bound.lut > 0) == (resource == "LUTRAM")
 
 
-def test_matrix_unit_is_a_lower_bound(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_matrix_unit_is_a_lower_bound(tmp_path: Path, tool) -> None:
     tool("yosys")
     built = build(mpu.unit(4, 4, 0, 2, 2))
     (bound,) = least(built).values()

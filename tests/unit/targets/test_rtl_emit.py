@@ -108,9 +108,9 @@ def test_comments_name_the_file_and_line_of_the_kernel(outer_4x4: dict[str, str]
         ("outer_drain.sv", r" *wire +c_room", "c.put(word)"),
         ("outer.sv", r" *outer_finished finished", "finished: Stream[int32[rows, cols], 1]"),
     ):
-        assert comment(file, start) == f"kernels/outer_product.py:{line(kernel)}", (file, start)
+        assert comment(file, start) == f"outer_product.py:{line(kernel)}", (file, start)
     text = "".join(outer_4x4.values())
-    for number in re.findall(r"kernels/outer_product\.py:(\d+)", text):
+    for number in re.findall(r"outer_product\.py:(\d+)", text):
         assert source[int(number) - 1].strip()
     assert not re.search(r"/(home|tmp|work|usr)/", text)
 
@@ -119,10 +119,10 @@ def test_every_module_says_what_it_is(outer_4x4: dict[str, str]) -> None:
     heads = {
         path: [row[3:] for row in text.partition("module ")[0].splitlines()] for path, text in outer_4x4.items()
     }
-    region = "outer: region of array, drain, joined by finished, kernels/outer_product.py:"
+    region = "outer: region of array, drain, joined by finished, outer_product.py:"
     assert heads["outer.sv"][0].startswith(region)
-    assert re.match(r"outer_array: process outer.array, kernels/outer_product.py:\d+-\d+\.", heads["outer_array.sv"][0])
-    step = r"  pipeline step \(kernels/outer_product.py:\d+\): initiation interval 1, 3 stages, latency 2"
+    assert re.match(r"outer_array: process outer.array, outer_product.py:\d+-\d+\.", heads["outer_array.sv"][0])
+    step = r"  pipeline step \(outer_product.py:\d+\): initiation interval 1, 3 stages, latency 2"
     assert re.fullmatch(step, heads["outer_array.sv"][1])
     assert heads["outer_array_lane.sv"][0].startswith("outer_array_lane: the body of an unrolled loop of outer_array, ")
     assert "1 buffer of 4 x 4 x 32 bits in registers" in heads["outer_finished.sv"][0]

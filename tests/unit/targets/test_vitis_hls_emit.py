@@ -46,7 +46,7 @@ def test_a_16x16_outer_product_reads_like_a_person_wrote_it() -> None:
                     acc[r][j] += product;  // outer_product.py:45
 """
     assert lane in text
-    assert "// kernels/outer_product.py:34\nstatic void outer_array(" in text
+    assert "// outer_product.py:34\nstatic void outer_array(" in text
     assert "step: for (int step = 0; step < lk; ++step) {  // outer_product.py:38\n#pragma HLS PIPELINE II=1\n" in text
     assert "    DATAFLOW_PROCESS(array, outer_array(k, tiles, a, b, finished));\n" in text
 
