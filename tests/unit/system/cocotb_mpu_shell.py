@@ -93,6 +93,6 @@ async def counters_tell_waiting_for_input_from_waiting_for_room(dut: Any) -> Non
     assert await host.words("c", C_BYTES) == [0] * (ROWS // DRAIN_ROWS)
     assert await host.read_long("starved_cycles") >= 100
     assert await host.read_long("blocked_cycles") == 0
-    host.sinks["c"].set_pause_generator(cycle([True] * 15 + [False]))
+    host.sinks["c"].set_pause_generator(cycle([True] * 7 + [False]))
     await host.compute(CASES[-2])
     assert await host.read_long("blocked_cycles") > 20
