@@ -1,4 +1,4 @@
-"""Time to generate 16 x 16 matrix units, of 1 and of 8 products a cycle for each output, from the start of Python to its exit."""
+"""Time to generate 16 x 16 matrix units of 1 and 8 products a cycle, from the start of Python to its exit."""
 
 from __future__ import annotations
 

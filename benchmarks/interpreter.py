@@ -27,7 +27,7 @@ TARGET = 2e7
 
 
 def measure(size: int, k_parallel: int, k: int, tiles: int, repeats: int) -> dict[str, float | int]:
-    """Compile the matrix unit of `size` x `size`, half of the columns on DSP slices, run it `repeats` times, keep the fastest run."""
+    """Compile the matrix unit of `size` x `size`, half of it on DSP slices; keep the fastest of some runs."""
     rng = np.random.default_rng(size)
     a = rng.integers(-128, 128, (tiles, size, k), dtype=np.int8)
     b = rng.integers(-128, 128, (tiles, k, size), dtype=np.int8)

@@ -39,7 +39,9 @@ def linear(points: list[dict[str, float | int]]) -> bool:
 
 
 results = {
-    f"{target}, k_parallel {k_parallel}": curve(target, k_parallel) for target in ("rtl", "hls") for k_parallel in (1, 8)
+    f"{target}, k_parallel {k_parallel}": curve(target, k_parallel)
+    for target in ("rtl", "hls")
+    for k_parallel in (1, 8)
 }
 met = all(linear(points) for points in results.values())
 target = f"growth per step at most {TOLERANCE} times that of the lanes"

@@ -1,4 +1,4 @@
-"""Speed of RTL simulation: 16 x 16 matrix units, of 1 and of 8 products a cycle for each output, in Verilator, built from nothing and run without gaps."""
+"""Speed of RTL simulation: 16 x 16 matrix units in Verilator, built from nothing and run without gaps."""
 
 from __future__ import annotations
 
