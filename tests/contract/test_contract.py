@@ -4,6 +4,7 @@ A kernel takes part by lying in ``kernels/`` with ``unit()`` or ``system()`` and
 """
 
 from collections.abc import Callable
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from fastprefill import frontend
 from fastprefill.checks import contract
 from fastprefill.checks.contract import Contract
 from fastprefill.golden import mpu as golden
+from fastprefill.golden.mpu import Size
 from fastprefill.kernels import mpu
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
@@ -28,21 +30,16 @@ def kernel(path: Path) -> Contract:
     def build() -> ModuleOp:
         return link(module.system()) if hasattr(module, "system") else build_unit(module.unit())
 
-    return Contract(path.stem, build, module.cases, board=getattr(module, "BOARD", "kv260"))
+    board, cycles = getattr(module, "BOARD", "kv260"), getattr(module, "cycles", None)
+    return Contract(path.stem, build, module.cases, board=board, cycles=cycles)
 
 
-def mpu_cycles(rows: int) -> Callable[[Case], int]:
-    """A product a cycle; a tile is drained, in rows + 3 cycles, while the next one is computed."""
+def matrix_unit(size: Size, board: str = "kv260") -> Contract:
+    values = astuple(size)
+    return Contract(str(size), lambda: build_unit(mpu.unit(*values)), lambda seed: golden.cases(seed, *values), board)
 
-    def cycles(case: Case) -> int:
-        k, tiles = max(1, case.scalars["k"]), case.scalars["tiles"]
-        if min(case.scalars.values()) < 0:
-            return 3
-        if tiles == 0:
-            return 6
-        return k + (tiles - 1) * max(k, rows + 3) + rows + 5
 
-    return cycles
+WIDE = Size(rows=4, dsp_columns=4, k_parallel=8)
 
 
 def wrapping_cases(seed: int) -> list[Case]:
@@ -50,22 +47,17 @@ def wrapping_cases(seed: int) -> list[Case]:
     wraps = (1 << 31) // (128 * 128)
     a = np.full((1, 4, wraps), -128, np.int8)
     b = np.full((1, wraps, 4), -128, np.int8)
-    case = golden.case("wraps", a, b)
+    case = golden.case("wraps", a, b, WIDE)
     assert case.outputs["c"][0] & 0xFFFFFFFF == 0x80000000
     return [case]
 
 
 CONTRACTS = {
-    **{
-        path.stem: kernel(path) for path in sorted((Path(__file__).parent / "kernels").glob("*.py"))
-    },
-    "mpu_4x4": Contract(
-        "mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), lambda seed: golden.cases(seed, 4, 4), cycles=mpu_cycles(4)
-    ),
-    "mpu_5x8": Contract(
-        "mpu_5x8", lambda: build_unit(mpu.unit(5, 8)), lambda seed: golden.cases(seed, 5, 8), "u280", mpu_cycles(5)
-    ),
-}  # fmt: skip
+    **{path.stem: kernel(path) for path in sorted((Path(__file__).parent / "kernels").glob("*.py"))},
+    "mpu_dsp": matrix_unit(Size(rows=4, dsp_columns=4)),
+    "mpu_lut": matrix_unit(Size(rows=4, dsp_columns=0, lut_columns=5, k_parallel=2)),
+    "mpu_both": matrix_unit(Size(rows=6, dsp_columns=2, lut_columns=3, k_parallel=8), "u280"),
+}
 
 
 @pytest.mark.parametrize("level", contract.LEVELS)
@@ -78,7 +70,7 @@ def test_contract(name: str, level: str, tmp_path: Path) -> None:
     assert level == "structure" or passed.tokens > 0
 
 
-@pytest.mark.parametrize("name", ["mpu_4x4", "mpu_5x8"])
+@pytest.mark.parametrize("name", ["tiles", "mpu_dsp", "mpu_lut", "mpu_both"])
 def test_cycles_snapshot(name: str, snapshot: Callable[[str, str], None], tmp_path: Path) -> None:
     """How long each case takes with the same gaps: hardware that is slower or buffers less fails here."""
     lacking = contract.missing("rtl")
@@ -97,9 +89,9 @@ def test_accumulators_wrap(level: str, tmp_path: Path) -> None:
     lacking = contract.missing(level)
     if lacking is not None:
         pytest.skip(f"{level} NOT run: {lacking}")
-    wraps = Contract("mpu_4x4", lambda: build_unit(mpu.unit(4, 4)), wrapping_cases)
+    wraps = replace(matrix_unit(WIDE), cases=wrapping_cases)
     passed = contract.check(wraps, level, seed=SEED, folder=tmp_path)
-    assert passed.tokens >= 4
+    assert passed.tokens >= 2
 
 
 @pytest.mark.long
@@ -109,11 +101,7 @@ def test_matrix_unit_at_full_size(rows: int, cols: int, level: str, tmp_path: Pa
     lacking = contract.missing(level)
     if lacking is not None:
         pytest.skip(f"{level} NOT run: {lacking}")
-    full = Contract(
-        f"mpu_{rows}x{cols}",
-        lambda: build_unit(mpu.unit(rows, cols)),
-        lambda seed: golden.cases(seed, rows, cols),
-    )
+    full = matrix_unit(Size(rows, cols))
     passed = contract.check(full, level, seed=SEED, folder=tmp_path)
     if level == "rtl":
         # A tile of K products takes K cycles; draining one overlaps computing the next.

@@ -5,12 +5,14 @@ import numpy as np
 from allo.ir.types import Stream, UInt, int8, int32
 
 from fastprefill.golden import mpu as golden
+from fastprefill.golden.mpu import Size
 from fastprefill.kernels.mpu import unit as mpu_unit
 from fastprefill.system.case import Case
 from fastprefill.system.system import System
 from fastprefill.system.unit import Unit
 
-ROWS, COLS, SHIFT = 4, 4, 8
+SIZE = Size(rows=4, dsp_columns=4)
+SHIFT = 8
 
 
 def requantiser(cols: int) -> Unit:
@@ -47,7 +49,7 @@ def requantiser(cols: int) -> Unit:
 
 
 def system() -> System:
-    units = {"mpu": mpu_unit(ROWS, COLS), "quant": requantiser(COLS)}
+    units = {"mpu": mpu_unit(SIZE.rows, SIZE.dsp_columns), "quant": requantiser(SIZE.drain_rows * SIZE.columns)}
     return System("mpu_requant", units, (("mpu.c", "quant.x", 4),))
 
 
@@ -55,12 +57,14 @@ def cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     result = []
     for tiles, k, scale in ((1, 1, 256), (2, 5, 3), (3, 16, 1)):
-        a = rng.integers(-128, 128, (tiles, ROWS, k)).astype(np.int8)
-        b = rng.integers(-128, 128, (tiles, k, COLS)).astype(np.int8)
-        base = golden.case("mpu", a, b)
-        exact = np.matmul(a.astype(np.int64), b.astype(np.int64)).reshape(tiles * ROWS, COLS)
+        a = rng.integers(-128, 128, (tiles, SIZE.rows, k)).astype(np.int8)
+        b = rng.integers(-128, 128, (tiles, k, SIZE.columns)).astype(np.int8)
+        base = golden.case("mpu", a, b, SIZE)
+        words = tiles * SIZE.rows // SIZE.drain_rows
+        exact = np.matmul(a.astype(np.int64), b.astype(np.int64)).reshape(words, -1)
         y = np.clip((exact * scale + 128) >> SHIFT, -128, 127).astype(np.int8)
-        scalars = {"mpu_k": k, "mpu_tiles": tiles, "quant_scale": scale, "quant_words": tiles * ROWS}
+        scalars = {f"mpu_{name}": value for name, value in base.scalars.items()}
+        scalars |= {"quant_scale": scale, "quant_words": words}
         inputs = {"mpu_a": base.inputs["a"], "mpu_b": base.inputs["b"]}
         result.append(Case(f"tiles{tiles}_k{k}", scalars, inputs, {"quant_y": golden.words(y)}))
     return result

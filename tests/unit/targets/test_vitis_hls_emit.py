@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from fastprefill import frontend
 from fastprefill.errors import FastprefillError
 from fastprefill.ir.text import parse
-from fastprefill.kernels import mpu
 from fastprefill.system.build import build_unit
 from fastprefill.targets import vitis_hls
 from fastprefill.targets.vitis_hls.emit import tool_command
@@ -23,45 +24,48 @@ def board(version: str = "2024.2") -> SimpleNamespace:
     )
 
 
-def matrix_unit(size: int) -> dict[str, str]:
-    return vitis_hls.emit(build_unit(mpu.unit(size, size)), board=board())
+TILES = frontend.load_module(Path(__file__).resolve().parents[2] / "contract" / "kernels" / "tiles.py")
 
 
-def test_a_16x16_matrix_unit_reads_like_a_person_wrote_it() -> None:
-    text = matrix_unit(16)["mpu.cpp"]
+def array(size: int) -> dict[str, str]:
+    return vitis_hls.emit(build_unit(TILES.unit(size, size)), board=board())
+
+
+def test_a_16x16_array_reads_like_a_person_wrote_it() -> None:
+    text = array(16)["tiles.cpp"]
     assert len(text.splitlines()) < 150
     body = """
-            ap_uint<128> aw = a.read();  // mpu.py:35
-            ap_uint<128> bw = b.read();  // mpu.py:36"""
+            ap_uint<128> aw = a.read();  // tiles.py:31
+            ap_uint<128> bw = b.read();  // tiles.py:32"""
     assert body in text
     lane = """
-                    ap_int<8> x = aw(r * 8 + 7, r * 8);  // mpu.py:38
-                    ap_int<8> y = bw(j * 8 + 7, j * 8);  // mpu.py:39
-                    ap_int<16> product = x * y;  // mpu.py:40
+                    ap_int<8> x = aw(r * 8 + 7, r * 8);  // tiles.py:34
+                    ap_int<8> y = bw(j * 8 + 7, j * 8);  // tiles.py:35
+                    ap_int<16> product = x * y;  // tiles.py:36
 #pragma HLS BIND_OP variable=product op=mul impl=dsp
-                    acc[r][j] += product;  // mpu.py:41
+                    acc[r][j] += product;  // tiles.py:37
 """
     assert lane in text
-    assert "// kernels/mpu.py:30\nstatic void mpu_array(" in text
-    assert "step: for (int step = 0; step < lk; ++step) {  // mpu.py:34\n#pragma HLS PIPELINE II=1\n" in text
-    assert "    DATAFLOW_PROCESS(array, mpu_array(k, tiles, a, b, finished));\n" in text
+    assert "// tiles.py:26\nstatic void tiles_array(" in text
+    assert "step: for (int step = 0; step < lk; ++step) {  // tiles.py:30\n#pragma HLS PIPELINE II=1\n" in text
+    assert "    DATAFLOW_PROCESS(array, tiles_array(k, count, a, b, finished));\n" in text
 
 
-def test_a_4x4_matrix_unit_is_as_in_the_snapshot(snapshot: Callable[[str, str], None]) -> None:
-    snapshot(matrix_unit(4)["mpu.cpp"], "vitis_hls/mpu_4x4.cpp")
+def test_a_4x4_array_is_as_in_the_snapshot(snapshot: Callable[[str, str], None]) -> None:
+    snapshot(array(4)["tiles.cpp"], "vitis_hls/tiles_4x4.cpp")
 
 
 def test_the_length_does_not_grow_with_the_array() -> None:
-    assert len(matrix_unit(16)["mpu.cpp"].splitlines()) == len(matrix_unit(32)["mpu.cpp"].splitlines())
+    assert len(array(16)["tiles.cpp"].splitlines()) == len(array(32)["tiles.cpp"].splitlines())
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
-    assert matrix_unit(8) == matrix_unit(8)
+    assert array(8) == array(8)
 
 
 def test_a_tile_of_registers_crosses_in_streams_that_are_narrow_enough() -> None:
     """A tile of 16x16 int32 has 8,192 bits, more than the 4,096 of one stream: every row has a stream of its own."""
-    text = matrix_unit(16)["mpu.cpp"]
+    text = array(16)["tiles.cpp"]
     streams = """
     hls::stream<ap_uint<512>> finished[16];
 #pragma HLS STREAM variable=finished depth=1
@@ -69,28 +73,28 @@ def test_a_tile_of_registers_crosses_in_streams_that_are_narrow_enough() -> None
     DATAFLOW_STREAMS(finished, 1);
 """
     assert streams in text
-    widths = [int(width) for width in re.findall(r"ap_u?int<(\d+)>", matrix_unit(32)["mpu.cpp"])]
+    widths = [int(width) for width in re.findall(r"ap_u?int<(\d+)>", array(32)["tiles.cpp"])]
     assert max(widths) == 1024
 
 
 def test_every_pragma_is_in_the_table() -> None:
-    lines = [line for line in matrix_unit(8)["mpu.cpp"].splitlines() if line.startswith("#pragma")]
+    lines = [line for line in array(8)["tiles.cpp"].splitlines() if line.startswith("#pragma")]
     assert len(lines) > 15
     for line in lines:
         check_line(line)
 
 
 def test_ports_have_their_interfaces() -> None:
-    text = matrix_unit(4)["mpu.cpp"]
+    text = array(4)["tiles.cpp"]
     for port in ("a", "b", "c"):
         assert f"#pragma HLS INTERFACE mode=axis port={port}\n" in text
-    for port in ("k", "tiles", "return"):
+    for port in ("k", "count", "return"):
         assert f"#pragma HLS INTERFACE mode=s_axilite port={port}\n" in text
 
 
 def test_wide_words_raise_the_limit_of_ap_int() -> None:
-    assert "AP_INT_MAX_W" not in matrix_unit(16)["mpu.h"]
-    assert "#define AP_INT_MAX_W 4096\n" in matrix_unit(32)["mpu.h"]
+    assert "AP_INT_MAX_W" not in array(16)["tiles.h"]
+    assert "#define AP_INT_MAX_W 4096\n" in array(32)["tiles.h"]
 
 
 @pytest.mark.parametrize(
@@ -103,12 +107,12 @@ def test_wide_words_raise_the_limit_of_ap_int() -> None:
 )
 def test_tcl_is_started_as_the_version_wants(version: str, command: str) -> None:
     assert tool_command(version) == command
-    text = vitis_hls.emit(build_unit(mpu.unit(4, 4)), board=board(version))["run.tcl"]
+    text = vitis_hls.emit(build_unit(TILES.unit()), board=board(version))["run.tcl"]
     assert f"#     {command}\n" in text
     assert "set_part {xck26-sfvc784-2LV-c}\n" in text
     assert "create_clock -period 5.000 -name default\n" in text
     assert '"csim csynth cosim export"' in text
-    assert "export_design -format ip_catalog -vendor fastprefill -library hls -ipname mpu }\n" in text
+    assert "export_design -format ip_catalog -vendor fastprefill -library hls -ipname tiles }\n" in text
 
 
 def module(
