@@ -13,6 +13,7 @@ from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
 
 if TYPE_CHECKING:
+    from fastprefill.accuracy import Report
     from fastprefill.build.plan import BuildPlan
     from fastprefill.build.steps import Steps
     from fastprefill.checks.levels import LevelResult
@@ -438,6 +439,59 @@ def bitstream(folder: Path, *, dry_run: bool = False, show: Show = quiet) -> Bit
     return Bitstream(
         build.folder / "build", build.folder / build.result, steps, found.missing, runs, tuple(notes), tier_line()
     )
+
+
+def accuracy(
+    model: Path,
+    tasks: tuple[str, ...],
+    lengths: tuple[int, ...],
+    gammas: tuple[float, ...],
+    *,
+    text: Path | None = None,
+    samples: int = 8,
+    seed: int = 1,
+    tau: float = 0.1,
+    min_budget: int = 512,
+    max_budget: int | None = None,
+    block: int = 128,
+    corrected: bool = False,
+    transform: str = "both",
+    group: int | None = None,
+    plant_outliers: float | None = None,
+    out: Path | None = None,
+    show: Show = quiet,
+) -> Report:
+    """Measure tasks in float and integers, dense and with chosen blocks.
+
+    Args:
+        model: folder of a checkpoint.
+        tasks: names of `fastprefill.accuracy.TASKS`, or ``perplexity``.
+        lengths: tokens of a prompt with its answer.
+        gammas: shares of the attention mass to keep.
+        text: file for perplexity and as filler.
+        samples: prompts of each task and length.
+        seed: of the prompts.
+        tau: heads with a distance below this are query-aware.
+        min_budget: least tokens to keep.
+        max_budget: most tokens to keep; None: all.
+        block: tokens per block.
+        corrected: select without the errors of FlexPrefill's code.
+        transform: before quantisation: ``plain``, ``balance``, ``rotate`` or ``both``.
+        group: inputs that share a scale; None: all of a token's or channel's.
+        plant_outliers: factor by which some channels are made larger; None: the weights as they are.
+        out: folder for the results; what it holds of an earlier run is not measured again.
+        show: gets lines of progress.
+
+    Raises:
+        FastprefillError: bad input, or a folder with results of other settings.
+    """
+    from fastprefill.accuracy import Selection, Settings, measure
+
+    settings = Settings(
+        model, tasks, lengths, gammas, text, samples, seed,
+        Selection(tau, min_budget, max_budget, block, not corrected), transform, group, plant_outliers,
+    )  # fmt: skip
+    return measure(settings, out, show)
 
 
 def tier_line() -> str:

@@ -283,6 +283,59 @@ def bitstream(folder: Path, dry_run: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(2)
 
 
+@main.command()
+@click.option("--model", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
+@click.option("--tasks", default="niah_single", show_default=True, help="Names, with commas; see docs/accuracy.md.")
+@click.option("--lengths", default="1024", show_default=True, help="Tokens of a prompt with its answer; with commas.")
+@click.option(
+    "--gamma", "gammas", default="0.9", show_default=True, help="Shares of attention to keep; with commas."
+)
+@click.option("--text", type=click.Path(path_type=Path), help="Text for perplexity, and to hide facts in.")
+@click.option("--samples", type=int, default=8, show_default=True, help="Prompts of each task and length.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the prompts.")
+@click.option(
+    "--tau", type=float, default=0.1, show_default=True, help="Heads closer to their estimate are query-aware."
+)
+@click.option("--min-budget", type=int, default=512, show_default=True, help="Least tokens to keep.")
+@click.option("--max-budget", type=int, help="Most tokens to keep; default: all.")
+@click.option("--block", type=int, default=128, show_default=True, help="Tokens per block.")
+@click.option(
+    "--corrected", is_flag=True, help="Select without the errors of FlexPrefill's code; wise unless --block is 128."
+)
+@click.option(
+    "--transform", default="both", show_default=True, help="Before quantisation: plain, balance, rotate or both."
+)
+@click.option("--group", type=int, help="Inputs that share a scale; default: all of a token or channel.")
+@click.option("--plant-outliers", type=float, metavar="FACTOR", help="Make some channels so many times as large.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for accuracy.json and .svg; a run goes on there."
+)
+@as_json
+def accuracy(
+    model: Path, tasks: str, lengths: str, gammas: str, as_json: bool, out: Path | None, **options: Any
+) -> None:
+    """Measure what block selection, int8 and the integer datapath cost a model in accuracy."""
+    result = api.accuracy(
+        model,
+        tuple(_list(tasks, str, "--tasks")),
+        tuple(_list(lengths, int, "--lengths")),
+        tuple(_list(gammas, float, "--gamma")),
+        out=out,
+        show=progress,
+        **options,
+    )
+    _print(as_json, result.as_dict(), result.text())
+
+
+def _list(given: str, kind: type, option: str) -> list[Any]:
+    """What is between commas."""
+    try:
+        return [kind(text.strip()) for text in given.split(",") if text.strip()]
+    except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
+        raise click.BadParameter(f"'{given}' is not a list of {what} with commas", param_hint=option) from None
+
+
 def _print(as_json: bool, data: object, text: str) -> None:
     click.echo(json.dumps(data, indent=1) if as_json else text)
 

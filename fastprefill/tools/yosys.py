@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fastprefill import tools
+from fastprefill import resources, tools
 from fastprefill.errors import FastprefillError
 from fastprefill.tools import fan_out, netlist, tiers, timing_proxy
 from fastprefill.tools.fan_out import FanOut
@@ -40,6 +40,17 @@ MARK_FABRIC = (
     f"select -set fabric a:use_dsp=no %ci5:+$mul[Y]:+{_REGISTERS} t:$mul %i A:use_dsp=no t:$mul %i %u",
     'setattr -set use_dsp "no" @fabric',
 )
+
+_ADD_ORDER = "add_order.v"
+
+ORDER_ADDITIONS = (
+    "select -set chosen t:$mux t:$pmux",
+    *(f"select -set chosen_{pin} @chosen %co1:+[Y] %co1:+$add[{pin}] t:$add %i" for pin in "AB"),
+    f"techmap -map {_ADD_ORDER} @chosen_B @chosen_A %d",
+    f"techmap -D SWAP -map {_ADD_ORDER} @chosen_A @chosen_B %d",
+)
+"""Of an addition with a multiplexer before one operand, the other one becomes A: see the file. Yosys would order
+operands of equal width by chance. Subtractions are left as they are: A is what is subtracted from."""
 
 _RUNNER = """
 import resource, sys
@@ -125,7 +136,9 @@ def synthesise(
         *MARK_FABRIC,
         f"synth_xilinx {options} -run prepare:map_dsp",
         "booth t:$mul a:use_dsp=no %i",
-        f"synth_xilinx {options} -run map_dsp:",
+        f"synth_xilinx {options} -run map_dsp:coarse",
+        *ORDER_ADDITIONS,
+        f"synth_xilinx {options} -run coarse:",
         "write_json -selected mapped.json",
     ]
     with tempfile.TemporaryDirectory(prefix="fastprefill-yosys-") as scratch:
@@ -190,6 +203,7 @@ def run_script(commands: Sequence[str], folder: Path, timeout_s: float) -> float
     tools.find("yosys")
     script = folder / "script.ys"
     script.write_text("".join(command + "\n" for command in commands))
+    (folder / _ADD_ORDER).write_text(resources.path(f"tools/techmap/{_ADD_ORDER}").read_text())
     done = tools.run(
         [sys.executable, "-c", _RUNNER, script.name, str(MEMORY_LIMIT)],
         cwd=folder,

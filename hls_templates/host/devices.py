@@ -1,8 +1,8 @@
 """Where the unit can run: the C simulation, a card behind XRT, a board under PYNQ. All have one method, `start`.
 
-`start(scalars, inputs, counts)` runs the unit once: `scalars` in the order of design.json, `inputs` the memory of each
-input stream, `counts` the tokens of every stream. It returns the memory of each output stream. XRT and PYNQ were NOT
-RUN where this was generated: there is no card there.
+`start(scalars, inputs, counts)` runs the unit once: `scalars` as unsigned patterns, `inputs` the memory of each input
+stream, `counts` the tokens of every stream, all by name. It returns the memory of each output stream. XRT and PYNQ were
+NOT RUN where this was generated: there is no card there.
 """
 
 import ctypes
@@ -22,7 +22,9 @@ def open_device(name, design, folder, bitstream):
         return Csim(design, folder / "build" / "libcsim.so")
     bitstream = bitstream or folder.parent / "bitstream" / design["bitstream"]
     if not Path(bitstream).is_file():
-        raise Error(f"there is no bitstream {bitstream}: build it in bitstream/, or name one with --bitstream")
+        raise Error(
+            f"there is no bitstream {bitstream}: build it in bitstream/, or name one with --bitstream"
+        )
     return {"xrt": Xrt, "kria": Pynq}[design["device"]](design, bitstream)
 
 
@@ -36,16 +38,18 @@ class Csim:
 
     def start(self, scalars, inputs, counts):
         streams = self.design["streams"]
-        memory = []
+        memory = {}
         for stream in streams:
             size = max(1, counts[stream["name"]] * stream["stride"])
             # What was never written shows.
             content = inputs[stream["name"]] if stream["input"] else b"\xa5" * size
-            memory.append(ctypes.create_string_buffer(content, size))
+            memory[stream["name"]] = ctypes.create_string_buffer(content, size)
         problem = ctypes.create_string_buffer(256)
         status = self.library.csim_start(
-            (ctypes.c_uint64 * max(1, len(scalars)))(*scalars),
-            (ctypes.c_void_p * len(streams))(*(ctypes.addressof(buffer) for buffer in memory)),
+            (ctypes.c_uint64 * max(1, len(scalars)))(
+                *(scalars[one["name"]] for one in self.design["scalars"])
+            ),
+            (ctypes.c_void_p * len(streams))(*(ctypes.addressof(buffer) for buffer in memory.values())),
             (ctypes.c_uint32 * len(streams))(*(counts[stream["name"]] for stream in streams)),
             problem,
             len(problem),
@@ -53,8 +57,8 @@ class Csim:
         if status:
             raise Error(problem.value.decode())
         return {
-            stream["name"]: buffer.raw[: counts[stream["name"]] * stream["stride"]]
-            for stream, buffer in zip(streams, memory)
+            stream["name"]: memory[stream["name"]].raw[: counts[stream["name"]] * stream["stride"]]
+            for stream in streams
             if not stream["input"]
         }
 
@@ -73,7 +77,8 @@ class Xrt:
         shared = pyxrt.kernel.shared
         self.unit = pyxrt.kernel(self.card, uuid, design["unit"], shared)
         self.movers = {
-            stream["name"]: pyxrt.kernel(self.card, uuid, stream["mover"], shared) for stream in design["streams"]
+            stream["name"]: pyxrt.kernel(self.card, uuid, stream["mover"], shared)
+            for stream in design["streams"]
         }
 
     def start(self, scalars, inputs, counts):
@@ -89,8 +94,13 @@ class Xrt:
             run.set_arg(0, buffers[name])
             run.set_arg(1, counts[name])
         unit = xrt.run(self.unit)
-        for index, value in enumerate(scalars):
-            unit.set_arg(index, value)
+        for index, scalar in enumerate(self.design["scalars"]):
+            value = scalars[scalar["name"]]
+            if scalar["bits"] > 32:
+                raise Error(
+                    f"pyxrt sets no scalar of {scalar['bits']} bits ({scalar['name']}): use the C++ program"
+                )
+            unit.set_arg(index, value - (1 << 32) if value >> 31 else value)  # it takes a C int
         unit.start()
         for run in runs.values():
             run.start()
@@ -134,9 +144,9 @@ class Pynq:
             mover.write(self.design["memory_register"] + 4, address >> 32)
             mover.write(self.design["tokens_register"], counts[name])
         unit = getattr(self.overlay, self.design["unit"])
-        for scalar, value in zip(self.design["scalars"], scalars):
+        for scalar in self.design["scalars"]:
             for word in range(-(-scalar["bits"] // 32)):
-                unit.write(scalar["offset"] + 4 * word, value >> 32 * word & 0xFFFFFFFF)
+                unit.write(scalar["offset"] + 4 * word, scalars[scalar["name"]] >> 32 * word & 0xFFFFFFFF)
         parts = {self.design["unit"]: unit, **movers}
         for part in parts.values():
             part.write(self.CONTROL, self.START)

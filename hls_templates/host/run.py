@@ -27,7 +27,7 @@ def read_case(folder, design):
     """Scalars, the memory of each stream (what is sent, and what is expected) and its number of tokens."""
     given = json.loads((folder / "case.json").read_text())["scalars"]
     # Also a scalar outside the limits of the unit is sent: then the unit does nothing and says so in first_error.
-    scalars = [given[scalar["name"]] & ((1 << scalar["bits"]) - 1) for scalar in design["scalars"]]
+    scalars = {one["name"]: given[one["name"]] & ((1 << one["bits"]) - 1) for one in design["scalars"]}
     memory, counts = {}, {}
     for stream in design["streams"]:
         tokens = [int(line, 16) for line in (folder / f"{stream['name']}.hex").read_text().split()]

@@ -58,3 +58,47 @@ def test_a_known_error_of_a_later_log_explains_an_unknown_one() -> None:
 
 def test_a_clock_that_was_lowered() -> None:
     assert vendor_log.slower_clock(LOGS / "slower.log") == 231.4
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        ("ERROR: [Synth 8-439] module 'fp_fifo' not found [/p/rtl/mpu.sv:41]", "Vivado refused the RTL"),
+        (
+            "ERROR: [HLS 207-3337] unknown type name 'ap_uint' (../movers.h:9:12)",
+            "Vitis HLS refused the movers",
+        ),
+        (
+            "ERROR: [DRC UTLZ-1] Resource utilization: DSP over-utilized in Top Level Design",
+            "generate a smaller one",
+        ),
+        (
+            "ERROR: [Route 35-162] 214 signals failed to route due to routing congestion.",
+            "the wires do not fit",
+        ),
+        (
+            "ERROR: [BD 5-216] VLNV <xilinx.com:ip:smartconnect:1.0> is not supported for the current part.",
+            "an IP that",
+        ),
+        (
+            "ERROR: [IP_Flow 19-3153] Bus Interface 's_axi_control': FREQ_HZ is missing",
+            "could not be packaged",
+        ),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", "ran out of memory"),
+    ],
+)
+def test_errors_in_one_line(tmp_path: Path, line: str, meaning: str) -> None:
+    log = tmp_path / "step.log"
+    log.write_text(f"INFO: [v++ 60-586] before\n{line}\nERROR: [v++ 60-703] Failed to finish linking\n")
+    found = vendor_log.first_error([log])
+    assert found is not None
+    assert (found.line, found.quote) == (2, line)
+    assert meaning in found.meaning
+
+
+def test_warnings_and_words_are_no_errors(tmp_path: Path) -> None:
+    log = tmp_path / "step.log"
+    log.write_text(
+        "WARNING: [Synth 8-7129] Port x is unconnected\nINFO: errors: 0\n  CRITICAL WARNING: [Timing 38-282] slack\n"
+    )
+    assert vendor_log.first_error([log]) is None

@@ -13,7 +13,7 @@ from fastprefill import resources
 from fastprefill.errors import FastprefillError
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = ["sim", "hls_templates", "bitstreams", "extern/sv", "boards/kv260.toml"]
+NAMES = ["sim", "hls_templates", "bitstreams", "extern/sv", "tools/techmap", "boards/kv260.toml"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -27,6 +27,14 @@ module behind_slice(input clk, input [26:0] a, input [17:0] b, output reg [47:0]
   always_ff @(posedge clk) y <= p ^ {p[0], p[47:1]};
 endmodule
 """
+MUXES = """
+module mux_left(input clk, input s, input [7:0] x, input [7:0] y, input [7:0] z, output reg [7:0] q);
+  always_ff @(posedge clk) q <= (s ? x : y) + z;
+endmodule
+module mux_right(input clk, input s, input [7:0] x, input [7:0] y, input [7:0] z, output reg [7:0] q);
+  always_ff @(posedge clk) q <= z + (s ? x : y);
+endmodule
+"""
 SUMMING = """// summing: process u.part, kernels/u.py:3-9.
 module summing(
   input clk, input [7:0] x,
@@ -61,9 +69,11 @@ endmodule
 module top(input clk, input we, input [11:0] wa, input [11:0] ra, input [71:0] d,
            output [15:0] p0, output [15:0] p1, output [15:0] p2, output [15:0] p3, output [15:0] q,
            output [35:0] block, output [71:0] ultra, output [31:0] distributed,
-           output [47:0] sliced, output [7:0] summed);
+           output [47:0] sliced, output [7:0] summed, output [7:0] left, output [7:0] right);
   behind_slice m4(clk, d[26:0], d[17:0], sliced);
   summing m5(clk, d[7:0], summed);
+  mux_left m6(clk, we, d[7:0], d[15:8], d[23:16], left);
+  mux_right m7(clk, we, d[7:0], d[15:8], d[23:16], right);
   mul_dsp m0(clk, d[7:0], d[15:8], p0);
   mul_dsp m1(clk, d[15:8], d[23:16], p1);
   mul_wire m2(clk, d[7:0], d[15:8], p2);
@@ -80,7 +90,7 @@ endmodule
 def forms(tmp_path_factory: pytest.TempPathFactory) -> yosys.Resources:
     pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'fastprefill[sim]'")
     files = []
-    for name, text in {"forms": FORMS, "slice": SLICE, "summing": SUMMING}.items():
+    for name, text in {"forms": FORMS, "muxes": MUXES, "slice": SLICE, "summing": SUMMING}.items():
         files.append(tmp_path_factory.mktemp("forms") / f"{name}.sv")
         files[-1].write_text(text)
     return yosys.synthesise([*files, resources.path("extern/sv") / "fp_ram.sv"], "top")
@@ -119,7 +129,7 @@ def test_total_multiplies_modules_by_instances(forms: yosys.Resources) -> None:
     counts = {module.name: module.instances for module in forms.modules}
     assert counts["mul_dsp"] == 2
     assert counts["top"] == 1
-    assert (forms.total.dsp, forms.total.ff, forms.total.bram36, forms.total.uram) == (3, 120, 1.5, 1)
+    assert (forms.total.dsp, forms.total.ff, forms.total.bram36, forms.total.uram) == (3, 136, 1.5, 1)
 
 
 def test_longest_path_is_the_multiplier_in_fabric(forms: yosys.Resources) -> None:
@@ -173,6 +183,40 @@ def test_fabric_multiplier_is_right(tmp_path: Path, tool: Callable[[str], Path])
         "miter -equiv -flatten gold gate miter", "sat -verify -prove trigger 0 miter",
     ]  # fmt: skip
     yosys.run_script(script, tmp_path, timeout_s=60)
+
+
+ADDITIONS = """
+module add(input s, input [2:0] x, input [2:0] y, input [3:0] z, input signed [2:0] i, input signed [2:0] j,
+           input signed [4:0] k, output [4:0] a, output [4:0] b, output signed [5:0] c, output signed [5:0] d,
+           output signed [5:0] e, output [3:0] f);
+  assign a = (s ? x : y) + z;
+  assign b = z + (s ? x : y);
+  assign c = (s ? i : j) + k;
+  assign d = k + (s ? i : j);
+  assign e = k - (s ? i : j);
+  assign f = (s ? x : y) + 4'd3;
+endmodule
+"""
+
+
+def test_ordered_additions_are_right(tmp_path: Path, tool: Callable[[str], Path]) -> None:
+    """Narrower, signed and unsigned operands, a multiplexer before either: equal sums; a constant is left alone."""
+    tool("yosys")
+    file = tmp_path / "add.sv"
+    file.write_text(ADDITIONS)
+    script = [
+        *yosys.read_commands([file], "add"), "proc", "opt_clean", "select -assert-count 5 t:$add", "design -save plain",
+        *yosys.ORDER_ADDITIONS, "select -assert-count 1 t:$add", "select -assert-count 4 t:$alu",
+        "select -assert-count 1 t:$sub", "rename add gate", "design -stash ordered",
+        "design -load plain", "rename add gold", "design -copy-from ordered gate",
+        "miter -equiv -flatten gold gate miter", "techmap miter", "sat -verify -prove trigger 0 miter",
+    ]  # fmt: skip
+    yosys.run_script(script, tmp_path, timeout_s=60)
+
+
+def test_multiplexer_before_an_addition_costs_no_look_up_tables(forms: yosys.Resources) -> None:
+    """Eight bits, a LUT each, whichever operand the multiplexer is before."""
+    assert own(forms, "mux_left").lut == own(forms, "mux_right").lut == 8
 
 
 @pytest.mark.parametrize(
