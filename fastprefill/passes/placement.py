@@ -122,11 +122,14 @@ def _slow_address(op: memref.LoadOp | StoreOp, address: float, board: Board) -> 
     )
 
 
-def place(steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, period: float) -> Placed:
+def place(
+    steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, period: float, push: bool
+) -> Placed:
     """Stages as soon as possible, chained inside the period (ns); `least` gives stages that are not undercut.
 
     What a lane can compute later without keeping anything for it, it does in the stage that uses it: its operands are
-    kept in registers that all lanes share, and its result would need some in every lane. No other op gets later by it.
+    kept in registers that all lanes share, and its result would need some in every lane. Only with `push` may another
+    op get later by it.
 
     Raises:
         KernelError: whether a read happens is not known when the iteration issues.
@@ -140,7 +143,7 @@ def place(steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, per
             break
         trial = _as_soon_as_possible(steps, {**sunk, **late}, pinned, period)
         pushed = [s for s in steps if trial.stages[s.op] > late.get(s.op, placed.stages[s.op])]
-        if pushed:
+        if pushed and not push:
             staying |= {op for step in pushed for op in _fed_by(step.op, late)}
         else:
             placed = trial

@@ -98,8 +98,10 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
     pinned = _pinned(tree)
     steps = {body: steps_of(body.ops, result.forwarded, board) for body in tree.bodies}
     period = board.clock_ns - board.delays.ff_setup
+    if _attempt(result, found, pinned, steps, period, push=True) is None:
+        return result  # the least registers in the elements of lanes, and no interval suffers
     for _ in range(MAX_ATTEMPTS):
-        failed = _attempt(result, found, pinned, steps, period)
+        failed = _attempt(result, found, pinned, steps, period, push=False)
         if failed is None:
             return result
         _relax(result, failed)
@@ -129,6 +131,7 @@ def _attempt(
     pinned: dict[Operation, GetOp | AcquireOp],
     steps: dict[Body, list[Step]],
     period: float,
+    push: bool,
 ) -> Constraint | None:
     """Place all ops; returns the constraint that does not let the stages converge, or None."""
     least: dict[Operation, int] = {}
@@ -140,7 +143,7 @@ def _attempt(
     for round_number in range(MAX_ROUNDS):
         for body in result.tree.bodies:
             if body in moved:
-                placed = place(steps[body], least, pinned, period)
+                placed = place(steps[body], least, pinned, period, push)
                 result.stages |= placed.stages
                 result.ready |= placed.ready
         before, moved = moved, set()

@@ -18,6 +18,9 @@ from fastprefill.system.ports import Ports
 from fastprefill.tools import _verilated, testbench
 from fastprefill.tools.testbench import Build, SimulationResult, StepResult, run
 
+OFTEN = 32
+"""Instances of a module from which on it is compiled apart."""
+
 __all__ = [
     "Build", "SimulationResult", "StepResult", "build", "compile_cocotb", "find", "lint", "missing", "run", "setup",
     "version",
@@ -139,15 +142,18 @@ def compile_cocotb(
         *(["--trace-vcd"] if trace else []),
         *(["--assert", "-DFP_CHECKS"] if checks else []),
     ]  # fmt: skip
-    target = _verilated.cached("simulations", _key(texts, options))
+    many = _instantiated_often(texts)
+    target = _verilated.cached("simulations", _key(texts, [*options, *many]))
     executable = target / "simulation"
     if executable.exists():
         return executable, False
     made = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
     try:
         files = _write(texts, made)
+        apart = "".join(f'no_inline -module "{name}"\n' for name in many)
+        (made / "apart.vlt").write_text(f"`verilator_config\n{apart}")
         _verilated.verilate(
-            [*options, "-Mdir", "obj", *_parts(), *files], cwd=made, what=f"verilating {top!r}"
+            [*options, "-Mdir", "obj", *_parts(), "apart.vlt", *files], cwd=made, what=f"verilating {top!r}"
         )
         _verilated.link_cocotb(made / "obj", made / "simulation", trace=trace)
         target.mkdir(exist_ok=True)
@@ -155,6 +161,14 @@ def compile_cocotb(
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return executable, True
+
+
+def _instantiated_often(texts: Mapping[str, str]) -> list[str]:
+    """Modules with so many instances that each is better compiled once than copied into its parent."""
+    names = {Path(name).stem for name in texts}
+    everything = "\n".join(texts.values())
+    instances = re.findall(r"^ +(\w+) (?:#\([^;]*?\) )?\w+ \(", everything, re.MULTILINE)
+    return sorted(name for name in names if instances.count(name) >= OFTEN)
 
 
 def _texts(rtl: Path | Mapping[str, str]) -> dict[str, str]:
