@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from xdsl.dialects import memref
+from xdsl.dialects import arith, memref
 from xdsl.ir import Operation
 
 from fastprefill import boards, frontend
@@ -413,3 +413,27 @@ def test_bodies_say_interval_depth_and_reason(make: Make) -> None:
     assert query.text(body, "reason") == found.reason("i")
     stages = [query.number(op, "stage") for op in found.body("i").ops]
     assert max(s for s in stages if s is not None) == found.depth("i") - 1
+
+
+# ops of lanes
+
+
+def test_an_op_of_a_lane_waits_for_what_uses_it(make: Make) -> None:
+    """It is made of words that all lanes share, and is needed with a product that comes later."""
+    found = make(
+        """
+        acc: int32[8] = 0
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            square: int32 = v * v
+            for j in range(8, unroll=True):
+                chosen: int32 = v if v[j] == 1 else 5
+                acc[j] += square + chosen
+        for j in range(8):
+            y.put(acc[j])
+        """,
+        's.pipeline("p:i", initiation_interval=1); s.partition("p:acc")',
+    )
+    stages = found.schedule.stages
+    (choice,) = (op for op in found.body("i").ops if isinstance(op, arith.SelectOp))
+    assert stages[choice] == min(stages[use.operation] for use in choice.result.uses) > 1
