@@ -190,7 +190,7 @@ def test_an_unknown_pass_is_refused_with_the_known_ones() -> None:
         passes.run(build("reduction"), "kv260", after="vectorise")
     assert str(error.value) == (
         "there is no pass 'vectorise'; passes are lower-fill, unroll, flatten, simplify, fuse-lanes, forward-stores, "
-        "schedule"
+        "bind-cascades, schedule"
     )
 
 

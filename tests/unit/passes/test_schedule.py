@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from xdsl.dialects import memref
+from xdsl.dialects import arith, memref
 from xdsl.ir import Operation
 
 from fastprefill import boards, frontend
@@ -248,7 +248,8 @@ def test_a_clock_too_fast_for_load_sum_and_store_in_a_cycle_costs_interval(make:
 
 # clocks and boards
 
-CHAIN = "for i in range(ln[0]):\n    v: int32 = x.get()\n    y.put(((v + 1) ^ 5) + ((v + 7) & 3) + (v - 9))\n"
+CHAIN = "for i in range(ln[0]):\n    v: int32 = x.get()\n    y.put((((((v + 1) ^ v) + 7) ^ v) - 9) ^ v)\n"
+"""Sums with an operation between them that waits for all of their bits."""
 
 
 def test_a_faster_clock_makes_more_stages(make: Make) -> None:
@@ -266,6 +267,17 @@ def test_a_board_with_slower_cells_makes_more_stages(make: Make) -> None:
 
 def test_stages_do_not_change_the_interval(make: Make) -> None:
     assert all(make(CHAIN, board=at(mhz)).ii("i") == 1 for mhz in (50, 200, 500))
+
+
+SUM = "for i in range(ln[0]):\n    v: int32 = x.get()\n    w: int32 = v + 7\n    y.put({})\n"
+
+
+def test_the_carries_of_sums_in_a_row_overlap(make: Make) -> None:
+    """Sums of 32 bits: one after the other, three of them would take 4.05 ns, and the period is 3.65 ns."""
+    delays = boards.load("kv260").delays
+    assert 3 * (delays.lut + 32 * delays.carry_per_bit) > 1000 / 250 - delays.ff_setup
+    assert make(SUM.format("w + v + 3"), board=at(250)).depth("i") == 1
+    assert make(SUM.format("(w ^ v) + 3"), board=at(250)).depth("i") == 2  # the last bit first, then from the lowest
 
 
 # loops in a row
@@ -401,3 +413,27 @@ def test_bodies_say_interval_depth_and_reason(make: Make) -> None:
     assert query.text(body, "reason") == found.reason("i")
     stages = [query.number(op, "stage") for op in found.body("i").ops]
     assert max(s for s in stages if s is not None) == found.depth("i") - 1
+
+
+# ops of lanes
+
+
+def test_an_op_of_a_lane_waits_for_what_uses_it(make: Make) -> None:
+    """It is made of words that all lanes share, and is needed with a product that comes later."""
+    found = make(
+        """
+        acc: int32[8] = 0
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            square: int32 = v * v
+            for j in range(8, unroll=True):
+                chosen: int32 = v if v[j] == 1 else 5
+                acc[j] += square + chosen
+        for j in range(8):
+            y.put(acc[j])
+        """,
+        's.pipeline("p:i", initiation_interval=1); s.partition("p:acc")',
+    )
+    stages = found.schedule.stages
+    (choice,) = (op for op in found.body("i").ops if isinstance(op, arith.SelectOp))
+    assert stages[choice] == min(stages[use.operation] for use in choice.result.uses) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
@@ -19,6 +20,7 @@ from fastprefill.ir.dialect import AcquireOp, GetOp, GetSliceOp, PutOp, ReleaseO
 from fastprefill.ir.pipe import CascadeOp, StoreOp, WindowOp
 from fastprefill.ir.query import constant, is_scalar_argument, text, width
 from fastprefill.kernels import mpu
+from fastprefill.passes import placement
 from fastprefill.passes.addresses import address_delay
 from fastprefill.passes.delays import delay, is_multiplier, is_wire
 from fastprefill.passes.schedule import ProcessSchedule
@@ -253,6 +255,70 @@ def stable(value: SSAValue) -> bool:
     return constant(value) is not None or (
         isinstance(owner, memref.LoadOp) and is_scalar_argument(owner.memref)
     )
+
+
+SLICES = """
+from allo.ir.types import Int, Stream, UInt, int32
+import allo.dataflow as df
+from fastprefill.system.unit import Unit
+
+@df.region()
+def region():
+    x: Stream[int32, 2]
+    y: Stream[Int(64), 2]
+
+    @df.kernel(mapping=[1], args=[])
+    def p():
+        for i in range(8):
+            v: int32 = x.get()
+            s: int32 = v + 77777
+{statement}
+            total: Int(64) = w + v
+            y.put(total + w)
+
+def unit():
+    return Unit("u", region, inputs=("x",), outputs=("y",))
+"""
+"""Sums of 64 bits that start from some bits of a sum of 32."""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "w: int32 = s",
+        "w: int32 = s >> 12",
+        "w: UInt(20) = s[12:32]",
+        "w: UInt(4) = s[28:32]",
+        "w: Int(60) = 5\nw[3:35] = s",
+        "w: Int(60) = s << 20",
+        "w: UInt(40) = 0\nfor j in range(2, unroll=True):\n    w[20 * j : 20 * j + 20] = s[12:32]",
+        "w: int32 = (s >> 16) + (v >> 3)",
+    ],
+)
+def test_sums_of_some_bits_of_sums_hold(statement: str, tmp_path: Path) -> None:
+    (tmp_path / "k.py").write_text(SLICES.format(statement=textwrap.indent(statement, " " * 12)))
+    module = build_unit(frontend.load_module(tmp_path / "k.py").unit())
+    stages = set()
+    for mhz in range(60, 500, 10):
+        board = replace(boards.load("kv260"), clock_mhz=float(mhz))
+        ((_, schedule),) = rtl.schedules(module, board).values()
+        for body in schedule.tree.bodies:
+            logic_fits_a_period(schedule, body, board)
+            stages.add(schedule.depth(body))
+    assert len(stages) > 2
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_ops_of_lanes_that_sink_make_nothing_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, board = build(name), replace(boards.load("kv260"), clock_mhz=250.0)
+
+    def figures() -> list[tuple[int, int]]:
+        found = rtl.schedules(module, board).values()
+        return [(schedule.ii[b], schedule.depth(b)) for _, schedule in found for b in schedule.tree.bodies]
+
+    sunk = figures()
+    monkeypatch.setattr(placement, "MAX_SINKS", 0)
+    assert sunk == figures()
 
 
 def test_a_faster_clock_never_makes_a_pipeline_shorter() -> None:
