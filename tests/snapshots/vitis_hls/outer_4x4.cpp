@@ -1,20 +1,12 @@
-<<<<<<<< HEAD:tests/snapshots/vitis_hls/outer_4x4.cpp
 #include "outer.h"
 
 // outer_product.py:34
 static void outer_array(
-========
-#include "tiles.h"
-
-// tiles.py:26
-static void tiles_array(
->>>>>>>> wtfix:tests/snapshots/vitis_hls/tiles_4x4.cpp
     ap_int<32> lk,
-    ap_int<32> lcount,
+    ap_int<32> ltiles,
     hls::stream<ap_uint<32>> &a,
     hls::stream<ap_uint<32>> &b,
     hls::stream<ap_uint<128>> finished[4]) {
-<<<<<<<< HEAD:tests/snapshots/vitis_hls/outer_4x4.cpp
     ap_int<32> acc[4][4];  // outer_product.py:34
 #pragma HLS ARRAY_PARTITION variable=acc type=complete dim=0
     t: for (int t = 0; t < ltiles; ++t) {  // outer_product.py:35
@@ -51,44 +43,6 @@ static void tiles_array(
             }
         }
         put_out: for (int row = 0; row < 4; ++row) {  // outer_product.py:49
-========
-    ap_int<32> acc[4][4];  // tiles.py:26
-#pragma HLS ARRAY_PARTITION variable=acc type=complete dim=0
-    t: for (int t = 0; t < lcount; ++t) {  // tiles.py:27
-        r: for (int r = 0; r < 4; ++r) {  // tiles.py:28
-#pragma HLS UNROLL
-            j: for (int j = 0; j < 4; ++j) {
-#pragma HLS UNROLL
-                acc[r][j] = 0;  // tiles.py:29
-            }
-        }
-        step: for (int step = 0; step < lk; ++step) {  // tiles.py:30
-#pragma HLS PIPELINE II=1
-            ap_uint<32> aw = a.read();  // tiles.py:31
-            ap_uint<32> bw = b.read();  // tiles.py:32
-            r_2: for (int r = 0; r < 4; ++r) {  // tiles.py:33
-#pragma HLS UNROLL
-                j_2: for (int j = 0; j < 4; ++j) {
-#pragma HLS UNROLL
-                    ap_int<8> x = aw(r * 8 + 7, r * 8);  // tiles.py:34
-                    ap_int<8> y = bw(j * 8 + 7, j * 8);  // tiles.py:35
-                    ap_int<16> product = x * y;  // tiles.py:36
-#pragma HLS BIND_OP variable=product op=mul impl=dsp
-                    acc[r][j] += product;  // tiles.py:37
-                }
-            }
-        }
-        ap_int<32> out[4][4];  // tiles.py:38
-#pragma HLS ARRAY_PARTITION variable=out type=complete dim=0
-        r_3: for (int r = 0; r < 4; ++r) {  // tiles.py:39
-#pragma HLS UNROLL
-            j_3: for (int j = 0; j < 4; ++j) {
-#pragma HLS UNROLL
-                out[r][j] = acc[r][j];  // tiles.py:40
-            }
-        }
-        put_out: for (int row = 0; row < 4; ++row) {  // tiles.py:41
->>>>>>>> wtfix:tests/snapshots/vitis_hls/tiles_4x4.cpp
 #pragma HLS UNROLL
             ap_uint<128> word;
             for (int column = 0; column < 4; ++column) {
@@ -100,7 +54,6 @@ static void tiles_array(
     }
 }
 
-<<<<<<<< HEAD:tests/snapshots/vitis_hls/outer_4x4.cpp
 // outer_product.py:53
 static void outer_drain(
     ap_int<32> ltiles,
@@ -108,15 +61,6 @@ static void outer_drain(
     hls::stream<ap_uint<128>> &c) {
     t: for (int t = 0; t < ltiles; ++t) {  // outer_product.py:53
         ap_int<32> tile[4][4];  // outer_product.py:54
-========
-// tiles.py:45
-static void tiles_drain(
-    ap_int<32> lcount,
-    hls::stream<ap_uint<128>> finished[4],
-    hls::stream<ap_uint<128>> &c) {
-    t: for (int t = 0; t < lcount; ++t) {  // tiles.py:45
-        ap_int<32> tile[4][4];  // tiles.py:46
->>>>>>>> wtfix:tests/snapshots/vitis_hls/tiles_4x4.cpp
 #pragma HLS ARRAY_PARTITION variable=tile type=complete dim=0
         get_tile: for (int row = 0; row < 4; ++row) {
 #pragma HLS UNROLL
@@ -126,7 +70,6 @@ static void tiles_drain(
                 tile[row][column] = word(32 * column + 31, 32 * column);
             }
         }
-<<<<<<<< HEAD:tests/snapshots/vitis_hls/outer_4x4.cpp
         i: for (int i = 0; i < 4; ++i) {  // outer_product.py:55
 #pragma HLS PIPELINE II=1
             ap_uint<128> word = 0;  // outer_product.py:56
@@ -135,27 +78,13 @@ static void tiles_drain(
                 word(j * 32 + 31, j * 32) = tile[i][j];  // outer_product.py:58
             }
             c.write(word);  // outer_product.py:59
-========
-        i: for (int i = 0; i < 4; ++i) {  // tiles.py:47
-#pragma HLS PIPELINE II=1
-            ap_uint<128> word = 0;  // tiles.py:48
-            j: for (int j = 0; j < 4; ++j) {  // tiles.py:49
-#pragma HLS UNROLL
-                word(j * 32 + 31, j * 32) = tile[i][j];  // tiles.py:50
-            }
-            c.write(word);  // tiles.py:51
->>>>>>>> wtfix:tests/snapshots/vitis_hls/tiles_4x4.cpp
         }
     }
 }
 
-<<<<<<<< HEAD:tests/snapshots/vitis_hls/outer_4x4.cpp
 static void outer_run(
-========
-static void tiles_run(
->>>>>>>> wtfix:tests/snapshots/vitis_hls/tiles_4x4.cpp
     ap_int<32> k,
-    ap_int<32> count,
+    ap_int<32> tiles,
     hls::stream<ap_uint<32>> &a,
     hls::stream<ap_uint<32>> &b,
     hls::stream<ap_uint<128>> &c) {
@@ -166,37 +95,25 @@ static void tiles_run(
 #pragma HLS ARRAY_PARTITION variable=finished type=complete dim=0
     DATAFLOW_STREAMS(finished, 1);
 
-<<<<<<<< HEAD:tests/snapshots/vitis_hls/outer_4x4.cpp
     DATAFLOW_PROCESS(array, outer_array(k, tiles, a, b, finished));
     DATAFLOW_PROCESS(drain, outer_drain(tiles, finished, c));
 }
 
 void outer(
-========
-    DATAFLOW_PROCESS(array, tiles_array(k, count, a, b, finished));
-    DATAFLOW_PROCESS(drain, tiles_drain(count, finished, c));
-}
-
-void tiles(
->>>>>>>> wtfix:tests/snapshots/vitis_hls/tiles_4x4.cpp
     ap_int<32> k,
-    ap_int<32> count,
+    ap_int<32> tiles,
     hls::stream<ap_uint<32>> &a,
     hls::stream<ap_uint<32>> &b,
     hls::stream<ap_uint<128>> &c) {
 #pragma HLS INTERFACE mode=s_axilite port=k
-#pragma HLS INTERFACE mode=s_axilite port=count
+#pragma HLS INTERFACE mode=s_axilite port=tiles
 #pragma HLS INTERFACE mode=axis port=a
 #pragma HLS INTERFACE mode=axis port=b
 #pragma HLS INTERFACE mode=axis port=c
 #pragma HLS INTERFACE mode=s_axilite port=return
     // With a scalar outside its limits nothing runs.
-    if (k < 0 || count < 0) {
+    if (k < 0 || tiles < 0) {
         return;
     }
-<<<<<<<< HEAD:tests/snapshots/vitis_hls/outer_4x4.cpp
     outer_run(k, tiles, a, b, c);
-========
-    tiles_run(k, count, a, b, c);
->>>>>>>> wtfix:tests/snapshots/vitis_hls/tiles_4x4.cpp
 }

@@ -272,7 +272,7 @@ def test_missing_tools(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("compile", "gpu"), "unknown kernel 'gpu'; built-in kernels: mpu, or the path of a .py file"),
+        (("compile", "gpu"), "unknown kernel 'gpu'; built-in kernels: mpu, mpu_array, or the path of a .py file"),
         (("compile", "x/y.py"), "kernel file 'x/y.py' does not exist; give the path of a Python file"),
         (
             ("compile", "mpu", "--emit", "rtl", "--after", "flatten"),

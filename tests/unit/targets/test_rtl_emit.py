@@ -99,7 +99,6 @@ def test_comments_name_the_file_and_line_of_the_kernel(outer_4x4: dict[str, str]
         ("outer_array_lane.sv", r" *reg +\[31:0\] +acc;", "acc: int32[rows, cols]"),
         ("outer_array_lane.sv", r" *wire +\[31:0\] +acc_v3 = acc_v2 \+", "acc[r, j] += product"),
         ("outer_array_lane.sv", r" *assign out_data", "out[r, j] = acc[r, j]"),
-        ("outer_array.sv", r" *reg +\[31:0\] +aw_s1;", "aw: AWord = a.get()"),
         ("outer_array.sv", r" *reg +\[31:0\] +step;", "for step in range(lk[0])"),
         ("outer_array.sv", r" *wire +t_live", "for t in range(ltiles[0]):\n                for r, j"),
         ("outer_array.sv", r" *wire +finished_there", "out: int32[rows, cols]"),
