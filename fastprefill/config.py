@@ -56,7 +56,9 @@ def resolve(
         FastprefillError: a size out of range, a model the matrix unit cannot serve, a design larger than
             the board.
     """
-    parameters = Parameters(model, board, unit_size(board, size), model.context if context is None else context)
+    parameters = Parameters(
+        model, board, unit_size(board, size), model.context if context is None else context
+    )
     if model.hidden > LONGEST_K:
         raise FastprefillError(
             f"hidden_size is {model.hidden}; the matrix unit's int32 accumulators hold at most {LONGEST_K} "
