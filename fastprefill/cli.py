@@ -278,7 +278,7 @@ def bitstream(folder: Path, dry_run: bool, as_json: bool) -> None:
     "--gamma", "gammas", default="0.9", show_default=True, help="Shares of attention to keep; with commas."
 )
 @click.option("--text", type=click.Path(path_type=Path), help="Text for perplexity, and to hide facts in.")
-@click.option("--samples", type=int, default=8, show_default=True, help="Prompts of each task and length.")
+@click.option("--samples", type=int, default=8, show_default=True, help="Prompts of each task and length, at most.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the prompts.")
 @click.option(
     "--tau", type=float, default=0.1, show_default=True, help="Heads closer to their estimate are query-aware."
