@@ -272,7 +272,12 @@ def bitstream(folder: Path, dry_run: bool, as_json: bool) -> None:
 
 @main.command()
 @click.option("--model", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
-@click.option("--tasks", default="niah_single", show_default=True, help="Names, with commas; see docs/accuracy.md.")
+@click.option(
+    "--tasks",
+    default="niah_single",
+    show_default=True,
+    help="With commas: perplexity, code, niah_single, niah_multikey, niah_multivalue, niah_multiquery, vt, cwe, fwe.",
+)
 @click.option("--lengths", default="1024", show_default=True, help="Tokens of a prompt with its answer; with commas.")
 @click.option(
     "--gamma", "gammas", default="0.9", show_default=True, help="Shares of attention to keep; with commas."

@@ -59,7 +59,9 @@ class Filler:
     """
 
     def __init__(self, text: str | None, rng: np.random.Generator) -> None:
-        self._pieces: Sequence[str] = NOISE if text is None else re.findall(r"\S+\s+", f"{text} ")
+        if text is not None and not text[-1:].isspace():
+            text += " "
+        self._pieces: Sequence[str] = NOISE if text is None else re.findall(r"\S+\s+", text)
         self._start = int(rng.integers(len(self._pieces)))
 
     def around(self, facts: Sequence[tuple[float, str]], amount: int) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from fastprefill.accuracy import RUNS
+from fastprefill.accuracy.tasks import TASK_NAMES
 from fastprefill.cli import main
 
 TINY = Path(__file__).parents[3] / "examples" / "tiny-llama"
@@ -42,3 +43,8 @@ def test_bad_input() -> None:
     refused = run("--lengths", "1k", "--json")
     assert refused.exit_code == 2
     assert json.loads(refused.stdout)["error"].endswith("'1k' is not a list of whole numbers with commas")
+
+
+def test_help_names_the_tasks() -> None:
+    help_text = " ".join(run("--help").stdout.split())
+    assert f"With commas: {', '.join(TASK_NAMES)}." in help_text

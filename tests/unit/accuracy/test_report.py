@@ -76,4 +76,7 @@ def test_picture(made: Report) -> None:
     first = panels[0].findall(f"{space}polyline")[0].get("points")
     assert first == "0.0,18.0 280.0,18.0"  # 90 % of 180 high
     texts = {text.text for text in root.iter(f"{space}text")}
-    assert set(RUNS.values()) <= texts and {"512", "1024", "vt (right, %), gamma 0.9"} <= texts
+    assert (
+        set(RUNS.values()) <= texts
+        and {"512", "1024", "vt, % right, gamma 0.9", "perplexity, gamma 0.95"} <= texts
+    )

@@ -3,14 +3,17 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from fastprefill.accuracy.prompts import Sample
 from fastprefill.accuracy.tasks import TASK_NAMES, TASKS, samples
 from fastprefill.errors import FastprefillError
+from fastprefill.models import load, tokeniser
 from fastprefill.models.tokens import Bytes
 
+TINY = Path(__file__).parents[3] / "examples" / "tiny-llama"
 BYTES = Bytes(256)
 TEXT = "The quick brown fox, at 5 miles an hour, jumps over a dog. " * 40
 LENGTHS = {"cwe": 3000}
@@ -133,3 +136,30 @@ def test_a_window_longer_than_the_text() -> None:
 
 def test_all_tasks_have_a_solver() -> None:
     assert set(SOLVERS) == set(TASKS) and set(TASK_NAMES) == {*TASKS, "perplexity"}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_with_a_tokeniser_that_joins_letters(name: str, tmp_path: Path) -> None:
+    library = pytest.importorskip("tokenizers", reason="the tokenizers library is not installed")
+    trained = library.Tokenizer(library.models.BPE())
+    trained.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = library.decoders.ByteLevel()
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=600,
+        initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<s>"],
+        show_progress=False,
+    )
+    texts = [text_of(sample) for task in TASKS for sample in made(task)]
+    trained.train_from_iterator(texts, trainer)
+    trained.post_processor = library.processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 0)]
+    )
+    trained.save(str(tmp_path / "tokenizer.json"))
+    joined = tokeniser(load(TINY).config, tmp_path)
+    (sample,) = samples(name, joined, 1500, 1, 1, TEXT)
+    assert 1400 < len(sample.tokens) <= 1500 and sample.tokens[0] == 0
+    prompt = joined.decode(sample.tokens[: sample.spans[0][0]].tolist())
+    assert len(prompt) > 2000
+    values = [joined.decode(sample.tokens[a:b].tolist()).strip() for a, b in sample.spans]
+    assert values == SOLVERS[name][0](prompt + " ")
