@@ -286,7 +286,10 @@ def bitstream(folder: Path, dry_run: bool, as_json: bool) -> None:
 @main.command()
 @click.option("--model", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
 @click.option(
-    "--tasks", default="niah_single", show_default=True, help="Names, with commas; see docs/accuracy.md."
+    "--tasks",
+    default="niah_single",
+    show_default=True,
+    help="With commas: perplexity, code, niah_single, niah_multikey, niah_multivalue, niah_multiquery, vt, cwe, fwe.",
 )
 @click.option(
     "--lengths", default="1024", show_default=True, help="Tokens of a prompt with its answer; with commas."
@@ -295,7 +298,9 @@ def bitstream(folder: Path, dry_run: bool, as_json: bool) -> None:
     "--gamma", "gammas", default="0.9", show_default=True, help="Shares of attention to keep; with commas."
 )
 @click.option("--text", type=click.Path(path_type=Path), help="Text for perplexity, and to hide facts in.")
-@click.option("--samples", type=int, default=8, show_default=True, help="Prompts of each task and length.")
+@click.option(
+    "--samples", type=int, default=8, show_default=True, help="Prompts of each task and length, at most."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the prompts.")
 @click.option(
     "--tau",
