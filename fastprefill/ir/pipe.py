@@ -132,7 +132,10 @@ class CascadeOp(IRDLOperation):
     result = result_def(IntegerType)
     traits = traits_def(Pure())
     irdl_options = (AttrSizedOperandSegments(as_property=True),)
-    assembly_format = "$start `+` $left `*` $right attr-dict `:` type($start) `,` type($left) `*` type($right) `->` type($result)"
+    assembly_format = (
+        "$start `+` $left `*` $right attr-dict `:` "
+        "type($start) `,` type($left) `*` type($right) `->` type($result)"
+    )
 
     def __init__(
         self, start: SSAValue, left: Sequence[SSAValue], right: Sequence[SSAValue], bits: int
