@@ -1,4 +1,4 @@
-"""How time and memory of generation grow with the number of lanes, 16 to 4,096."""
+"""How time and memory of generation grow with the number of outputs, 16 to 4,096, of 1 and of 8 products a cycle."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ SIZES = (4, 8, 16, 32, 64)
 TOLERANCE = 1.25
 
 
-def curve(target: str) -> list[dict[str, float | int]]:
+def curve(target: str, k_parallel: int) -> list[dict[str, float | int]]:
     """Seconds and memory of ``compile mpu --emit <target>``, each the least of two runs."""
     points = []
     for size in SIZES:
-        arguments = ["compile", "mpu", "--emit", target, "--param", f"rows={size}", "--param", f"cols={size}"]
+        parameters = {"rows": size, "dsp_columns": size // 2, "lut_columns": size // 2, "k_parallel": k_parallel}
+        options = [word for name, value in parameters.items() for word in ("--param", f"{name}={value}")]
+        arguments = ["compile", "mpu", "--emit", target, *options]
         runs = [program(arguments) for _ in range(2)]
         seconds, memory = min(run[0] for run in runs), min(run[1] for run in runs)
         points.append({"lanes": size * size, "seconds": round(seconds, 2), "memory_mib": round(memory)})
@@ -36,7 +38,11 @@ def linear(points: list[dict[str, float | int]]) -> bool:
     )
 
 
-results = {target: curve(target) for target in ("rtl", "hls")}
+results = {
+    f"{target}, k_parallel {k_parallel}": curve(target, k_parallel)
+    for target in ("rtl", "hls")
+    for k_parallel in (1, 8)
+}
 met = all(linear(points) for points in results.values())
 target = f"growth per step at most {TOLERANCE} times that of the lanes"
 print(json.dumps({"benchmark": "lanes", "target": target, "met": met, "results": results}, indent=1))

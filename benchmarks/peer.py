@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from fastprefill.targets import rtl
 from fastprefill.tools import testbench, verilator, yosys
 
 ROWS, DEPTH, COLS = 16, 64, 16  # C [ROWS, COLS] = A [ROWS, DEPTH] . B [DEPTH, COLS]
-SIDE = 4  # 16 multipliers: a tile of 4 x 4 outputs; of NNgen 4 products for each of 4 outputs
+SIDE = 4  # 16 products a cycle: a tile of 4 x 4 outputs; of NNgen 4 products for each of 4 outputs
+SIZE = golden.Size(SIDE, SIDE)
 AXI_BITS = 128
 Matrix = NDArray[np.int64]
 
@@ -52,10 +54,11 @@ def ours(a: Matrix, b: Matrix, folder: Path) -> dict[str, Any]:
     tiles = [(i, j) for i in range(0, ROWS, SIDE) for j in range(0, COLS, SIDE)]
     left = np.stack([a[i : i + SIDE] for i, _ in tiles]).astype(np.int8)
     right = np.stack([b[:, j : j + SIDE] for _, j in tiles]).astype(np.int8)
-    module = build_unit(mpu.unit(SIDE, SIDE))
+    module = build_unit(mpu.unit(**asdict(SIZE)))
     files = rtl.emit(module, boards.load("kv260"))
     result = testbench.run(
-        verilator.build(files, ports(module)), [golden.case("peer", left, right)], stall=(0,), resets=0, waveform=False
+        verilator.build(files, ports(module)), [golden.case("peer", left, right, SIZE)], stall=(0,), resets=0,
+        waveform=False,
     )
     cycles = result.cycles("peer")
     if not result.ok or cycles is None:

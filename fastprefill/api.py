@@ -437,7 +437,13 @@ def bitstream(folder: Path, *, dry_run: bool = False, show: Show = quiet) -> Bit
     runs = not dry_run and not found.missing
     notes = vendor.run(build, found, show) if runs else []
     return Bitstream(
-        build.folder / "build", build.folder / build.result, steps, found.missing, runs, tuple(notes), tier_line()
+        build.folder / "build",
+        build.folder / build.result,
+        steps,
+        found.missing,
+        runs,
+        tuple(notes),
+        tier_line(),
     )
 
 
@@ -501,9 +507,7 @@ def tier_line() -> str:
     return tiers.line(tiers.ran())
 
 
-def _run(
-    command: str, project: Project, step: str, run: Callable[[], LevelResult], show: Show
-) -> Run:
+def _run(command: str, project: Project, step: str, run: Callable[[], LevelResult], show: Show) -> Run:
     """One step of a project's check, with its time in ``steps.json``; asked for by name, it must be able to run."""
     from fastprefill.build.steps import Steps
     from fastprefill.checks.levels import SKIPPED

@@ -188,7 +188,9 @@ def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_js
 @click.option("--dsp-columns", type=int, help="Its columns on packed DSP slices; default by board.")
 @click.option("--lut-columns", type=int, help="Its columns on LUTs; default by board.")
 @click.option("--k-parallel", type=int, help="Products of each output in a cycle: 1, 2, 4 or 8 (default).")
-@click.option("--drain-rows", type=int, help="Rows of a tile drained in a cycle; default from rows and k-parallel.")
+@click.option(
+    "--drain-rows", type=int, help="Rows of a tile drained in a cycle; default from rows and k-parallel."
+)
 @click.option("--context", type=int, help="Longest sequence in tokens; default: the model's.")
 @click.option(
     "--prompt", type=click.Path(path_type=Path), help="Text for the test vectors; default: MODEL/prompt.txt."
@@ -251,9 +253,7 @@ def synth(what: str, parameters: tuple[str, ...], board: str | None, as_json: bo
     Counts LUT, FF, DSP, BRAM and URAM of each module and part against the board, compares them with what the compiler
     expected, and measures the depth between registers and the loads of nets.
     """
-    _print_result(
-        as_json, api.synth(what, parameters=_parameters(parameters), board=board, show=progress)
-    )
+    _print_result(as_json, api.synth(what, parameters=_parameters(parameters), board=board, show=progress))
 
 
 @main.command()
@@ -285,28 +285,48 @@ def bitstream(folder: Path, dry_run: bool, as_json: bool) -> None:
 
 @main.command()
 @click.option("--model", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
-@click.option("--tasks", default="niah_single", show_default=True, help="Names, with commas; see docs/accuracy.md.")
-@click.option("--lengths", default="1024", show_default=True, help="Tokens of a prompt with its answer; with commas.")
+@click.option(
+    "--tasks",
+    default="niah_single",
+    show_default=True,
+    help="With commas: perplexity, code, niah_single, niah_multikey, niah_multivalue, niah_multiquery, vt, cwe, fwe.",
+)
+@click.option(
+    "--lengths", default="1024", show_default=True, help="Tokens of a prompt with its answer; with commas."
+)
 @click.option(
     "--gamma", "gammas", default="0.9", show_default=True, help="Shares of attention to keep; with commas."
 )
 @click.option("--text", type=click.Path(path_type=Path), help="Text for perplexity, and to hide facts in.")
-@click.option("--samples", type=int, default=8, show_default=True, help="Prompts of each task and length.")
+@click.option(
+    "--samples", type=int, default=8, show_default=True, help="Prompts of each task and length, at most."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the prompts.")
 @click.option(
-    "--tau", type=float, default=0.1, show_default=True, help="Heads closer to their estimate are query-aware."
+    "--tau",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Heads closer to their estimate are query-aware.",
 )
 @click.option("--min-budget", type=int, default=512, show_default=True, help="Least tokens to keep.")
 @click.option("--max-budget", type=int, help="Most tokens to keep; default: all.")
 @click.option("--block", type=int, default=128, show_default=True, help="Tokens per block.")
 @click.option(
-    "--corrected", is_flag=True, help="Select without the errors of FlexPrefill's code; wise unless --block is 128."
+    "--corrected",
+    is_flag=True,
+    help="Select without the errors of FlexPrefill's code; wise unless --block is 128.",
 )
 @click.option(
-    "--transform", default="both", show_default=True, help="Before quantisation: plain, balance, rotate or both."
+    "--transform",
+    default="both",
+    show_default=True,
+    help="Before quantisation: plain, balance, rotate or both.",
 )
 @click.option("--group", type=int, help="Inputs that share a scale; default: all of a token or channel.")
-@click.option("--plant-outliers", type=float, metavar="FACTOR", help="Make some channels so many times as large.")
+@click.option(
+    "--plant-outliers", type=float, metavar="FACTOR", help="Make some channels so many times as large."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for accuracy.json and .svg; a run goes on there."
 )
@@ -333,7 +353,9 @@ def _list(given: str, kind: type, option: str) -> list[Any]:
         return [kind(text.strip()) for text in given.split(",") if text.strip()]
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"
-        raise click.BadParameter(f"'{given}' is not a list of {what} with commas", param_hint=option) from None
+        raise click.BadParameter(
+            f"'{given}' is not a list of {what} with commas", param_hint=option
+        ) from None
 
 
 def _print(as_json: bool, data: object, text: str) -> None:

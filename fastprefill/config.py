@@ -56,7 +56,9 @@ def resolve(
         FastprefillError: a size out of range, a model the matrix unit cannot serve, a design larger than
             the board.
     """
-    parameters = Parameters(model, board, unit_size(board, size), model.context if context is None else context)
+    parameters = Parameters(
+        model, board, unit_size(board, size), model.context if context is None else context
+    )
     if model.hidden > LONGEST_K:
         raise FastprefillError(
             f"hidden_size is {model.hidden}; the matrix unit's int32 accumulators hold at most {LONGEST_K} "
@@ -99,7 +101,7 @@ def default_size(board: Board) -> Size:
     return Size(4, 4)
 
 
-_ARRAYS = ((32, 24), (16, 16), (8, 8), (4, 4))
+_ARRAYS = (*((32, columns) for columns in range(24, 15, -1)), (16, 16), (8, 8), (4, 4))
 """Rows and columns of arrays, the largest first."""
 
 

@@ -75,14 +75,14 @@ def _panel(task: str, gamma: float, rows: list[Row]) -> dict[str, Any]:
 
     digits = 0 if high - low > 5 else max(0, 1 - math.floor(math.log10(high - low)))
     ticks = [low + (high - low) * part / 4 for part in range(5)]
-    unit = "perplexity" if task == PERPLEXITY else "right, %"
+    unit = "" if task == PERPLEXITY else ", % right"
     lines = []
     for run, (colour, dashes) in _STYLES.items():
         dots = [(round(x, 2), up(row.values[run])) for x, row in zip(across, rows, strict=True)]
         points = " ".join(f"{x},{y}" for x, y in dots)
         lines.append({"points": points, "dots": dots, "colour": colour, "dashes": dashes})
     return {
-        "title": f"{task} ({unit}), gamma {gamma:g}",
+        "title": f"{task}{unit}, gamma {gamma:g}",
         "up": [{"at": up(tick), "label": f"{tick:.{digits}f}"} for tick in ticks],
         "across": [
             {"at": round(x, 2), "label": str(row.length)} for x, row in zip(across, rows, strict=True)

@@ -59,7 +59,9 @@ class Filler:
     """
 
     def __init__(self, text: str | None, rng: np.random.Generator) -> None:
-        self._pieces: Sequence[str] = NOISE if text is None else re.findall(r"\S+\s*", text)
+        if text is not None and not text[-1:].isspace():
+            text += " "
+        self._pieces: Sequence[str] = NOISE if text is None else re.findall(r"\S+\s+", text)
         self._start = int(rng.integers(len(self._pieces)))
 
     def around(self, facts: Sequence[tuple[float, str]], amount: int) -> str:
@@ -70,7 +72,7 @@ class Filler:
             amount: of filler.
         """
         pieces = [self._pieces[(self._start + i) % len(self._pieces)] for i in range(amount)]
-        places = sorted((round(where * amount), fact) for where, fact in facts)
+        places = sorted(((round(where * amount), fact) for where, fact in facts), key=lambda fact: fact[0])
         parts, done = [], 0
         for place, fact in places:
             parts += [*pieces[done:place], fact]

@@ -11,6 +11,9 @@ from fastprefill.accuracy.runs import DENSE, RUNS
 from fastprefill.accuracy.tasks import PERPLEXITY
 from fastprefill.reports.tables import aligned
 
+# run, task, length, gamma
+Key = tuple[str, str, int, float | None]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -35,6 +38,11 @@ class Cell:
     right: float
     loss: float
     density: float
+
+    @property
+    def key(self) -> Key:
+        """What a cell is found by."""
+        return self.run, self.task, self.length, self.gamma
 
     @property
     def value(self) -> float:
@@ -87,8 +95,8 @@ class Report:
 
     def text(self) -> str:
         """Three tables: results, densities, costs."""
-        head = ["task", "tokens", "gamma"]
-        names = [[row.task, str(row.length), f"{row.gamma:g}"] for row in self.rows]
+        head = ["task", "tokens", "prompts", "gamma"]
+        names = [[row.task, str(row.length), str(row.samples), f"{row.gamma:g}"] for row in self.rows]
         sparse = [run for run in RUNS if run not in DENSE]
         results = aligned([head + list(RUNS)] + [
             name + [_value(row, run) for run in RUNS] for name, row in zip(names, self.rows, strict=True)
@@ -100,9 +108,8 @@ class Report:
         costs = aligned([head + list(COSTS)] + [
             name + [_cost(row, cause) for cause in COSTS] for name, row in zip(names, self.rows, strict=True)
         ])  # fmt: skip
-        samples = self.settings["samples"]
         return "\n".join([
-            f"perplexity, or values that are right, {samples} prompts each", *results, "",
+            "perplexity, or values that are right", *results, "",
             "blocks computed of the causal ones", *density, "",
             "worse than float_dense by: perplexity in percent, others in points", *costs,
         ])  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -13,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastprefill import __version__
-from fastprefill.accuracy.plot import svg
 from fastprefill.accuracy.prompts import Sample
-from fastprefill.accuracy.report import Cell, Report, report
+from fastprefill.accuracy.report import Cell, Key, Report, report
 from fastprefill.accuracy.runs import DENSE, RUNS, TRANSFORMS, Run, Selection, runs
-from fastprefill.accuracy.tasks import TASK_NAMES, samples
+from fastprefill.accuracy.store import Store, described
+from fastprefill.accuracy.tasks import PERPLEXITY, TASK_NAMES, samples
 from fastprefill.errors import FastprefillError
-from fastprefill.models import Model, load, tokeniser
+from fastprefill.golden.sigu import Registers
+from fastprefill.models import load, tokeniser
+from fastprefill.quantisation import quantise
 from fastprefill.quantisation.outliers import plant
-
-RESULTS, PLOT = "accuracy.json", "accuracy.svg"
 
 _ROWS = 1024  # rows of logits whose exponentials are in memory at a time
 _QUIET = 10.0  # seconds without a line of progress
@@ -40,7 +38,7 @@ class Settings:
         lengths: tokens of a prompt, its answer included.
         gammas: shares of the attention mass to keep.
         text: file for perplexity and as filler; None: noise.
-        samples: prompts of a task and length.
+        samples: prompts of a task and length; of a text as many windows as it has, at most so many.
         seed: of the prompts.
         selection: of blocks, but for gamma.
         transform: name of `runs.TRANSFORMS`, what is done to the weights before they are quantised.
@@ -61,6 +59,18 @@ class Settings:
     group: int | None = None
     plant_outliers: float | None = None
 
+    def values(self) -> dict[str, Any]:
+        """What a cell depends on beside its key and the checkpoint, as JSON has it."""
+        return {
+            "text": None if self.text is None else self.text.name,
+            "samples": self.samples,
+            "seed": self.seed,
+            **asdict(self.selection),
+            "transform": self.transform,
+            "group": self.group,
+            "plant_outliers": self.plant_outliers,
+        }
+
 
 def measure(settings: Settings, out: Path | None = None, show: Callable[[str], None] = print) -> Report:
     """Measure all runs on all tasks, lengths and gammas.
@@ -76,12 +86,15 @@ def measure(settings: Settings, out: Path | None = None, show: Callable[[str], N
     """
     _check(settings)
     model = load(settings.model)
-    _ = model.weights
+    _ = model.weights  # a shape without weights is refused now
+    quantise(model, group=settings.group)  # nothing is computed yet, but a bad group is refused
     for length in settings.lengths:
         if not 2 <= length <= model.config.context:
             raise FastprefillError(
                 f"a length is {length} tokens; it must be 2 to {model.config.context}, the model's context"
             )
+        for share in settings.gammas:
+            Registers.of(length, **settings.selection.with_gamma(share))
     text = _read(settings.text)
     token_source = tokeniser(model.config, model.folder)
     prompts = {
@@ -92,8 +105,8 @@ def measure(settings: Settings, out: Path | None = None, show: Callable[[str], N
     if settings.plant_outliers is not None:
         for kind in ("norms", "pairs"):
             model = plant(model, kind, settings.plant_outliers)
-    described = _described(settings, model, text)
-    stored = {} if out is None else _stored(out, described)
+    given = described(settings.model, model.name, text, settings.values())
+    store = Store(out, given)
     functions = runs(model, settings.selection, TRANSFORMS[settings.transform], settings.group)
     todo = [
         (name, task, length, gamma)
@@ -106,19 +119,15 @@ def measure(settings: Settings, out: Path | None = None, show: Callable[[str], N
         name, task, length, gamma = key
         where = f"[{index}/{len(todo)}] {task}, {length} tokens, {RUNS[name]}"
         where += "" if gamma is None else f", gamma {gamma:g}"
-        if key in stored:
+        if key in store.cells:
             progress.line(f"{where}: stored")
             continue
         began = time.perf_counter()
         cell = _cell(key, prompts[task, length], functions[name], partial(progress.some, where))
-        stored[key] = cell
-        if out is not None:
-            _write(out / RESULTS, _results(described, stored, None))
+        store.add(cell)
         progress.line(f"{where}: {cell.text}, {time.perf_counter() - began:.1f} s")
-    found = report(described, [stored[key] for key in todo])
-    if out is not None:
-        _write(out / RESULTS, _results(described, stored, found))
-        _write(out / PLOT, svg(found))
+    found = report(given, [store.cells[key] for key in todo])
+    store.finish(found)
     return found
 
 
@@ -137,9 +146,7 @@ class _Progress:
             self.line(where + text)
 
 
-def _cell(
-    key: tuple[str, str, int, float | None], prompts: Sequence[Sample], run: Run, some: Callable[[str], None]
-) -> Cell:
+def _cell(key: Key, prompts: Sequence[Sample], run: Run, some: Callable[[str], None]) -> Cell:
     """One run on the samples of a task: values predicted right, and the mean loss of their tokens."""
     name, task, length, gamma = key
     right = values = tokens = 0
@@ -154,8 +161,8 @@ def _cell(
             rows, wanted = output.logits[start - 1 - first : end - 1 - first], sample.tokens[start:end]
             hits = rows.argmax(axis=-1) == wanted
             # of a text each token counts, of an answer a value as a whole
-            right += int(hits.sum()) if task == "perplexity" else int(hits.all())
-            values += len(wanted) if task == "perplexity" else 1
+            right += int(hits.sum()) if task == PERPLEXITY else int(hits.all())
+            values += len(wanted) if task == PERPLEXITY else 1
             tokens += len(wanted)
             loss += _loss(rows, wanted)
     return Cell(
@@ -163,7 +170,7 @@ def _cell(
     )
 
 
-def _loss(rows: np.ndarray, wanted: np.ndarray) -> float:
+def _loss(rows: NDArray[np.floating], wanted: NDArray[np.int64]) -> float:
     """Sum of the negative log-likelihoods of tokens, in nats."""
     total = 0.0
     for start in range(0, len(rows), _ROWS):
@@ -182,8 +189,8 @@ def _check(settings: Settings) -> None:
     ):
         if not given:
             raise FastprefillError(f"there are no {name}; give at least one")
-    if len(set(settings.tasks)) != len(settings.tasks) or len(set(settings.lengths)) != len(settings.lengths):
-        raise FastprefillError("a task or a length is given twice; give each once")
+        if len(set(given)) != len(given):  # type: ignore[arg-type]
+            raise FastprefillError(f"one of the {name} is given twice; give each once")
     for task in settings.tasks:
         if task not in TASK_NAMES:
             raise FastprefillError(f"there is no task '{task}'; choose from {', '.join(TASK_NAMES)}")
@@ -198,8 +205,6 @@ def _check(settings: Settings) -> None:
     factor = settings.plant_outliers
     if factor is not None and not (factor > 0 and math.isfinite(factor)):
         raise FastprefillError(f"planted outliers grow by a positive finite factor, not by {factor}")
-    for gamma in settings.gammas:
-        settings.selection.check(gamma)
 
 
 def _read(file: Path | None) -> str | None:
@@ -209,74 +214,3 @@ def _read(file: Path | None) -> str | None:
         return file.read_text(errors="replace")
     except OSError as error:
         raise FastprefillError(f"the text '{file}' cannot be read: {error.strerror}") from None
-
-
-def _described(settings: Settings, model: Model, text: str | None) -> dict[str, Any]:
-    """Settings that a cell depends on beside its key, as JSON writes them."""
-    return {
-        "model": model.name,
-        "checkpoint_sha256": _digest(model.folder),
-        "text": None if settings.text is None else settings.text.name,
-        "text_sha256": None if text is None else hashlib.sha256(text.encode()).hexdigest(),
-        "samples": settings.samples,
-        "seed": settings.seed,
-        **asdict(settings.selection),
-        "transform": settings.transform,
-        "group": settings.group,
-        "plant_outliers": settings.plant_outliers,
-    }
-
-
-def _digest(folder: Path) -> str:
-    total = hashlib.sha256()
-    for file in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
-        if file.name == RESULTS:
-            continue
-        with file.open("rb") as opened:
-            total.update(hashlib.file_digest(opened, "sha256").digest())
-    return total.hexdigest()
-
-
-def _stored(out: Path, described: dict[str, Any]) -> dict[tuple[str, str, int, float | None], Cell]:
-    file = out / RESULTS
-    if not file.exists():
-        return {}
-    try:
-        content = json.loads(file.read_text())
-        earlier = content["settings"]
-        cells = [Cell(**cell) for cell in content["cells"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise FastprefillError(
-            f"'{file}' is not a result of fastprefill accuracy; give another folder with --out"
-        ) from None
-    different = [name for name in described if earlier.get(name) != described[name]]
-    if different:
-        raise FastprefillError(
-            f"'{file}' was measured with other settings ({', '.join(different)}); give another folder with --out, or "
-            "remove the file"
-        )
-    return {(cell.run, cell.task, cell.length, cell.gamma): cell for cell in cells}
-
-
-def _results(described: dict[str, Any], stored: dict[Any, Cell], found: Report | None) -> str:
-    return (
-        json.dumps(
-            {
-                "fastprefill": __version__,
-                "settings": described,
-                "runs": RUNS,
-                "rows": [] if found is None else [asdict(row) for row in found.rows],
-                "cells": [asdict(cell) for cell in stored.values()],
-            },
-            indent=1,
-        )
-        + "\n"
-    )
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.new")
-    aside.write_text(text)
-    aside.replace(file)

@@ -57,17 +57,6 @@ class Selection:
             "block": self.block, "compat": self.compat,
         }  # fmt: skip
 
-    def check(self, gamma: float) -> None:
-        """Refuse parameters out of range, before anything is computed.
-
-        Raises:
-            FastprefillError: one of them.
-        """
-        one = np.ones((1, 1, 1), np.float32)
-        given = self.with_gamma(gamma)
-        del given["compat"]
-        selection.check_inputs(one, one, **given)
-
 
 @dataclass(frozen=True)
 class Output:

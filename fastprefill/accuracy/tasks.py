@@ -58,7 +58,7 @@ def samples(
         name: one of `TASKS`.
         tokeniser: the model's.
         tokens: most tokens of each, the answer included.
-        count: how many.
+        count: how many; of a text as many windows as it has, at most so many.
         seed: of everything that is drawn.
         text: filler, or the text whose perplexity is measured; None: noise.
 
@@ -80,16 +80,17 @@ def samples(
 
 
 def _windows(tokeniser: Tokeniser, text: str, tokens: int, count: int) -> list[Sample]:
-    """Windows at equal distances, each after what the tokeniser puts in front of a text."""
+    """At most so many windows at equal distances, each after what the tokeniser puts in front of a text."""
     ids, front = tokeniser.encode(text), tokeniser.encode("")
     start = front[:1] if front and ids[:1] == front[:1] else []
     ids = ids[len(start) :]
     wanted = tokens - len(start)
-    if wanted < 2 or wanted * count > len(ids):
+    if wanted < 2 or wanted > len(ids):
         raise FastprefillError(
-            f"perplexity of {count} windows of {tokens} tokens needs {wanted * count} tokens, at least 2 a window; "
-            f"the text has {len(ids)}: give a longer --text, fewer --samples or other --lengths"
+            f"a window of {tokens} tokens does not fit the text, which has {len(ids)} tokens; give a longer --text or "
+            "--lengths from 3 to that"
         )
+    count = min(count, len(ids) // wanted)
     step = (len(ids) - wanted) // max(count - 1, 1)
     windows: list[NDArray[np.int64]] = [
         np.array([*start, *ids[i * step : i * step + wanted]], np.int64) for i in range(count)

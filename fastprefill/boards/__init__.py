@@ -153,7 +153,12 @@ class Board:
         if supported is None or supported.holds(version):
             return ""
         return refusal(
-            self.title, tool, version, supported, self.tool_versions.get(tool, supported.first), self.tool_note
+            self.title,
+            tool,
+            version,
+            supported,
+            self.tool_versions.get(tool, supported.first),
+            self.tool_note,
         )
 
 

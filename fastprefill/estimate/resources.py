@@ -10,16 +10,17 @@ LABELS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "U
 
 
 def matrix_unit(size: Size) -> Resources:
-    """Modelled resources of a matrix unit.
+    """Modelled resources of a matrix unit: its elements, the finished tile and its way out, the edges, the control.
 
-    By element, then for the edges, the drain and the control.
+    Fitted to Yosys' counts of seven sizes from 4 x 4 to 16 x 16; within 15 % of them, from 8 x 8 on within 5 % of
+    the LUTs.
     """
     pairs = (size.k_parallel + 1) // 2
     dsp_elements, lut_elements = size.rows // 2 * size.dsp_columns, size.rows * size.lut_columns
-    outputs = size.rows * size.columns
+    outputs, edges = size.rows * size.columns, size.k_parallel * (size.rows + size.columns)
     return Resources(
-        lut=66 * dsp_elements + (83 * pairs + 34) * lut_elements + 12 * outputs,
-        ff=64 * dsp_elements + (40 * pairs + 32) * lut_elements + 40 * outputs,
+        lut=66 * dsp_elements + (79 * pairs + 34) * lut_elements + 30 * outputs + 14 * edges + 200,
+        ff=64 * dsp_elements + (38 * pairs + 30) * lut_elements + 32 * outputs + 20 * edges + 300,
         dsp=size.k_parallel * dsp_elements,
     )
 

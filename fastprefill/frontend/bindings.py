@@ -21,7 +21,9 @@ def split_operators(kernels: set[str], operators: Mapping[str, str]) -> dict[str
                 f"operator binding '{target}'; write 'kernel:variable' with one of the kernels {known}"
             )
         if where not in PLACES:
-            raise KernelError(f"operator binding of '{target}' to {where!r}; write one of {', '.join(PLACES)}")
+            raise KernelError(
+                f"operator binding of '{target}' to {where!r}; write one of {', '.join(PLACES)}"
+            )
         result.setdefault(kernel, {})[variable] = where
     return result
 

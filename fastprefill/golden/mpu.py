@@ -159,11 +159,11 @@ def cases(
         b = rng.choice(np.array([-128, 127], np.int8), (count, k, size.columns))
         return case(name, a, b, size)
 
+    least = rows // drain_rows
     refused = [
         {"steps": steps, "chain": chain, "sums": sums}
         for steps, chain, sums in (
-            (0, 1, 1),
-            (rows // drain_rows - 1, 1, 1),
+            (least - 1, 1, 1),
             (50, 0, 1),
             (50, 1, 0),
             (-1, 1, 1),

@@ -110,7 +110,6 @@ class StoreOp(IRDLOperation):
     ) -> None:
         super().__init__(operands=[value, memref, list(indices), [predicate] if predicate else []])
 
-
     def verify_(self) -> None:
         assert isinstance(self.memref.type, MemRefType)
         element_of(self.memref, self.value)
@@ -134,10 +133,13 @@ class CascadeOp(IRDLOperation):
     traits = traits_def(Pure())
     irdl_options = (AttrSizedOperandSegments(as_property=True),)
     assembly_format = (
-        "$start `+` $left `*` $right attr-dict `:` type($start) `,` type($left) `*` type($right) `->` type($result)"
+        "$start `+` $left `*` $right attr-dict `:` "
+        "type($start) `,` type($left) `*` type($right) `->` type($result)"
     )
 
-    def __init__(self, start: SSAValue, left: Sequence[SSAValue], right: Sequence[SSAValue], bits: int) -> None:
+    def __init__(
+        self, start: SSAValue, left: Sequence[SSAValue], right: Sequence[SSAValue], bits: int
+    ) -> None:
         super().__init__(operands=[start, list(left), list(right)], result_types=[IntegerType(bits)])
 
     def lag(self, operand: int) -> int:
@@ -151,12 +153,16 @@ class CascadeOp(IRDLOperation):
 
     def verify_(self) -> None:
         if len(self.left) != len(self.right) or not self.left:
-            raise VerifyException(f"{len(self.left)} left and {len(self.right)} right factors; one each per slice")
+            raise VerifyException(
+                f"{len(self.left)} left and {len(self.right)} right factors; one each per slice"
+            )
         for values, most in (((self.start, self.result), 48), (self.left, 27), (self.right, 18)):
             for value in values:
                 assert isinstance(value.type, IntegerType)
                 if value.type.width.data > most:
-                    raise VerifyException(f"an operand of {value.type.width.data} bits; a DSP slice takes {most}")
+                    raise VerifyException(
+                        f"an operand of {value.type.width.data} bits; a DSP slice takes {most}"
+                    )
 
 
 @irdl_op_definition
@@ -187,11 +193,12 @@ class WindowOp(IRDLOperation):
             operands=[stream], result_types=[stream.type.block_type], properties={"mode": StringAttr(mode)}
         )
 
-
     def verify_(self) -> None:
         if self.mode.data not in ("write", "read"):
             raise VerifyException(f"window mode is {self.mode.data!r}; it must be 'write' or 'read'")
         same_block(self.stream, self.window)
 
 
-PIPE = Dialect("pipe", [WindowOp, BodyOp, RepeatOp, FirstOp, LastOp, LiveOp, CascadeOp, StoreOp, ExitUnlessOp], [])
+PIPE = Dialect(
+    "pipe", [WindowOp, BodyOp, RepeatOp, FirstOp, LastOp, LiveOp, CascadeOp, StoreOp, ExitUnlessOp], []
+)

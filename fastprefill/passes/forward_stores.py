@@ -81,9 +81,10 @@ def _forward(block: Block, known: dict[_Key, _Element], touched: set[SSAValue]) 
             key = _element(op.memref, tuple(op.indices))
             if op.value.name_hint is None and constant(op.value) is None:
                 op.value.name_hint = array_name(op.memref)
-            for other in [k for k in known if k[0] is op.memref and k != key and not _distinct(k, key)]:
-                del known[other]
-                touched.add(op.memref)
+            if op.indices:  # a variable has no other elements
+                for other in [k for k in known if k[0] is op.memref and k != key and not _distinct(k, key)]:
+                    del known[other]
+                    touched.add(op.memref)
             element = known.setdefault(key, _Element())
             if op.predicate is None:
                 element.value, element.stores, element.only_under = op.value, [], None
@@ -155,13 +156,14 @@ def _join(block: Block) -> None:
             _join(op.body.block)
         if isinstance(op, StoreOp):
             key = _element(op.memref, tuple(op.indices))
-            for other in [k for k in pending if k[0] is op.memref and k != key and not _distinct(k, key)]:
-                del pending[other]
+            if op.indices:
+                for other in [k for k in pending if k[0] is op.memref and k != key and not _distinct(k, key)]:
+                    del pending[other]
             earlier = pending.get(key)
             if earlier is not None:
                 op = _join_two(earlier, op, block)
             pending[key] = op
-        else:
+        elif op.regions or isinstance(op, memref.LoadOp):
             touched = {o.memref for o in op.walk() if isinstance(o, memref.LoadOp | StoreOp)}
             for key in [k for k in pending if k[0] in touched]:
                 del pending[key]

@@ -7,7 +7,7 @@ from xdsl.ir import BlockArgument, SSAValue
 
 from fastprefill.ir.query import is_lane_loop, strip_casts
 
-_FOLDED = (
+FOLDED = (
     arith.AddiOp,
     arith.SubiOp,
     arith.MuliOp,
@@ -26,4 +26,4 @@ def is_lane_constant(value: SSAValue) -> bool:
     op = value.owner
     if isinstance(op, arith.ConstantOp):
         return True
-    return isinstance(op, _FOLDED) and all(is_lane_constant(operand) for operand in op.operands)
+    return isinstance(op, FOLDED) and all(is_lane_constant(operand) for operand in op.operands)

@@ -11,7 +11,16 @@ from fastprefill.checks.kernel import KernelLevels
 from fastprefill.checks.levels import LevelResult
 from fastprefill.reports.tables import aligned
 
-_HEADER: tuple[str, ...] = ("level", "result", "tokens compared", "cycles", "utilisation", "cycles/s", "seconds", "")
+_HEADER: tuple[str, ...] = (
+    "level",
+    "result",
+    "tokens compared",
+    "cycles",
+    "utilisation",
+    "cycles/s",
+    "seconds",
+    "",
+)
 
 
 def level_table(levels: Sequence[LevelResult]) -> list[str]:

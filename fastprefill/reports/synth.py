@@ -194,9 +194,7 @@ class Synthesis:
         depth = self.found.depth
         luts = timing_proxy.most_luts(self.clock_mhz)
         kept = "kept" if depth.within(self.clock_mhz) else "not kept"
-        rule = (
-            f"at most {luts} LUTs and a chain of {timing_proxy.CARRY_BITS} bits at {self.clock_mhz:g} MHz: {kept}"
-        )
+        rule = f"at most {luts} LUTs and a chain of {timing_proxy.CARRY_BITS} bits at {self.clock_mhz:g} MHz: {kept}"
         return [
             "depth between registers, a proxy for timing: nothing is placed or routed",
             f"  {rule}",

@@ -92,7 +92,12 @@ TOOLS: Mapping[str, Tool] = {
             package="pyosys",
             inside="libyosys.so",
         ),
-        Tool("vitis_hls", ("vitis-run", "vitis_hls"), "HLS synthesis and co-simulation", _VENDOR.format("Vitis")),
+        Tool(
+            "vitis_hls",
+            ("vitis-run", "vitis_hls"),
+            "HLS synthesis and co-simulation",
+            _VENDOR.format("Vitis"),
+        ),
         Tool("vivado", ("vivado",), "placed and routed results, bitstreams", _VENDOR.format("Vivado")),
     )
 }

@@ -23,7 +23,14 @@ from fastprefill.errors import FastprefillError
 _RUNTIME = ("verilated.cpp", "verilated_vpi.cpp", "verilated_threads.cpp", "verilated_timing.cpp")
 _HEADER = "".join(
     f"#include {name}\n"
-    for name in ('"verilated.h"', '"verilated_vpi.h"', '"verilated_timing.h"', "<map>", "<sstream>", "<thread>")
+    for name in (
+        '"verilated.h"',
+        '"verilated_vpi.h"',
+        '"verilated_timing.h"',
+        "<map>",
+        "<sstream>",
+        "<thread>",
+    )
 )
 
 
@@ -82,7 +89,9 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++"))
 
 
-def run(command: Sequence[str | Path], *, cwd: Path, what: str, environment: dict[str, str] | None = None) -> str:
+def run(
+    command: Sequence[str | Path], *, cwd: Path, what: str, environment: dict[str, str] | None = None
+) -> str:
     """Run a compiler and return its output.
 
     Raises:

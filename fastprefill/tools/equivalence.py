@@ -153,7 +153,15 @@ def _elaborate(texts: Mapping[str, str], name: str, top: str, folder: Path) -> l
     formal = ["-sv -formal" if _LEMMAS in text else "-sv" for text in texts.values()]
     read = [command.replace("-sv", option, 1) for command, option in zip(read, formal, strict=True)]
     # No register is optimised away: the other version has it too.
-    flat = ("proc", "setattr -set keep 1 t:$*ff*", "flatten", "opt_clean", "memory -nomap", "memory_map", "opt_clean")
+    flat = (
+        "proc",
+        "setattr -set keep 1 t:$*ff*",
+        "flatten",
+        "opt_clean",
+        "memory -nomap",
+        "memory_map",
+        "opt_clean",
+    )
     return ["design -reset", *read, hierarchy, *flat]
 
 

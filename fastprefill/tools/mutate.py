@@ -108,7 +108,9 @@ def sites(files: Mapping[str, str]) -> list[Mutant]:
                 if after is None or after == match.group():
                     continue
                 line = code.count("\n", 0, match.start() + _leading(match.group())) + 1
-                label = "reset value" if rule.name == "constant" and _in_reset(code, match.start()) else rule.name
+                label = (
+                    "reset value" if rule.name == "constant" and _in_reset(code, match.start()) else rule.name
+                )
                 found.append(Mutant(label, name, line, match.start(), match.group(), after))
     return found
 

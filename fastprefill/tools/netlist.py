@@ -15,7 +15,17 @@ _REGISTERS = {"$dff", "$dffe", "$adff", "$adffe", "$sdff", "$sdffe", "$sdffce", 
 _LATCHES = {"$dlatch", "$adlatch", "$dlatchsr", "$sr", "$aldff", "$aldffe", "$dffsr", "$dffsre"}
 # Cells whose output bit i depends on bit i of each operand and on all of S.
 _BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$pos", "$mux", "$bwmux", "$pmux", "$_BUF_", "$buf"}
-_NO_OUTPUT = {"$assert", "$assume", "$cover", "$check", "$print", "$scopeinfo", "$memwr_v2", "$meminit_v2", "$meminit"}
+_NO_OUTPUT = {
+    "$assert",
+    "$assume",
+    "$cover",
+    "$check",
+    "$print",
+    "$scopeinfo",
+    "$memwr_v2",
+    "$meminit_v2",
+    "$meminit",
+}
 
 Bit = int
 Node = Bit | str

@@ -190,7 +190,9 @@ def steps(
     plan = [step(i, chosen) for chosen in stall for i in range(len(cases))]
     for case in sorted((case for case in cases if size(case) <= _REPEATABLE), key=size)[:_REPEATED]:
         played.append(_repeated(case))
-        plan += [step(len(played) - 1, chosen, starts=_STARTS) for chosen in dict.fromkeys((stall[0], stall[-1]))]
+        plan += [
+            step(len(played) - 1, chosen, starts=_STARTS) for chosen in dict.fromkeys((stall[0], stall[-1]))
+        ]
     targets = _reset_targets(cases, size)
     for i in range(resets if cases else 0):
         index, chosen = targets[i % len(targets)], stall[-1] if i % 3 < 2 else stall[0]
@@ -265,7 +267,9 @@ def _save(case: Case, folder: Path, widths: Mapping[str, int]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, tokens in {**case.inputs, **case.outputs}.items():
         size, mask = (widths[name] + 7) // 8, (1 << widths[name]) - 1
-        (folder / f"{name}.bin").write_bytes(b"".join((token & mask).to_bytes(size, "big") for token in tokens))
+        (folder / f"{name}.bin").write_bytes(
+            b"".join((token & mask).to_bytes(size, "big") for token in tokens)
+        )
 
 
 def _waveform(
@@ -318,7 +322,12 @@ def _execute(
     if waveform is not None:
         plusargs += ["--trace", "--trace-file", str(waveform)]
     done = run_cocotb(
-        [*build.command, *plusargs], "tb", "cocotb_unit", work, paths=[resources.path("sim")], timeout_s=timeout_s
+        [*build.command, *plusargs],
+        "tb",
+        "cocotb_unit",
+        work,
+        paths=[resources.path("sim")],
+        timeout_s=timeout_s,
     )
     tiers.note(build.simulator)
     found: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {"complete": False}
@@ -352,7 +361,13 @@ def _execute(
 
 
 def run_cocotb(
-    command: Sequence[str | Path], top: str, module: str, work: Path, *, paths: Sequence[Path] = (), timeout_s: float
+    command: Sequence[str | Path],
+    top: str,
+    module: str,
+    work: Path,
+    *,
+    paths: Sequence[Path] = (),
+    timeout_s: float,
 ) -> tools.Completed:
     """Run a simulator with cocotb inside.
 

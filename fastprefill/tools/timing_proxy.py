@@ -308,7 +308,9 @@ class _Graph:
             if bit in reach:
                 away = self._forward({bit: (0, nowhere)}, order[position.get(bit, len(order)) :])
                 found.through += [
-                    (port, out, weight) for target, (weight, _) in away.items() for out in ports.get(target, ())
+                    (port, out, weight)
+                    for target, (weight, _) in away.items()
+                    for out in ports.get(target, ())
                 ]
 
     def _longest(self, arrival: Mapping[int, _Far], ends: Mapping[int, _Far]) -> tuple[int, _Ends]:

@@ -50,8 +50,8 @@ _KNOWN = tuple(
         ),
         (
             r"\[DRC UTLZ-1\]|\[Place 30-(640|487|484)\]|over-utilized|more .* (cells )?than are available",
-            "the design is larger than the board or its region: generate a smaller one (--rows, --cols); "
-            "`fastprefill synth` shows the share of each resource",
+            "the design is larger than the board or its region: generate a smaller one (--rows, --dsp-columns, "
+            "--lut-columns); `fastprefill synth` shows the share of each resource",
         ),
         (
             r"failed to route|\[Route 35-(2|7|162|1)\]|congestion",

@@ -87,9 +87,7 @@ def lint(rtl: Path | Mapping[str, str], top: str, *, defines: Sequence[str] = ()
         )  # fmt: skip
 
 
-def build(
-    rtl: Path | Mapping[str, str], ports: Ports, *, trace: bool = False, checks: bool = True
-) -> Build:
+def build(rtl: Path | Mapping[str, str], ports: Ports, *, trace: bool = False, checks: bool = True) -> Build:
     """Compile the testbench of a unit; the result is cached by the digest of everything that goes in.
 
     Args:
@@ -111,7 +109,9 @@ def build(
     bench = testbench.sources(ports)
     clash = sorted(set(texts) & set(bench))
     if clash:
-        raise FastprefillError(f"file name {clash[0]!r} of the design is also one of the testbench; rename it")
+        raise FastprefillError(
+            f"file name {clash[0]!r} of the design is also one of the testbench; rename it"
+        )
     began = time.monotonic()
     # The testbench comes first: it sets the time scale. Its own comments make public what Python needs.
     executable, built = compile_cocotb({**bench, **texts}, "tb", trace=trace, checks=checks)
@@ -207,4 +207,6 @@ def _parts() -> list[str | Path]:
 def _key(texts: Mapping[str, str], options: Sequence[str]) -> str:
     parts = {path.name: path.read_text() for path in sorted(testbench.parts_folder().glob("*.sv"))}
     driver = Path(_verilated.__file__).read_bytes()
-    return repr([list(texts.items()), sorted(parts.items()), version(), os.environ.get("CXX"), list(options), driver])
+    return repr(
+        [list(texts.items()), sorted(parts.items()), version(), os.environ.get("CXX"), list(options), driver]
+    )

@@ -227,7 +227,9 @@ def _reason(done: tools.Completed) -> str:
     return f"ended with status {done.status}: {last[0]}"
 
 
-def _measured(modules: Mapping[str, Any], root: str, line_of: Callable[[str], str], seconds: float) -> Resources:
+def _measured(
+    modules: Mapping[str, Any], root: str, line_of: Callable[[str], str], seconds: float
+) -> Resources:
     """Counts, paths and loads of a mapped design."""
     instances = _instances(modules, root)
     labels = _labels(instances)
@@ -243,7 +245,9 @@ def _measured(modules: Mapping[str, Any], root: str, line_of: Callable[[str], st
     total = sum((module.own * module.instances for module in found), Cells())
     nets = tuple(replace(net, module=labels[net.module]) for net in loads.nets)
     version = tools.TOOLS["yosys"].version()
-    return Resources(_base(root), total, tuple(found), whole, FanOut(nets, loads.above), round(seconds, 1), version)
+    return Resources(
+        _base(root), total, tuple(found), whole, FanOut(nets, loads.above), round(seconds, 1), version
+    )
 
 
 def _instances(modules: Mapping[str, Any], root: str) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Small wrong changes to the RTL of the 4 x 4 matrix unit: its contract notices each, or SAT proves that it is none.
+"""Small wrong changes to the RTL of the 4 x 4 outer product: its contract notices each, or SAT proves that it is none.
 
 The changes are drawn from all that the rules of ``fastprefill.tools.mutate`` allow; the run ends with their table.
 """
@@ -19,18 +19,18 @@ from fastprefill.tools import equivalence, mutate, verilator
 from fastprefill.tools.mutate import CAUGHT, EQUIVALENT, SURVIVED, Judge, Mutant
 from tests.contract.test_contract import CONTRACTS, SEED
 
-CONTRACT = CONTRACTS["mpu_4x4"]
+CONTRACT = CONTRACTS["outer_product"]
 DRAWN_WITH = 1
 GENERATED, HAND_WRITTEN = 56, 12
 
 # What holds in all states that can be reached and makes some changes none, such as the sign of a counter.
 LEMMAS = {
-    "mpu_array": (
+    "outer_array": (
         "!(step_turn && (t[31] || step[31]))",
         "!step_valid_s1 || acc_write_s1 == (step_first_s1 | step_live_s1)",
         "!step_valid_s2 || acc_write_s2 == (step_first_s2 | step_live_s2)",
     ),
-    "mpu_drain": ("!(i_turn && (t[31] || i > 3))",),
+    "outer_drain": ("!(i_turn && (t[31] || i > 3))",),
 }
 
 # What passes and is beyond the proof, by rule and source line, with the argument why it changes nothing.
@@ -119,20 +119,20 @@ def test_what_is_argued_is_part_of_the_design() -> None:
 
 def test_a_wrong_lemma_is_not_proven() -> None:
     files, _ = design()
-    assert equivalence.prove_lemmas(files, {"mpu_drain": ["!(i_turn && i > 2)"]}) == ["mpu_drain"]
+    assert equivalence.prove_lemmas(files, {"outer_drain": ["!(i_turn && i > 2)"]}) == ["outer_drain"]
 
 
 def test_the_design_itself_is_no_mutant(tmp_path: Path) -> None:
-    unchanged = Mutant("none", "mpu.sv", 1, 0, "// mpu", "// mpu")
+    unchanged = Mutant("none", "outer.sv", 1, 0, "// outer", "// outer")
     assert judge().verdict(unchanged, tmp_path).status == EQUIVALENT
 
 
 @pytest.mark.parametrize(
     ("file", "rule"),
     [
-        ("mpu_array_lane.sv", "sign extension to zero extension"),
-        ("mpu_finished.sv", "enable dropped"),
-        ("mpu_drain.sv", "wrong slice"),
+        ("outer_array_lane.sv", "sign extension to zero extension"),
+        ("outer_finished.sv", "enable dropped"),
+        ("outer_drain.sv", "wrong slice"),
     ],
 )
 def test_a_mutant_survives_weak_cases(file: str, rule: str, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_mutant_survives_weak_cases(file: str, rule: str, tmp_path: Path) -> N
 def test_what_the_cases_catch_is_never_proven_equivalent() -> None:
     files, unit_ports = design()
     for rule in ("and to or", "constant", "wrong slice", "handshake tied low", "multiply to add"):
-        mutant = next(m for m in mutate.sites(files) if m.file.startswith("mpu_array") and m.rule == rule)
+        mutant = next(m for m in mutate.sites(files) if m.file.startswith("outer_array") and m.rule == rule)
         changed = mutant.apply(files)
         found = equivalence.prove(files, changed, unit_ports.name, ignored=mutate.UNCHECKED, lemmas=LEMMAS)
         assert not found.proved, mutant.describe()

@@ -244,7 +244,7 @@ def test_a_platform_file_that_is_not_there(u280: Path, tools: Tools, monkeypatch
 @pytest.mark.parametrize(
     ("log", "quote", "told"),
     [
-        ("too_large", "link.log:3 says “ERROR: [VPL 30-640]", "generate a smaller one (--rows, --cols)"),
+        ("too_large", "link.log:3 says “ERROR: [VPL 30-640]", "a smaller one (--rows, --dsp-columns, --lut-columns)"),
         ("timing", "link.log:3 says “ERROR: [VPL 101-2]", "lower clock_mhz"),
         ("unknown", "link.log:2 says “ERROR: [v++ 98-7654]", "no explanation"),
     ],

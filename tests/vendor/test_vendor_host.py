@@ -36,7 +36,7 @@ class Host:
             "--param",
             "rows=4",
             "--param",
-            "cols=4",
+            "dsp_columns=4",
             "--board",
             board,
             "--out",

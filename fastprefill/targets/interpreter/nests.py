@@ -228,7 +228,7 @@ def _used_after(value: SSAValue, store: Operation) -> bool:
             return True
         if user.name in _ALIASES and _used_after(user.results[0], store):
             return True
-        if user.name == "memref.store" and not user.operands[1].type.get_shape():  # type: ignore[attr-defined]
+        if user.name == "memref.store" and not user.operands[1].type.get_shape():
             return True
     return False
 

@@ -24,7 +24,7 @@ from fastprefill.ir.query import (
     width,
 )
 from fastprefill.passes.delays import is_multiplier
-from fastprefill.passes.lanes import is_lane_constant
+from fastprefill.passes.lanes import FOLDED, is_lane_constant
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.targets.rtl.hw import Module, Part, Wire
 
@@ -399,12 +399,14 @@ def lane_number(value: SSAValue, lane: Lane) -> int | None:
     if isinstance(op, arith.ConstantOp):
         number = constant(value)
         return None if number is None else signed(number, width(value))
-    if not isinstance(op, Operation) or not is_lane_constant(value):
+    if not isinstance(op, FOLDED):
         return None  # the loop variable of a lane, seen from inside a processing element, is one of its ports
-    numbers = [lane_number(v, lane) for v in op.operands]
-    known = [n for n in numbers if n is not None]
-    if len(known) != len(numbers):
-        return None
+    known: list[int] = []
+    for operand in op.operands:
+        found = lane_number(operand, lane)
+        if found is None:
+            return None
+        known.append(found)
     number = known[0]
     match op:
         case arith.AddiOp():

@@ -119,7 +119,7 @@ def test_link_of_the_u280() -> None:
 
 
 def test_kernel_xml_has_the_registers() -> None:
-    module = build(load_kernel("mpu", {"rows": 4, "cols": 4}).only())
+    module = build(load_kernel("mpu", {"rows": 4, "dsp_columns": 4}).only())
     registers_of = registers.register_map(module)
     files = deploy.files(module, registers_of, boards.load("u280"))
     kernel = ElementTree.fromstring(files["bitstream/kernel.xml"]).find("kernel")
@@ -163,7 +163,7 @@ def test_a_board_named_after_another_folder_must_exist(tmp_path: Path) -> None:
     file = tmp_path / "odd.toml"
     text = (Path(boards.__file__).parent / "kv260.toml").read_text()
     file.write_text(text.replace('name = "kv260"', 'name = "odd"\nbuild = "zedboard"'))
-    module = build(load_kernel("mpu", {"rows": 4, "cols": 4}).only())
+    module = build(load_kernel("mpu", {"rows": 4, "dsp_columns": 4}).only())
     with pytest.raises(FastprefillError) as caught:
         deploy.files(module, registers.register_map(module), boards.load(str(file)))
     assert str(caught.value) == (
@@ -224,7 +224,7 @@ def flip(file: Path, line: int) -> None:
 
 @pytest.mark.slow
 def test_host_programs_on_the_c_simulation(csim_here: None, tmp_path: Path) -> None:
-    project = written(tmp_path, "kv260", "mpu", "rows=4", "cols=4")
+    project = written(tmp_path, "kv260", "mpu", "rows=4", "dsp_columns=2", "lut_columns=2", "k_parallel=2")
     checked = make(project, "check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     cases = sorted(path.name for path in (project / "vectors").iterdir())

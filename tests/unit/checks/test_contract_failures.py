@@ -13,14 +13,14 @@ from fastprefill.errors import FastprefillError
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
 
-TILES = frontend.load_module(Path(__file__).resolve().parents[2] / "contract" / "kernels" / "tiles.py")
+outer = frontend.load_module(Path(__file__).resolve().parents[2] / "contract" / "kernels" / "outer_product.py")
 
 
 def right(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     a = rng.integers(-128, 128, (2, 4, 6), dtype=np.int8)
     b = rng.integers(-128, 128, (2, 6, 4), dtype=np.int8)
-    return [TILES.case("two_tiles", a, b)]
+    return [outer.case("two_tiles", a, b)]
 
 
 def wrong(seed: int) -> list[Case]:
@@ -38,7 +38,7 @@ def test_a_wrong_golden_model_is_found_at_every_level(level: str, tmp_path: Path
     expected, actual = wrong(7)[0].outputs["c"][5], right(7)[0].outputs["c"][5]
     with pytest.raises(FastprefillError) as error:
         contract.check(
-            Contract("matrix", lambda: build_unit(TILES.unit()), wrong), level, seed=7, folder=tmp_path
+            Contract("matrix", lambda: build_unit(outer.unit(4, 4)), wrong), level, seed=7, folder=tmp_path
         )
     text = str(error.value)
     assert text.startswith(f"unit 'matrix', level {level}, seed 7: case 'two_tiles'")
@@ -54,7 +54,7 @@ def test_a_wrong_golden_model_is_found_at_every_level(level: str, tmp_path: Path
         ({"cases": lambda seed: []}, "unit 'matrix' has no cases"),
         (
             {"cases": lambda seed: [dataclasses.replace(right(seed)[0], scalars={"k": 1})]},
-            r"case 'two_tiles' of unit 'matrix' has the scalars \['k'\]; the unit has \['count', 'k'\]",
+            r"case 'two_tiles' of unit 'matrix' has the scalars \['k'\]; the unit has \['k', 'tiles'\]",
         ),
         (
             {"cases": lambda seed: [dataclasses.replace(right(seed)[0], outputs={"c": [1 << 128]})]},
@@ -65,12 +65,12 @@ def test_a_wrong_golden_model_is_found_at_every_level(level: str, tmp_path: Path
 def test_cases_that_do_not_fit_the_unit_are_refused(
     change: dict[str, object], message: str, tmp_path: Path
 ) -> None:
-    declared = Contract("matrix", lambda: build_unit(TILES.unit()), right)
+    declared = Contract("matrix", lambda: build_unit(outer.unit(4, 4)), right)
     with pytest.raises(FastprefillError, match=message):
         contract.check(dataclasses.replace(declared, **change), "interpreter", seed=1, folder=tmp_path)  # type: ignore[arg-type]
 
 
 def test_an_unknown_level_is_refused(tmp_path: Path) -> None:
-    declared = Contract("matrix", lambda: build_unit(TILES.unit()), right)
+    declared = Contract("matrix", lambda: build_unit(outer.unit(4, 4)), right)
     with pytest.raises(FastprefillError, match="unknown level 'board'; a contract has interpreter, csim, rtl"):
         contract.check(declared, "board", seed=1, folder=tmp_path)

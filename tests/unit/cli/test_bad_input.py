@@ -12,7 +12,10 @@ from click.testing import CliRunner, Result
 from fastprefill import boards
 from fastprefill.build.plan import BuildPlan
 from fastprefill.cli import main
+from fastprefill.estimate.resources import matrix_unit
+from fastprefill.golden.mpu import Size
 
+SMALL = ("--rows", "4", "--dsp-columns", "2", "--lut-columns", "2", "--k-parallel", "2", "--drain-rows", "2")
 TINY = Path(__file__).parents[3] / "examples" / "tiny-llama"
 
 
@@ -53,7 +56,7 @@ def edit(checkpoint: Path, **changes: object) -> Path:
 
 
 def generate(model: Path, out: Path, *more: str) -> Result:
-    options = ("--rows", "4", "--cols", "4") if "--rows" not in more else ()
+    options = SMALL if "--rows" not in more else ()
     return run("generate", "--model", model, "--board", "kv260", "--out", out, *options, *more)
 
 
@@ -124,8 +127,22 @@ def test_no_weights(checkpoint: Path, out: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--rows", "3"), "rows is 3; a matrix unit has 4 to 32 rows and 4 to 32 cols"),
-        (("--rows", "8", "--cols", "33"), "cols is 33; a matrix unit has 4 to 32 rows and 4 to 32 cols"),
+        (
+            ("--rows", "5"),
+            "a matrix unit with 5 rows; two rows share a DSP slice: choose an even number from 4 to 64",
+        ),
+        (
+            ("--rows", "8", "--dsp-columns", "60", "--lut-columns", "5"),
+            "a matrix unit with 60 DSP and 5 LUT columns; choose 4 to 64 in all, none negative",
+        ),
+        (
+            ("--rows", "8", "--k-parallel", "3"),
+            "k_parallel is 3; a packed DSP slice sums at most 8 products exactly: choose 1, 2, 4 or 8",
+        ),
+        (
+            ("--rows", "8", "--drain-rows", "6"),
+            "drain_rows is 6 with 8 rows; choose an even divisor of the number of rows",
+        ),
         (("--context", "5000"), "the context is 5000 tokens; this model allows 1 to 4096"),
         (("--context", "0"), "the context is 0 tokens; this model allows 1 to 4096"),
         (("--context", "512"), "the prompt has 1024 tokens; the context is 512"),
@@ -143,7 +160,7 @@ def test_products_that_overflow_the_accumulators(checkpoint: Path, out: Path) ->
     edit(checkpoint, hidden_size=131072)
     shape = models.read_config(checkpoint / "config.json")
     with pytest.raises(Exception) as caught:
-        config.resolve(shape, boards.load("kv260"))
+        config.resolve(shape, boards.load("kv260"), size={})
     assert str(caught.value) == (
         "hidden_size is 131072; the matrix unit's int32 accumulators hold at most 131071 products of int8"
     )
@@ -157,21 +174,16 @@ def test_larger_than_the_board(tmp_path: Path, out: Path) -> None:
         .replace("dsp = 1248", "dsp = 200")
         .replace("ff = 234240", "ff = 10000")
     )
-    result = run("generate", "--model", TINY, "--board", small, "--out", out, "--rows", "16", "--cols", "16")
-    needed = estimate(16, 16)
+    size = ("--rows", "16", "--dsp-columns", "16", "--lut-columns", "0", "--k-parallel", "2", "--drain-rows", "2")
+    result = run("generate", "--model", TINY, "--board", small, "--out", out, *size)
+    needed = matrix_unit(Size(16, 16, 0, 2, 2))
     refused(
         result,
-        "a matrix unit of 16 x 16 does not fit board 'small': it needs "
+        "a matrix unit of 16 x 16 (16 DSP columns) x 2 a cycle does not fit board 'small': it needs "
         f"{needed.ff:,} FF where there are 10,000 ({needed.ff - 10_000:,} too many), "
         "256 DSP where there are 200 (56 too many) (modelled); choose a smaller size or a larger board",
     )
     assert not out.exists()
-
-
-def estimate(rows: int, cols: int) -> boards.Resources:
-    from fastprefill.estimate.resources import matrix_unit
-
-    return matrix_unit(rows, cols)
 
 
 def test_output_folder_is_not_ours(tmp_path: Path) -> None:
@@ -260,7 +272,7 @@ def test_missing_tools(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("compile", "gpu"), "unknown kernel 'gpu'; built-in kernels: mpu, or the path of a .py file"),
+        (("compile", "gpu"), "unknown kernel 'gpu'; built-in kernels: mpu, mpu_array, or the path of a .py file"),
         (("compile", "x/y.py"), "kernel file 'x/y.py' does not exist; give the path of a Python file"),
         (
             ("compile", "mpu", "--emit", "rtl", "--after", "flatten"),
@@ -277,7 +289,8 @@ def test_parameters_of_a_kernel() -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("fastprefill: parameters of unit() in ")
     assert result.stderr.endswith(
-        "missing a required argument: 'cols'; it takes: rows: int, cols: int; give --param cols=NUMBER\n"
+        "missing a required argument: 'dsp_columns'; it takes: rows: int, dsp_columns: int, lut_columns: int = 0, "
+        "k_parallel: int = 1, drain_rows: int = 2; give --param dsp_columns=NUMBER\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""The main job in small: generate a 4x4 matrix unit from the example and verify it at every level."""
+"""The main job in small: generate a 4 x 8 matrix unit from the example and verify it at every level."""
 
 import json
 import shutil
@@ -13,6 +13,7 @@ from fastprefill.cli import main
 from fastprefill.golden import quantise, reference
 
 TINY = Path(__file__).parents[3] / "examples" / "tiny-llama"
+SIZE = ("--rows", "4", "--dsp-columns", "4", "--lut-columns", "4", "--k-parallel", "2", "--drain-rows", "2")
 PROMPT = "The code of MAPLE is"  # 21 tokens with the start token: the last tile is not full
 
 
@@ -21,9 +22,8 @@ def run(*arguments: str | Path) -> Result:
 
 
 def generate(out: Path, prompt: Path, *more: str) -> Result:
-    size = ("--rows", "4", "--cols", "8")
     return run(
-        "generate", "--model", TINY, "--board", "kv260", "--out", out, "--prompt", prompt, *size, *more
+        "generate", "--model", TINY, "--board", "kv260", "--out", out, "--prompt", prompt, *SIZE, *more
     )
 
 
@@ -53,10 +53,13 @@ def project(generated: Path, tmp_path: Path) -> Path:
 def test_manifest(generated: Path) -> None:
     manifest = json.loads((generated / "manifest.json").read_text())
     assert manifest["generator"] == "fastprefill"
-    assert manifest["parameters"] == {"rows": 4, "cols": 8, "context": 4096, "clock_mhz": 200.0}
+    assert manifest["parameters"] == {
+        "rows": 4, "dsp_columns": 4, "lut_columns": 4, "k_parallel": 2, "drain_rows": 2, "context": 4096,
+        "clock_mhz": 200.0,
+    }  # fmt: skip
     (unit,) = manifest["units"]
     assert unit["name"] == "mpu"
-    assert unit["inputs"] == {"a": 32, "b": 64} and unit["outputs"] == {"c": 256}
+    assert unit["inputs"] == {"a": 64, "b": 128} and unit["outputs"] == {"c": 512}
     on_disk = {p.relative_to(generated).as_posix() for p in generated.rglob("*") if p.is_file()}
     assert on_disk == {*manifest["files"], "manifest.json", "steps.json"}
     for folder in ("hls/mpu.cpp", "rtl/mpu.sv", "ir/mpu.mlir", "registers.json", "host/mpu_registers.h"):
@@ -86,9 +89,8 @@ def test_the_bytes_do_not_depend_on_where_the_model_lies(
 ) -> None:
     moved = tmp_path / "another name"
     shutil.copytree(TINY, moved)
-    size = ("--rows", "4", "--cols", "8")
     out = tmp_path / "out"
-    result = run("generate", "--model", moved, "--board", "kv260", "--out", out, "--prompt", prompt, *size)
+    result = run("generate", "--model", moved, "--board", "kv260", "--out", out, "--prompt", prompt, *SIZE)
     assert result.exit_code == 0, result.output
     assert (out / "manifest.json").read_bytes() == (generated / "manifest.json").read_bytes()
 
@@ -112,11 +114,11 @@ def test_vectors_are_the_query_projection(generated: Path) -> None:
     w = quantise.rows(model.weights.layer(0).query)
     product = x.codes.astype(int) @ w.codes.astype(int).T
     words = (generated / "vectors/layer0_q_proj/c.hex").read_text().split()
-    assert len(words) == 6 * 16 * 4  # token tiles, channel tiles, rows
+    assert len(words) == 6 * 16 * 2  # token tiles, channel tiles, pairs of rows
     for token, channel in ((0, 0), (5, 13), (20, 127), (17, 64)):
         tile = (token // 4) * 16 + channel // 8
-        word = int(words[tile * 4 + token % 4], 16)
-        element = word >> 32 * (channel % 8) & 0xFFFFFFFF
+        word = int(words[tile * 2 + token % 4 // 2], 16)
+        element = word >> 32 * (token % 2 * 8 + channel % 8) & 0xFFFFFFFF
         assert element == product[token, channel] & 0xFFFFFFFF
     assert int(words[-1], 16) == 0  # the last rows of the last token tile are filling
 
@@ -138,12 +140,12 @@ def test_verify(project: Path) -> None:
     assert found["ok"]
     levels = {level["level"]: level for level in found["levels"]}
     assert [level["result"] for level in found["levels"]] == ["pass"] * 5
-    assert levels["interpreter"]["tokens"] == levels["C-sim"]["tokens"] == 6 * 16 * 4
-    tiles, k = 6 * 16, 128
-    assert tiles * k <= levels["RTL"]["cycles"] < tiles * k * 1.02 + 200
+    assert levels["interpreter"]["tokens"] == levels["C-sim"]["tokens"] == 6 * 16 * 2
+    tiles, steps = 6 * 16, 128 // 2
+    assert tiles * steps <= levels["RTL"]["cycles"] < tiles * steps * 1.02 + 200
     useful = 21 * 128 * 128
-    assert levels["RTL"]["utilisation"] == pytest.approx(useful / (32 * levels["RTL"]["cycles"]))
-    assert found["resources"]["used"]["dsp"] == 32
+    assert levels["RTL"]["utilisation"] == pytest.approx(useful / (64 * levels["RTL"]["cycles"]))
+    assert found["resources"]["used"]["dsp"] == 2 * 4 * 2
     assert 0 < found["errors"][0]["relative"] < 0.01
     assert "vivado NOT run: not installed" in found["tiers"] or tools.available("vivado")
     steps = json.loads((project / "steps.json").read_text())
@@ -168,7 +170,7 @@ def test_a_wrong_expectation_fails(project: Path) -> None:
     """The golden level computes the outputs anew: a changed vector file is noticed, with index and values."""
     file = project / "vectors/layer0_q_proj/c.hex"
     words = file.read_text().split()
-    words[7] = f"{int(words[7], 16) ^ 1:064x}"
+    words[7] = f"{int(words[7], 16) ^ 1:0128x}"
     file.write_text("\n".join(words) + "\n")
     from fastprefill.checks import levels
     from fastprefill.checks.project import Project
@@ -212,8 +214,10 @@ def test_changed_cpp_fails_in_csim(project: Path) -> None:
 def test_changed_rtl_fails_in_cosim(project: Path) -> None:
     if not tools.available("verilator") or not tools.available("g++"):
         pytest.skip("verilator or g++ is not installed")
-    (file,) = (file for file in project.glob("rtl/mpu*.sv") if " * " in file.read_text())
-    file.write_text(file.read_text().replace(" * ", " + ", 1))
+    file = project / "rtl/mpu_array_lane.sv"
+    text = file.read_text()
+    assert "= even + " in text
+    file.write_text(text.replace("= even + ", "= even - "))
     result = run("cosim", project, "--seed", "7")
     assert result.exit_code == 1, result.output
     assert result.stdout.startswith("RTL: FAIL; case 'layer0_q_proj', seed ")

@@ -105,6 +105,10 @@ OPS = {
         'pipe.repeat {\n      pipe.body "w" {\n        pipe.exit_unless %p\n      }\n    } {loop_name = "w"}'
     ],
     "pipe.exit_unless": ["pipe.exit_unless %p"],
+    "pipe.cascade": [
+        "%v = pipe.cascade %c + %a * %b : i16, i8 * i8 -> i16",
+        "%v = pipe.cascade %a + %a, %c * %b, %b : i8, i8, i16 * i8, i8 -> i32",
+    ],
     "pipe.store": [
         "pipe.store %c, %m[%i, %j] if %p : i16, memref<4x3xi16>",
         "pipe.store %a, %x[] : i8, memref<i8>",

@@ -78,9 +78,9 @@ def test_a_system_checks_the_limits_of_all_its_units(requant: ModuleType) -> Non
     tops = regions(module)
     assert limits_of(tops[-1])["quant_words"] == (0, 40)
     assert all(not limits_of(region) for region in tops[:-1])
-    # The matrix unit alone would wait for tokens that never come; nothing in the system starts.
+    # The matrix unit alone would wait for its operands; nothing in the system starts.
     case = Case(
-        "bad", {"mpu_steps": 50, "mpu_chain": 1, "mpu_sums": 1, "quant_scale": 1, "quant_words": 41},
+        "bad", {"mpu_steps": 2, "mpu_chain": 1, "mpu_sums": 1, "quant_scale": 1, "quant_words": 41},
         {"mpu_a": [], "mpu_b": []}, {"quant_y": []},
     )  # fmt: skip
     assert interpreter.run(module, case) == {"quant_y": []}
@@ -132,6 +132,6 @@ def test_attach_nothing(requant: ModuleType) -> None:
     assert limits_of(region) == {} and outside(region, {}) == 0
 
 
-def test_the_matrix_unit_refuses_empty_sizes() -> None:
-    unit = mpu.unit(4, 4)
-    assert all(unit.limits[name][0] >= 1 for name in ("steps", "chain", "sums"))
+def test_the_matrix_unit_takes_steps_enough_for_the_tile_before_to_leave() -> None:
+    unit = mpu.unit(8, 4, k_parallel=2, drain_rows=4)
+    assert unit.limits == {"steps": (2, 65535), "chain": (1, 65535), "sums": (1, 2**24 - 1)}

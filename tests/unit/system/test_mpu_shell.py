@@ -16,25 +16,26 @@ from fastprefill.targets import rtl
 from fastprefill.tools import testbench, tiers, verilator
 
 HERE = Path(__file__).parent
-CASES = {(2, 9): None, (0, 5): None, (1, 0): None, (6, 3): None, (3, 20): 69}
-"""Tiles and products of each start -> cycles from start to done, at full speed, of the last."""
+SIZE = golden.Size(rows=4, dsp_columns=2, lut_columns=2, k_parallel=2, drain_rows=2)
+CASES = {(2, 9, 1): None, (1, 1, 1): None, (6, 3, 3): None, (3, 40, 1): 71}
+"""Tiles, K and tiles of a chain of each start -> cycles from start to done, at full speed, of the last."""
 
 
 @pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_host_runs_the_matrix_unit(tmp_path: Path) -> None:
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
-    module = build_unit(mpu.unit(4, 4))
+    module = build_unit(mpu.unit(**asdict(SIZE)))
     found = registers.register_map(module)
     files = rtl.emit(module, boards.load("kv260"))
     files["mpu_shell.sv"] = registers.render_shell(module, found, status=registers.STATUS_OUTPUTS)
     verilator.lint(files, "mpu_shell")
     rng = np.random.default_rng(6)
     cases = []
-    for (tiles, k), cycles in CASES.items():
+    for (tiles, k, chain), cycles in CASES.items():
         a = rng.integers(-128, 128, (tiles, 4, k), dtype=np.int8)
         b = rng.integers(-128, 128, (tiles, k, 4), dtype=np.int8)
-        cases.append({**asdict(golden.case(f"tiles{tiles}_k{k}", a, b)), "cycles": cycles})
+        cases.append({**asdict(golden.case(f"tiles{tiles}_k{k}", a, b, SIZE, chain)), "cycles": cycles})
     (tmp_path / "registers.json").write_text(json.dumps(found))
     (tmp_path / "cases.json").write_text(json.dumps(cases))
     executable, _ = verilator.compile_cocotb(files, "mpu_shell", public_depth=1)

@@ -36,9 +36,9 @@ def test_top_of_a_system(requant: ModuleType) -> None:
     assert to_text(parse(to_text(module))) == to_text(module)
     top = module.body.block.last_op
     assert isinstance(top, func.FuncOp)
-    names = ["mpu_k", "mpu_tiles", "quant_scale", "quant_words", "mpu_a", "mpu_b", "quant_y"]
+    names = ["mpu_steps", "mpu_chain", "mpu_sums", "quant_scale", "quant_words", "mpu_a", "mpu_b", "quant_y"]
     assert top.attributes["arg_names"] == ArrayAttr([StringAttr(name) for name in names])
-    assert top.attributes["directions"] == StringAttr("iiiiiio")
+    assert top.attributes["directions"] == StringAttr("iiiiiiio")
     calls = [op for op in top.walk() if isinstance(op, func.CallOp)]
     assert [call.callee.root_reference.data for call in calls] == ["mpu", "requant"]
     assert [call.attributes["instance"] for call in calls] == [StringAttr("mpu"), StringAttr("quant")]
@@ -92,7 +92,7 @@ def test_bad_connections(
 
 def test_widths_must_agree(requant: ModuleType, crossing: ModuleType) -> None:
     units = {"mpu": requant.system().units["mpu"], "far": crossing.stage("far", 1, 1, 0)}
-    with pytest.raises(FastprefillError, match="i128 into i32; the words must have the same width"):
+    with pytest.raises(FastprefillError, match="i256 into i32; the words must have the same width"):
         link(System("bad", units, (("mpu.c", "far.x", 2),)))
 
 

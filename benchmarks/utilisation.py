@@ -1,0 +1,66 @@
+"""Utilisation of the matrix unit in RTL, tiles back to back, by K and by the rows that leave in a cycle."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+
+from fastprefill import boards
+from fastprefill.golden import mpu as golden
+from fastprefill.kernels import mpu
+from fastprefill.system.build import build_unit
+from fastprefill.system.ports import ports
+from fastprefill.targets import rtl
+from fastprefill.tools import testbench, verilator
+
+ROWS, DSP_COLUMNS, LUT_COLUMNS, K_PARALLEL = 16, 4, 4, 8
+PRODUCTS = 64 * 512
+"""K times tiles of each run."""
+LEAST = {64: 0.90, 128: 0.98, 512: 0.98}
+"""K -> utilisation asked for."""
+
+
+def measure(drain_rows: int) -> list[dict[str, object]]:
+    """Runs of one unit without gaps in its inputs and with its output always ready, compared with the golden model."""
+    size = golden.Size(ROWS, DSP_COLUMNS, LUT_COLUMNS, K_PARALLEL, drain_rows)
+    rng = np.random.default_rng(ROWS)
+    module = build_unit(mpu.unit(ROWS, DSP_COLUMNS, LUT_COLUMNS, K_PARALLEL, drain_rows))
+    build = verilator.build(rtl.emit(module, boards.load("kv260")), ports(module))
+    measured: list[dict[str, object]] = []
+    for k in LEAST:
+        tiles = PRODUCTS // k
+        a = rng.integers(-128, 128, (tiles, ROWS, k), dtype=np.int8)
+        b = rng.integers(-128, 128, (tiles, k, size.columns), dtype=np.int8)
+        case = golden.case(f"k_{k}", a, b, size)
+        result = testbench.run(build, [case], stall=(0,), resets=0, waveform=False)
+        if not result.ok:
+            sys.exit(f"K = {k}: the RTL differs: {result.failure.describe() if result.failure else ''}")
+        cycles = result.cycles(case.name) or 0
+        used = tiles * k * ROWS * size.columns / (size.macs * cycles)
+        measured.append(
+            {
+                "drain_rows": drain_rows,
+                "k": k,
+                "tiles": tiles,
+                "cycles": cycles,
+                "utilisation": round(used, 4),
+            }
+        )
+    return measured
+
+
+lacking = verilator.missing()
+if lacking is not None:
+    print(
+        json.dumps(
+            {"benchmark": "utilisation", "target": "", "met": False, "results": [], "skipped": lacking}
+        )
+    )
+    sys.exit(1)
+results = [one for drain_rows in (2, 4) for one in measure(drain_rows)]
+met = all(one["utilisation"] >= LEAST[one["k"]] for one in results)  # type: ignore[index,operator]
+target = ", ".join(f"at least {least} at K = {k}" for k, least in LEAST.items())
+print(json.dumps({"benchmark": "utilisation", "target": target, "met": met, "results": results}, indent=1))
+sys.exit(0 if met else 1)

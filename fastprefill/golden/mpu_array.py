@@ -1,0 +1,52 @@
+"""Several matrix units fed by one dispatcher: the NumPy model."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprefill.golden import mpu
+from fastprefill.system.case import Case
+
+
+def case(
+    name: str, a: NDArray[np.int8], b: NDArray[np.int8], arrays: int, size: mpu.Size, chain: int = 1
+) -> Case:
+    """One start: `a` [tiles, rows, k] for all units, `b` [tiles, k, arrays x columns] cut up between them."""
+    parts = np.split(b, arrays, axis=2)
+    alone = [mpu.case(name, a, part, size, chain) for part in parts]
+    scalars = {
+        f"mpu{n}_{scalar}": value for n, one in enumerate(alone) for scalar, value in one.scalars.items()
+    }
+    return Case(
+        name=name,
+        scalars={"dispatch_words": len(alone[0].inputs["a"]), **scalars},
+        inputs={"dispatch_a": alone[0].inputs["a"], "dispatch_b": mpu.b_words(b, size)},
+        outputs={f"mpu{n}_c": one.outputs["c"] for n, one in enumerate(alone)},
+    )
+
+
+def cases(
+    seed: int,
+    arrays: int,
+    rows: int,
+    dsp_columns: int,
+    lut_columns: int = 0,
+    k_parallel: int = 1,
+    drain_rows: int = 2,
+    regions: int = 1,
+) -> list[Case]:
+    """Cases of a system: one product, random tiles, chains, the extreme values."""
+    size = mpu.Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
+    rng = np.random.default_rng(seed)
+    result = []
+    for name, tiles, k, chain, lowest in (
+        ("one_product", 1, 1, 1, -128),
+        ("random", 3, 4 * k_parallel, 1, -128),
+        ("chains", 4, 8 * k_parallel, 2, -128),
+        ("all_highest", 1, 4 * k_parallel, 1, 127),
+    ):
+        a = rng.integers(lowest, 128, (tiles, rows, k)).astype(np.int8)
+        b = rng.integers(lowest, 128, (tiles, k, arrays * size.columns)).astype(np.int8)
+        result.append(case(name, a, b, arrays, size, chain))
+    return result
