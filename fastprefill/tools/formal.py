@@ -1,4 +1,4 @@
-"""Proofs by induction of the hand-written SystemVerilog parts, with the SAT solver inside Yosys.
+"""Proofs by induction of the hand-written SystemVerilog parts and their arithmetic, with the SAT solver inside Yosys.
 
 Each harness in ``extern/formal`` says in its head what is assumed and what is shown. It holds for all inputs and
 all time at the sizes in `PROOFS`, which are small; the parts have no case that appears only at larger ones.
@@ -27,10 +27,18 @@ MAXIMUM_STEPS = 12
 
 @dataclass(frozen=True)
 class Proof:
-    """One harness at one size."""
+    """One harness at one size.
+
+    Attributes:
+        part: what is proved; the harness is `part` + ``_proof``.
+        parameters: of the harness.
+        any_products: the results of multipliers may be anything, so that what is proved needs no multiplication;
+            equal ones of the part and the harness stay equal.
+    """
 
     part: str
     parameters: Mapping[str, int] = field(default_factory=dict)
+    any_products: bool = False
 
     @property
     def name(self) -> str:
@@ -67,6 +75,9 @@ PROOFS = (
     Proof("fp_relay", {"HOPS": 1}),
     Proof("fp_relay", {"HOPS": 2}),
     Proof("fp_relay", {"HOPS": 3}),
+    Proof("fp_dsp_cascade", {"SLICES": 1}, any_products=True),
+    Proof("fp_dsp_cascade", {"SLICES": 8}, any_products=True),
+    Proof("fp_packed_sum"),
 )
 
 
@@ -97,6 +108,7 @@ def prove(proof: Proof, *, replaced: Mapping[str, str] | None = None, timeout_s:
             "proc",
             "flatten",
             "opt_clean",
+            *(("opt_merge", "cutpoint t:$mul") if proof.any_products else ()),
             "memory -nomap",
             "memory_map",
             "opt",

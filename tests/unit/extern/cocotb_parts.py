@@ -7,6 +7,7 @@ import cocotb
 from cocotb.triggers import Timer
 
 from fastprefill.extern.credit import Credit
+from fastprefill.extern.dsp_cascade import DspCascade
 from fastprefill.extern.fifo import Fifo
 from fastprefill.extern.relay import Relay
 
@@ -76,3 +77,37 @@ async def random_traffic(dut: Any) -> None:
                 part.reset()
     assert min(filled) > 100, f"cycles in which each FIFO was full: {filled}"
     assert min(delivered) > 500, f"tokens that each relay delivered: {delivered}"
+
+
+@cocotb.test()
+async def random_operands(dut: Any) -> None:
+    chance = random.Random(12)
+    cascades = [DspCascade(1), DspCascade(3), DspCascade(8)]
+    compared = 0
+    dut.rst.value = 1
+    dut.put.value = 0
+
+    def number(width: int) -> int:
+        lowest, highest = -(1 << (width - 1)), (1 << (width - 1)) - 1
+        return chance.choice([lowest, highest, 0, -1, chance.randint(lowest, highest), chance.randint(-128, 127)])
+
+    def packed(values: list[int], width: int) -> int:
+        return sum((value & ((1 << width) - 1)) << (width * i) for i, value in enumerate(values))
+
+    for cycle in range(1500):
+        a, b, c = [number(27) for _ in range(8)], [number(18) for _ in range(8)], number(48)
+        dut.clk.value = 0
+        dut.cascade_a.value = packed(a, 27)
+        dut.cascade_b.value = packed(b, 18)
+        dut.cascade_c.value = c & ((1 << 48) - 1)
+        await Timer(5, unit="ns")
+        sums = int(dut.cascade_p.value)
+        for i, cascade in enumerate(cascades):
+            if cascade.p is not None:
+                assert (sums >> (48 * i)) & ((1 << 48) - 1) == cascade.p, f"cycle {cycle}, cascade {i}"
+                compared += 1
+        dut.clk.value = 1
+        await Timer(5, unit="ns")
+        for cascade in cascades:
+            cascade.step(a[: cascade.slices], b[: cascade.slices], c)
+    assert compared > 4000

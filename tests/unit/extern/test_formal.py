@@ -16,6 +16,7 @@ def replaced(file: str, old: str, new: str) -> dict[str, str]:
 
 
 @needs_yosys
+@pytest.mark.slow
 def test_all_proofs_hold(capsys: pytest.CaptureFixture[str]) -> None:
     assert formal.main([]) == 0
     assert f"{len(PROOFS)} of {len(PROOFS)} proofs hold" in capsys.readouterr().out
@@ -35,6 +36,8 @@ BLOCK = Proof("fp_fifo", {"DEPTH": 3, "LARGEST_LUTRAM": 1})
 ONE = Proof("fp_fifo", {"DEPTH": 1})
 CREDIT = Proof("fp_credit", {"MAXIMUM": 5, "TAKE_WIDTH": 2, "BACK_WIDTH": 1})
 RELAY = Proof("fp_relay", {"HOPS": 2})
+CASCADE = Proof("fp_dsp_cascade", {"SLICES": 2}, any_products=True)
+PACKED = Proof("fp_packed_sum")
 
 BROKEN = [
     (FIFO, "sv/fp_fifo.sv", "credit <= take && !rst;", "credit <= valid && !rst;"),
@@ -52,6 +55,11 @@ BROKEN = [
     (RELAY, "sv/fp_relay.sv", ".INITIAL(DEPTH)", ".INITIAL(DEPTH - 1)"),
     (RELAY, "sv/fp_relay.sv", "assign in_ready = count != '0;", "assign in_ready = 1'b1;"),
     (RELAY, "sv/fp_relay.sv", "word[i] <= i == 0 ? in_data", "if (accept) word[i] <= i == 0 ? in_data"),
+    (CASCADE, "sv/fp_dsp48e2.sv", "m_reg + (FIRST ? c_reg : pcin)", "m_reg + (FIRST ? c : pcin)"),
+    (CASCADE, "sv/fp_dsp48e2.sv", "m_reg + (FIRST ? c_reg : pcin)", "m_reg + c_reg"),
+    (CASCADE, "sv/fp_dsp_cascade.sv", ".pcin (chain[48*i+:48])", ".pcin (chain[47:0])"),
+    (PACKED, "formal/fp_packed_sum_proof.sv", "MIDDLE - (all_wide <<< 7)", "MIDDLE"),
+    (PACKED, "formal/fp_packed_sum_proof.sv", "low >= -16256 &&", ""),
 ]  # fmt: skip
 
 
@@ -78,6 +86,8 @@ def test_a_broken_part_is_not_proved(proof: Proof, file: str, old: str, new: str
         (CREDIT, "!(out == MAXIMUM)"),
         (RELAY, "!(tracked && age == HOPS && ahead == 2)"),
         (RELAY, "!(probe_count == 0)"),
+        (PACKED, "!(slice == 1 && rest == 0 && lows > 16000)"),
+        (PACKED, "!(slice == 2 && lows < -30000 && highs > 30000)"),
     ],
 )
 def test_the_assumptions_leave_interesting_states_reachable(proof: Proof, never: str) -> None:

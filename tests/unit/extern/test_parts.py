@@ -7,6 +7,7 @@ import pytest
 from fastprefill import resources, tools
 from fastprefill.errors import FastprefillError
 from fastprefill.extern.credit import Credit
+from fastprefill.extern.dsp_cascade import DspCascade
 from fastprefill.extern.fifo import Fifo
 from fastprefill.extern.relay import Relay
 from fastprefill.tools import testbench, verilator, yosys
@@ -29,7 +30,7 @@ def against_models(rtl: dict[str, str], work: Path) -> tools.Completed:
 @needs_verilator
 def test_parts_equal_their_models(tmp_path: Path) -> None:
     done = against_models({}, tmp_path)
-    assert "PASS=1 FAIL=0" in done.output, done.output[-3000:]
+    assert "PASS=2 FAIL=0" in done.output, done.output[-3000:]
 
 
 @needs_verilator
@@ -37,7 +38,23 @@ def test_a_relay_that_loses_throughput_differs_from_its_model(tmp_path: Path) ->
     text = (PARTS / "fp_relay.sv").read_text()
     assert text.count("2 * HOPS + 3;") == 1
     done = against_models({"fp_relay.sv": text.replace("2 * HOPS + 3;", "2 * HOPS + 2;")}, tmp_path)
-    assert "PASS=0 FAIL=1" in done.output
+    assert "PASS=1 FAIL=1" in done.output
+
+
+@needs_verilator
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("c_reg <= FIRST ? c : 48'h0;", "c_reg <= FIRST ? ~c : 48'h0;"),
+        ("p_reg <= m_reg + (FIRST ? c_reg : pcin);", "p_reg <= m_reg + (FIRST ? c : pcin);"),
+        ("{{21{a_reg[26]}}, a_reg}", "{{21{1'b0}}, a_reg}"),
+        ("{{30{b_reg[17]}}, b_reg}", "{{30{1'b0}}, b_reg}"),
+    ],
+)
+def test_a_broken_slice_differs_from_the_model(old: str, new: str, tmp_path: Path) -> None:
+    text = (PARTS / "fp_dsp48e2.sv").read_text()
+    assert text.count(old) == 1
+    assert "PASS=1 FAIL=1" in against_models({"fp_dsp48e2.sv": text.replace(old, new)}, tmp_path).output
 
 
 @pytest.mark.parametrize("hops", [1, 2, 5])
@@ -62,6 +79,12 @@ def test_models_refuse_what_the_hardware_must_not_see() -> None:
         Credit(1, 4).step(take=2)
     with pytest.raises(FastprefillError, match="FIFO depth is 0; at least 1"):
         Fifo(0)
+    with pytest.raises(FastprefillError, match="a DSP cascade of 9 slices; 1 to 8 are allowed"):
+        DspCascade(9)
+    with pytest.raises(FastprefillError, match="131072 on port 'b' of a DSP cascade, which has 18 bits, signed"):
+        DspCascade(1).step([0], [1 << 17], 0)
+    with pytest.raises(FastprefillError, match="1 and 2 operands for a DSP cascade of 2 slices"):
+        DspCascade(2).step([0], [0, 0], 0)
 
 
 @needs_verilator

@@ -93,6 +93,14 @@ def ops(built: ModuleOp, kind: type) -> list:
             "SIZE = 3\n",
             lambda v: v + 2,
         ),
+        (  # a branch is no block: what it declares stays
+            "with allo.meta_if(SIZE > 2):\n    w: int32 = v + 1\n"
+            "    with allo.meta_if(SIZE > 1):\n        u: int32 = w * 2\n"
+            "with allo.meta_else():\n    w: int32 = v\nwith allo.meta_if(SIZE > 2):\n    w += u\ny.put(w)",
+            "",
+            "SIZE = 3\n",
+            lambda v: 3 * (v + 1),
+        ),
         ("c: ConstExpr[int32] = max(3, len('abcde'))\ny.put(v + c)", "", "", lambda v: v + 5),
         (
             "y.put(scaled(v, FACTOR) + 1)",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdsl.dialects import memref, scf
 
+from fastprefill import passes
 from fastprefill.errors import KernelError
+from fastprefill.frontend import load_module
 from fastprefill.ir.dialect import AcquireOp, GetOp, PutOp, ReleaseOp
-from fastprefill.ir.pipe import BodyOp, LiveOp, StoreOp, WindowOp
+from fastprefill.ir.pipe import BodyOp, FirstOp, LiveOp, StoreOp, WindowOp
+from fastprefill.ir.text import parse, to_text
 from fastprefill.passes.flatten import Flatten
+from fastprefill.system.build import build_unit
+from fastprefill.system.limits import process_limits
 
 X, Y = "x: !fp.stream<i8, 2>", "y: !fp.stream<i8, 2>"
 RING = "r: !fp.blocks<memref<4xi8>, 2>"
@@ -242,6 +248,94 @@ def test_between_two_loops_the_second_takes_what_it_can(process: Any, apply: Any
     assert names(ops, text) == ["i", "j"]
     _, second = ops(text, BodyOp)
     assert [op.name for op in second.body.block.ops].count("pipe.first") == 1
+
+
+REGISTERS = '%r = memref.alloc() {name = "r", partition = ["complete"]} : memref<4xi8>\n'
+FILL = loop(store("one", "%r[%f] : memref<4xi8>"), "f").replace('{loop_name = "f"}', "{unroll = 0 : i32}")
+USE = get("g") + "%e = memref.load %r[%c1] : memref<4xi8>\n" + store("g", "%r[%c1] : memref<4xi8>") + put("e")
+
+
+def test_registers_filled_once_in_a_run_are_filled_in_a_cycle_of_their_own(
+    process: Any, apply: Any, ops: Any
+) -> None:
+    text = apply(process(ONE + REGISTERS + FILL + loop(USE), X, Y), Flatten())
+    assert names(ops, text) == ["once", "i"]
+    assert not ops(text, FirstOp)
+
+
+def test_registers_filled_in_a_loop_are_filled_with_the_first_iteration_inside(
+    process: Any, apply: Any, ops: Any
+) -> None:
+    text = apply(process(ONE + REGISTERS + loop(FILL + loop(USE), "q"), X, Y), Flatten())
+    assert names(ops, text) == ["i"]
+    assert len(ops(text, FirstOp)) == 1
+
+
+# limits
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "condition", "guarded"),
+    [
+        ("int32", (1, 10), "", False),
+        ("int32", (0, 10), "", True),
+        ("int32", None, "", True),
+        ("int32", (1, 10), "if ln[0] > 2:", True),  # no iterations where the condition does not hold
+        ("uint32", (1, 2**31 - 1), "", False),
+        ("uint32", (1, 2**31), "", True),  # as a bound it is a signed number
+        ("uint8", (1, 127), "", False),
+        ("Int(48)", (1, 2**40), "", True),  # what is cut off may leave 0
+    ],
+)
+def test_a_loop_that_the_limits_keep_from_being_empty_is_not_guarded(
+    kind: str, limits: tuple[int, int] | None, condition: str, guarded: bool, tmp_path: Path, ops: Any
+) -> None:
+    (tmp_path / "k.py").write_text(LIMITED.format(kind=kind, condition=condition or "if True:", limits=limits))
+    module = build_unit(load_module(tmp_path / "k.py").unit())
+    text = to_text(passes.run(module, "kv260", after="flatten"))
+    assert bool(ops(text, LiveOp)) is guarded
+    assert (ops(text, PutOp)[0].predicate is not None) is guarded
+
+
+LIMITED = """
+import allo, allo.dataflow as df
+from allo.ir.types import Int, Stream, int32, uint8, uint32
+from fastprefill.system.unit import Unit
+
+@df.region()
+def region(n: {kind}[1]):
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def p(ln: {kind}[1]):
+        {condition}
+            for i in range(ln[0]):
+                y.put(i)
+
+def unit():
+    limits = {limits}
+    return Unit("u", region, outputs=("y",), limits={{"n": limits}} if limits else {{}})
+"""
+
+
+def test_limits_of_a_process_hold_for_all_its_calls() -> None:
+    """Two instances with different scalars of the top, one of them through another region."""
+    scalars = "%a: memref<1xi32>, %b: memref<1xi32>"
+    call = '{instance = "NAME"} : (memref<1xi32>, memref<1xi32>) -> ()'
+    attributes = 'arg_names = ["a", "b"], itypes = "ss", directions = "ii"'
+    module = parse(
+        f"""builtin.module {{
+          func.func @p(%x: memref<1xi32>, %y: memref<1xi32>)
+              attributes {{fp.process, arg_names = ["x", "y"], itypes = "ss", directions = "ii"}} {{ func.return }}
+          func.func @inner({scalars}) attributes {{fp.region, {attributes}, limits = {{a = "5..6", b = "5..6"}}}} {{
+            func.call @p(%b, %a) {call.replace("NAME", "one")}
+            func.return }}
+          func.func @top({scalars}) attributes {{fp.region, {attributes}, limits = {{a = "1..9", b = "3..20"}}}} {{
+            func.call @inner(%a, %b) {call.replace("NAME", "in")}
+            func.call @p(%a, %a) {call.replace("NAME", "two")}
+            func.return }} }}"""
+    )
+    assert process_limits(module)["p"] == {"x": (1, 20), "y": (1, 9)}
 
 
 # bodies

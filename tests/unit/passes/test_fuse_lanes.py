@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from xdsl.dialects import scf
 
-from fastprefill.ir.pipe import BodyOp
+from fastprefill.ir.pipe import BodyOp, StoreOp
 from fastprefill.passes.fuse_lanes import FuseLanes
 
 ARRAYS = "".join(
@@ -111,3 +111,24 @@ def test_nests_with_swapped_subscripts_stay_apart(process: Any, apply: Any, ops:
 
     text = array + body(nest("t", "%q, %r", "u") + nest("u", "%r, %q", "t"))
     assert len(loops(ops, apply(process(text), FuseLanes()))) == 4
+
+
+def test_loops_that_share_an_array_fuse_over_another_loop(process: Any, apply: Any, ops: Any) -> None:
+    text = lanes(move("a", "b")) + lanes(move("d", "d")) + lanes(move("b", "c"))
+    other, both = loops(ops, apply(process(ARRAYS + body(text)), FuseLanes()))
+    stored = [[op.memref.name_hint for op in loop.walk() if isinstance(op, StoreOp)] for loop in (other, both)]
+    assert stored == [["d"], ["b", "c"]]
+
+
+@pytest.mark.parametrize("between", [move("b", "d"), move("d", "a"), move("d", "b")])
+def test_loops_do_not_fuse_over_one_that_needs_their_order(
+    between: str, process: Any, apply: Any, ops: Any
+) -> None:
+    last = move("b", "c") + move("c", "d").replace("%v", "%w")
+    text = lanes(move("a", "b")) + lanes(between, high="%c3") + lanes(last)
+    assert len(loops(ops, apply(process(ARRAYS + body(text)), FuseLanes()))) == 3
+
+
+def test_loops_that_share_no_array_stay_apart(process: Any, apply: Any, ops: Any) -> None:
+    text = lanes(move("a", "a")) + lanes(move("b", "b"))
+    assert len(loops(ops, apply(process(ARRAYS + body(text)), FuseLanes()))) == 2

@@ -190,6 +190,20 @@ def test_a_matrix_unit_has_an_element_for_each_kind_of_column() -> None:
     assert {lane: instances.count(lane) for lane in instances} == {"mpu_array_lane": 4 * 3, "mpu_array_lane2": 8 * 2}
 
 
+def test_only_the_bits_of_a_word_that_are_used_are_kept() -> None:
+    """The slices of a chain take parts of a word in successive stages: no register holds a bit that nobody reads."""
+    text = contract_kernel("dsp_cascade")["dsp_cascade_dot.sv"]
+    kept = re.findall(r"^  reg +(?:\[(\d+):0\] +)?([ab]w_\w+);", text, re.MULTILINE)
+    assert {f"aw_{8 * n}_s{n + 1}" for n in range(8)} <= {name for _, name in kept}
+    for high, name in kept:
+        body = text.split("always_ff", 1)[1]
+        width, used = int(high or 0) + 1, set()
+        for bounds in re.findall(rf"(?<!\w){name}(?!\w)(\[\d+(?::\d+)?\])?(?! <=)", body):
+            numbers = [int(n) for n in re.findall(r"\d+", bounds)] or [width - 1, 0]
+            used |= set(range(numbers[-1], numbers[0] + 1))
+        assert used == set(range(width)), name
+
+
 # reports
 
 

@@ -1,4 +1,4 @@
-// FIFOs of several depths, two relays and a credit counter side by side; Python drives every cycle.
+// FIFOs of several depths, two relays, a credit counter and three chains of DSP slices side by side; Python drives every cycle.
 module parts (
     input  wire         clk,
     input  wire         rst,
@@ -16,7 +16,11 @@ module parts (
     input  wire [2:0]   take,
     input  wire [1:0]   back,
     input  wire         freed,
-    output wire [3:0]   count
+    output wire [3:0]   count,
+    input  wire [215:0] cascade_a,
+    input  wire [143:0] cascade_b,
+    input  wire [47:0]  cascade_c,
+    output wire [143:0] cascade_p
 );
   localparam int DEPTHS[6] = '{1, 2, 3, 8, 2, 5};
   for (genvar i = 0; i < 6; i = i + 1) begin : g_fifo
@@ -31,4 +35,10 @@ module parts (
   end
   fp_credit #(.INITIAL(7), .MAXIMUM(12), .TAKE_WIDTH(3), .BACK_WIDTH(2)) counter (
       .clk(clk), .rst(rst), .take(take), .back(back), .credit(freed), .count(count));
+  localparam int SLICES[3] = '{1, 3, 8};
+  for (genvar i = 0; i < 3; i = i + 1) begin : g_cascade
+    fp_dsp_cascade #(.SLICES(SLICES[i])) cascade (
+        .clk(clk), .a(cascade_a[27*SLICES[i]-1:0]), .b(cascade_b[18*SLICES[i]-1:0]), .c(cascade_c),
+        .p(cascade_p[48*i+:48]));
+  end
 endmodule
