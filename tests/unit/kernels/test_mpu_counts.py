@@ -1,0 +1,33 @@
+"""What a product costs on each kind of column of the matrix unit, accumulators included, counted by Yosys."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from fastprefill import boards, tools
+from fastprefill.golden.mpu import Size
+from fastprefill.kernels import mpu
+from fastprefill.system.build import build_unit
+from fastprefill.targets import rtl
+from fastprefill.tools import yosys
+
+SIZE = Size(4, 2, 2, 8, 2)
+MOST = {"mpu_array_lane": (16, 4.5, 4.5), "mpu_array_lane2": (8, 48.0, 32.0)}
+"""Element -> its products in a cycle, and the most LUTs and flip-flops for each."""
+
+
+def test_luts_and_flip_flops_of_a_product(tmp_path: Path) -> None:
+    if not tools.available("yosys"):
+        pytest.skip("yosys is not installed: pip install 'fastprefill[sim]'")
+    sources = []
+    for name, text in rtl.emit(build_unit(mpu.unit(**asdict(SIZE))), boards.load("kv260")).items():
+        (tmp_path / name).write_text(text)
+        sources.append(tmp_path / name)
+    found = yosys.synthesise(sources, "mpu")
+    elements = {module.name: module for module in found.modules}
+    for name, (products, most_luts, most_flip_flops) in MOST.items():
+        own = elements[name].own
+        assert 0 < own.lut / products <= most_luts, name
+        assert 0 < own.ff / products <= most_flip_flops, name
+    assert found.total.dsp == SIZE.rows * SIZE.dsp_columns * SIZE.k_parallel // 2
