@@ -50,6 +50,7 @@ class Snapshot:
     """What `Builder.restore` goes back to."""
 
     lines: int
+    indent: int
     known: dict[str, Value]
     current: dict[SSAValue, Value]
     assigned: set[SSAValue]
@@ -109,11 +110,12 @@ class Builder:
 
     def snapshot(self) -> Snapshot:
         """The present state, for `restore`."""
-        return Snapshot(len(self.lines), dict(self._known), dict(self.current), set(self.assigned))
+        return Snapshot(len(self.lines), self.indent, dict(self._known), dict(self.current), set(self.assigned))
 
     def restore(self, state: Snapshot) -> None:
         """Undo everything emitted since `state` was taken."""
         del self.lines[state.lines :]
+        self.indent = state.indent
         self._known = dict(state.known)
         self.current = dict(state.current)
         self.assigned = set(state.assigned)

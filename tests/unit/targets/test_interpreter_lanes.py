@@ -314,3 +314,54 @@ def test_lanes_that_are_not_active_trap_nothing() -> None:
         lanes = Program(parse(program(text).replace("unroll = 0", "unroll = 2")))
         case = Case("case", {}, {"in": [0, 1, 2, 3, 1000, 2]})
         assert vectors.run(case) == lanes.run(case), vectors.processes["p"].source
+
+
+def test_what_follows_a_loop_that_is_refused_inside_a_block_stays_where_it_is() -> None:
+    """The condition of the inner loop differs from lane to lane, which shows only when the outer one is begun."""
+    text = """
+      func.func @p(%out: !fp.stream<i32, 2>) attributes {fp.process, arg_names = ["out"]} {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %c3 = arith.constant 3 : index
+        %zero = arith.constant 0 : i32
+        %one = arith.constant 1 : i32
+        %s = memref.alloc() {name = "s"} : memref<i32>
+        memref.store %one, %s[] : memref<i32>
+        scf.for %i = %c0 to %c1 step %c1 {
+          scf.for %j = %c0 to %c3 step %c1 {
+            %k = memref.alloc() {name = "k"} : memref<i32>
+            %start = memref.load %s[] : memref<i32>
+            memref.store %start, %k[] : memref<i32>
+            scf.while () : () -> () {
+              %a = memref.load %k[] : memref<i32>
+              %more = arith.cmpi ne, %a, %zero : i32
+              scf.condition(%more)
+            } do {
+              %q = memref.alloc() {name = "q"} : memref<i32>
+              %jj = arith.index_cast %j : index to i32
+              memref.store %jj, %q[] : memref<i32>
+              scf.while () : () -> () {
+                %b = memref.load %q[] : memref<i32>
+                %again = arith.cmpi ne, %b, %zero : i32
+                scf.condition(%again)
+              } do {
+                %c = memref.load %q[] : memref<i32>
+                %less = arith.subi %c, %one : i32
+                memref.store %less, %q[] : memref<i32>
+                scf.yield
+              }
+              %d = memref.load %k[] : memref<i32>
+              %fewer = arith.subi %d, %one : i32
+              memref.store %fewer, %k[] : memref<i32>
+              scf.yield
+            }
+          } {unroll = 0 : i32}
+        }
+        %last = memref.load %s[] : memref<i32>
+        fp.put %out, %last : !fp.stream<i32, 2>, i32
+        func.return
+      }"""
+    program = Program(parse(text))
+    (process,) = program.processes.values()
+    assert process.scalar_nests
+    assert program.run(Case("case", {}, {})) == {"out": [1]}
