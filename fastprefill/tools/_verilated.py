@@ -44,6 +44,13 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "fastprefill"
 
 
+def libraries() -> str:
+    """The folder of cocotb's libraries in this environment."""
+    import cocotb_tools.config as cocotb_config
+
+    return str(cocotb_config.libs_dir)
+
+
 def cached(kind: str, key: str) -> Path:
     """The cache's folder for things of `kind` (such as ``"simulations"``) made from `key`; its parent exists.
 

@@ -207,6 +207,7 @@ def _parts() -> list[str | Path]:
 def _key(texts: Mapping[str, str], options: Sequence[str]) -> str:
     parts = {path.name: path.read_text() for path in sorted(testbench.parts_folder().glob("*.sv"))}
     driver = Path(_verilated.__file__).read_bytes()
-    return repr(
-        [list(texts.items()), sorted(parts.items()), version(), os.environ.get("CXX"), list(options), driver]
-    )
+    # The executable loads cocotb's library from where it is installed, which may be gone in another environment.
+    libraries = _verilated.libraries()
+    tools = [version(), os.environ.get("CXX"), libraries]
+    return repr([list(texts.items()), sorted(parts.items()), tools, list(options), driver])
