@@ -48,8 +48,9 @@ def quantise(name: str, x: Int, fraction: int, group: int | None, lanes: int, bi
 
 
 def dequantise(
-    name: str, product: Int, left: Scales, right: Scales, out: Format, lanes: int, bias: Int | None = None, rows: int = 0
-) -> Case:
+    name: str, product: Int, left: Scales, right: Scales, out: Format, lanes: int,
+    bias: Int | None = None, rows: int = 0,
+) -> Case:  # fmt: skip
     """A run on products [tokens, channels] with scales [tokens] and [channels], and a bias [channels] or none.
 
     Args:

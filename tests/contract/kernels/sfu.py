@@ -71,12 +71,13 @@ def run(
     group = HEAD if width % HEAD == 0 and rows % 2 else None
     frequencies = sfu.phases(10000.0 ** -(np.arange(HEAD // 2) / (HEAD // 2)))
     left, right = scales(rng, rows, *exponents), scales(rng, width)
+    passes = 1 if rows % 2 else 2
     norm = sfu.Norm.of(weight, eps, 16, Format(24, 20 - int(np.log2(width)) // 2))
     return together(name, {
         "residual": streams.residual(name, x, other, lanes),
         "silu_up": streams.silu_up(name, small, other >> 8, (gate, up), Format(32, out), lanes),
         "quantise": streams.quantise(name, x, 16, group, lanes, 32),
-        "dequantise": streams.dequantise(name, x, left, right, Format(24, 12), lanes, rows=0 if rows % 2 else rows // 2),
+        "dequantise": streams.dequantise(name, x, left, right, Format(24, 12), lanes, rows=rows // passes),
         "rms_norm": streams.rms_norm(name, x, norm, lanes, 32),
         "rope": streams.rope(name, heads, first, frequencies, lanes),
     })  # fmt: skip
