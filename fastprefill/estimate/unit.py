@@ -16,6 +16,7 @@ from xdsl.ir import Operation
 
 from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
+from fastprefill.estimate.placement import slr_of_call
 from fastprefill.estimate.resources import refuse_excess
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.ir.query import number, text, trip_count
@@ -94,17 +95,19 @@ def _block_rams(width: int, words: int) -> int:
     return int(best)
 
 
-def _region(region: func.FuncOp, functions: Mapping[str, func.FuncOp]) -> dict[int, Count]:
+def _region(
+    region: func.FuncOp, functions: Mapping[str, func.FuncOp], around: int = 0
+) -> dict[int, Count]:
     total: dict[int, Count] = {}
     for call in (op for op in region.body.block.ops if isinstance(op, func.CallOp)):
         callee = functions[call.callee.string_value()]
-        if "fp.region" in callee.attributes:
-            parts = _region(callee, functions)
-        else:
-            parts = {number(call, "slr") or 0: _process(callee)}
+        slr = slr_of_call(call, around)
+        parts = (
+            _region(callee, functions, slr) if "fp.region" in callee.attributes else {slr: _process(callee)}
+        )
         for slr, part in parts.items():
             total.setdefault(slr, Counter()).update(part)
-    first = min(total, default=0)
+    first = min(total, default=around)
     for create in (op for op in region.body.block.ops if isinstance(op, CreateOp)):
         total.setdefault(first, Counter()).update(_stream(create))
     return total

@@ -21,7 +21,10 @@ def case(
     return Case(
         name=name,
         scalars={"dispatch_words": len(alone[0].inputs["a"]), **scalars},
-        inputs={"dispatch_a": alone[0].inputs["a"], "dispatch_b": mpu.b_words(b, size)},
+        inputs={
+            "dispatch_a": alone[0].inputs["a"],
+            **{f"dispatch_b_{n}": one.inputs["b"] for n, one in enumerate(alone)},
+        },
         outputs={f"mpu{n}_c": one.outputs["c"] for n, one in enumerate(alone)},
     )
 

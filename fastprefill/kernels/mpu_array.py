@@ -1,7 +1,7 @@
 """Several matrix units fed by one dispatcher, each in a super logic region of its own.
 
 The units work on neighbouring tiles of one product: the same rows of A, different columns of B. So a word of A goes to
-all of them and a word of B, which is as wide as all their columns, is cut up between them.
+all of them, and each of them has words of B of its own. They share one module; what differs is where they are.
 """
 
 from dataclasses import replace
@@ -23,18 +23,16 @@ DEPTH = 2
 def dispatcher(arrays: int, size: Size) -> Unit:
     """The unit that hands the operands out.
 
-    Streams: ``a`` words of A as for one unit, ``b`` words of B of all units, unit 0 in the low bits; ``a_n`` and
-    ``b_n`` go to unit n. Scalar ``words``: steps of a run, `steps` x `chain` x `sums`.
+    Streams: ``a`` words of A as for one unit, ``b_n`` words of B for unit n; ``a_to_n`` and ``b_to_n`` go to unit n.
+    Scalar ``words``: steps of a run, `steps` x `chain` x `sums`.
     """
     AWord = UInt(8 * size.k_parallel * size.rows)
-    part = 8 * size.k_parallel * size.columns
-    BWord = UInt(part)
-    Wide = UInt(part * arrays)
+    BWord = UInt(8 * size.k_parallel * size.columns)
 
     @df.region()
     def dispatch(words: int32[1]):
         a: Stream[AWord, 2]
-        b: Stream[Wide, 2]
+        b: Stream[BWord, 2][arrays]
         a_to: Stream[AWord, 2][arrays]
         b_to: Stream[BWord, 2][arrays]
 
@@ -42,16 +40,16 @@ def dispatcher(arrays: int, size: Size) -> Unit:
         def hand_out(lwords: int32[1]):
             for word in range(lwords[0]):
                 rows_of_a: AWord = a.get()
-                columns_of_b: Wide = b.get()
                 with allo.meta_for(arrays) as n:
+                    columns_of_b: BWord = b[n].get()
                     a_to[n].put(rows_of_a)
-                    b_to[n].put(columns_of_b[part * n : part * n + part])
+                    b_to[n].put(columns_of_b)
 
     outputs = [f"{stream}_{n}" for n in range(arrays) for stream in ("a_to", "b_to")]
     return Unit(
         "dispatch",
         dispatch,
-        inputs=("a", "b"),
+        inputs=("a", *(f"b_{n}" for n in range(arrays))),
         outputs=tuple(outputs),
         schedule=lambda s: s.pipeline("hand_out:word", initiation_interval=1),
         limits={"words": (1, 2**31 - 1)},
@@ -71,7 +69,7 @@ def system(
     """`arrays` matrix units of one size and their dispatcher.
 
     Unit n is placed in super logic region n modulo `regions`, the dispatcher in region 0. Inputs ``dispatch_a`` and
-    ``dispatch_b``, outputs ``mpu0_c``, ``mpu1_c``, ...
+    ``dispatch_b_0``, ``dispatch_b_1``, ..., outputs ``mpu0_c``, ``mpu1_c``, ...
 
     Raises:
         FastprefillError: a number of units that is not 1 to 8, or a size that the packing cannot serve.
@@ -85,6 +83,6 @@ def system(
     units = {"dispatch": dispatcher(arrays, size)}
     connections = []
     for n in range(arrays):
-        units[f"mpu{n}"] = replace(unit, name=f"mpu{n}", slr=n % regions)
+        units[f"mpu{n}"] = replace(unit, slr=n % regions)
         connections += [(f"dispatch.{stream}_to_{n}", f"mpu{n}.{stream}", DEPTH) for stream in ("a", "b")]
     return System("mpus", units, tuple(connections), {"arrays": arrays, **unit.parameters})
