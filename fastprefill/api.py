@@ -66,6 +66,7 @@ def generate(
     *,
     size: Mapping[str, int | None] | None = None,
     context: int | None = None,
+    arrays: int | None = None,
     prompt: Path | None = None,
     force: bool = False,
     show: Show = quiet,
@@ -78,6 +79,7 @@ def generate(
         out: the project's folder; all of it is written, or nothing.
         size: parameters of the matrix unit (``golden.mpu.Size``); what is missing or None comes from the board.
         context: longest sequence in tokens; default: the model's.
+        arrays: matrix units; default: one for each super logic region of the board.
         prompt: text for the test vectors; default: ``prompt.txt`` of the model.
         force: replace an earlier project of this generator whose files were changed.
         show: gets lines of progress.
@@ -96,7 +98,7 @@ def generate(
     with steps.step("read the model"):
         target = data.load(board)
         checkpoint = models.load(model)
-        parameters = config.resolve(checkpoint.config, target, size=size or {}, context=context)
+        parameters = config.resolve(checkpoint.config, target, size=size or {}, context=context, arrays=arrays)
         tokens = models.read_prompt(checkpoint.config, checkpoint.folder, prompt)
     if len(tokens) > parameters.context:
         raise FastprefillError(f"the prompt has {len(tokens)} tokens; the context is {parameters.context}")

@@ -25,10 +25,12 @@ from fastprefill.config import Parameters
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import projection, quantise, reference
 from fastprefill.ir.query import is_scalar_argument
-from fastprefill.kernels import mpu
+from fastprefill.kernels import mpu, mpu_array
 from fastprefill.models import Model
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports, ports, top_region
+from fastprefill.system.system import System
+from fastprefill.system.unit import Unit
 
 CASE = "layer0_q_proj"
 TARGETS = ("hls", "rtl")
@@ -43,20 +45,17 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
         parameters: sizes and board.
         steps: times each step.
     """
-    from fastprefill.system.build import build_unit  # heavy imports, not needed by `fastprefill boards`
-
     board, config = parameters.board, model.config
     with steps.step("kernel to IR"):
-        unit = mpu.unit(**asdict(parameters.size))
-        module = build_unit(unit)
+        unit = _matrix_units(parameters)
+        module = build(unit)
         entry = UnitEntry(unit, ports(module))
     files = unit_files(unit.name, module, board, TARGETS, steps)
     with steps.step("test vectors"):
         files |= _vectors(model, tokens, parameters, entry.ports)
     shape = f"{config.model_type} ({config.layers} layers, hidden size {config.hidden})"
-    size = f"{unit.name} {parameters.size}"
-    source = Source(f"{size} for {shape}", {"model": asdict(config)}, parameters.as_dict())
-    what = f"""- Unit `{unit.name}`: output-stationary int8 x int8 -> int32 matrix unit.
+    source = Source(f"{parameters.title} for {shape}", {"model": asdict(config)}, parameters.as_dict())
+    what = f"""- {_about(unit)}
 - Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, quantised to int8, cut into tiles."""
     return _project(source, board, entry, TARGETS, [f"vectors/{CASE}"], GOLDEN, files, what)
 
@@ -160,6 +159,27 @@ def unit_files(
     return files
 
 
+def _matrix_units(parameters: Parameters) -> Unit | System:
+    """The matrix unit, or the system of several with one dispatcher."""
+    size = asdict(parameters.size)
+    if parameters.arrays == 1:
+        return mpu.unit(**size)
+    return mpu_array.system(parameters.arrays, **size, regions=len(parameters.board.slrs))
+
+
+def _about(unit: Unit | System) -> str:
+    """A line of the project's README about what is built."""
+    kind = "output-stationary int8 x int8 -> int32 matrix unit"
+    if isinstance(unit, Unit):
+        return f"Unit `{unit.name}`: {kind}."
+    arrays = [name for name, part in unit.units.items() if part.name == "mpu"]
+    places = ", ".join(f"`{name}` in SLR {unit.units[name].slr}" for name in arrays)
+    return (
+        f"System `{unit.name}`: {len(arrays)} times the {kind} `mpu` ({places}), and `dispatch`, which hands each word\n"
+        "  of A to all of them and to each its words of B."
+    )
+
+
 def _project(
     source: Source, board: Board, entry: UnitEntry, targets: Sequence[str], vectors: Sequence[str], expected: str,
     files: Mapping[str, bytes], what: str,
@@ -180,7 +200,7 @@ def _vectors(
     activations = reference.query_projection_input(model, tokens)
     weights = model.weights.layer(0).query
     x, w = quantise.rows(activations), quantise.rows(weights)
-    case, shape = projection.case(CASE, x, w, parameters.size)
+    case, shape = projection.case(CASE, x, w, parameters.size, parameters.arrays)
     exact = (activations.astype(np.float64) @ weights.astype(np.float64).T).astype(np.float32)
     files = {f"vectors/{CASE}/{name}": content for name, content in _saved(case, unit_ports.widths).items()}
     files[f"vectors/{CASE}/projection.json"] = (json.dumps(asdict(shape), indent=1) + "\n").encode()

@@ -16,6 +16,9 @@ from fastprefill.kernels import mpu
 from fastprefill.system.system import System
 from fastprefill.system.unit import Unit
 
+MOST = 8
+"""Units that a dispatcher feeds."""
+
 DEPTH = 2
 """Least words between the dispatcher and a matrix unit."""
 
@@ -74,9 +77,9 @@ def system(
     Raises:
         FastprefillError: a number of units that is not 1 to 8, or a size that the packing cannot serve.
     """
-    if not 1 <= arrays <= 8 or regions < 1:
+    if not 1 <= arrays <= MOST or regions < 1:
         raise FastprefillError(
-            f"{arrays} matrix units in {regions} regions; choose 1 to 8 units and at least 1 region"
+            f"{arrays} matrix units in {regions} regions; choose 1 to {MOST} units and at least 1 region"
         )
     size = Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
     unit = mpu.unit(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
