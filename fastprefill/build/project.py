@@ -175,8 +175,8 @@ def _about(unit: Unit | System) -> str:
     arrays = [name for name, part in unit.units.items() if part.name == "mpu"]
     places = ", ".join(f"`{name}` in SLR {unit.units[name].slr}" for name in arrays)
     return (
-        f"System `{unit.name}`: {len(arrays)} times the {kind} `mpu` ({places}), and `dispatch`, which hands each word\n"
-        "  of A to all of them and to each its words of B."
+        f"System `{unit.name}`: {len(arrays)} times `mpu`, an {kind}\n"
+        f"  ({places}), and `dispatch`, which hands each word of A to all of them and to each its words of B."
     )
 
 

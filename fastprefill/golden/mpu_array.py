@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from fastprefill.golden import mpu
 from fastprefill.system.case import Case
 
-
 A_STREAM = "dispatch_a"
 
 
