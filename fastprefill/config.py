@@ -93,12 +93,25 @@ def resolve(
         raise FastprefillError(
             f"the context is {parameters.context} tokens; this model allows 1 to {model.context}"
         )
-    for slr in range(min(regions, parameters.arrays)):
-        here = len(range(slr, parameters.arrays, regions))
-        needed = sum((resources.matrix_unit(parameters.size) for _ in range(here)), Resources())
-        what = "a matrix unit" if here == 1 else f"{here} matrix units, each"
-        resources.check_fits(f"{what} of {parameters.size}", needed, board, slr)
+    needed: dict[int, Resources] = {}
+    for array in range(parameters.arrays):
+        slr = array % regions
+        needed[slr] = needed.get(slr, Resources()) + resources.matrix_unit(parameters.size)
+    what = "a matrix unit" if parameters.arrays == 1 else f"a design of {parameters.arrays} matrix units"
+    resources.refuse_excess(f"{what} of {parameters.size}", needed, board, at_least=False)
+    _check_words(parameters.size)
     return parameters
+
+
+def _check_words(size: Size) -> None:
+    """Refuse tokens that AXI4-Stream and ap_int cannot hold."""
+    row = 32 * size.columns
+    if row * size.drain_rows > WIDEST_WORD:
+        most = max(n for n in range(2, size.rows + 1, 2) if size.rows % n == 0 and row * n <= WIDEST_WORD)
+        raise FastprefillError(
+            f"drain_rows is {size.drain_rows}: words of {size.drain_rows} rows of {size.columns} int32 have "
+            f"{row * size.drain_rows:,} bits, and a stream takes {WIDEST_WORD:,} (PG085, UG1399); choose at most {most}"
+        )
 
 
 def unit_size(board: Board, given: Mapping[str, int | None]) -> Size:

@@ -58,9 +58,9 @@ def check_unit(module: ModuleOp, board: Board) -> None:
         FastprefillError: says for each resource and region how many are missing.
     """
     top = [op for op in module.ops if isinstance(op, func.FuncOp)][-1]
-    for slr, needed in sorted(least(module).items()):
-        if slr < len(board.slrs):  # a region that the board lacks is refused by the targets, with the line
-            refuse_excess(f"'{top.sym_name.data}'", needed, board, slr, at_least=True)
+    # A region that the board lacks is refused by the targets, with the line.
+    needed = {slr: part for slr, part in least(module).items() if slr < len(board.slrs)}
+    refuse_excess(f"'{top.sym_name.data}'", needed, board, at_least=True)
 
 
 def memory(width: int, words: int, kind: str) -> Count:
