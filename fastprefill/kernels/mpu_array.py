@@ -43,10 +43,16 @@ def dispatcher(arrays: int, size: Size) -> Unit:
         def hand_out(lwords: int32[1]):
             for word in range(lwords[0]):
                 rows_of_a: AWord = a.get()
+                columns_of_b: BWord[arrays]  # all are taken before one is put: a get behind a put is a loop of its own
                 with allo.meta_for(arrays) as n:
-                    columns_of_b: BWord = b[n].get()
+                    columns_of_b[n] = b[n].get()
+                with allo.meta_for(arrays) as n:
                     a_to[n].put(rows_of_a)
-                    b_to[n].put(columns_of_b)
+                    b_to[n].put(columns_of_b[n])
+
+    def schedule(s) -> None:
+        s.partition("hand_out:columns_of_b", dim=0)
+        s.pipeline("hand_out:word", initiation_interval=1)
 
     outputs = [f"{stream}_{n}" for n in range(arrays) for stream in ("a_to", "b_to")]
     return Unit(
@@ -54,7 +60,7 @@ def dispatcher(arrays: int, size: Size) -> Unit:
         dispatch,
         inputs=("a", *(f"b_{n}" for n in range(arrays))),
         outputs=tuple(outputs),
-        schedule=lambda s: s.pipeline("hand_out:word", initiation_interval=1),
+        schedule=schedule,
         limits={"words": (1, 2**31 - 1)},
         parameters={"arrays": arrays},
     )
