@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from fastprefill.build.plan import MANIFEST, BuildPlan
 from fastprefill.build.steps import Steps
 from fastprefill.config import Parameters
 from fastprefill.errors import FastprefillError
+from fastprefill.golden import mpu as mpu_model
 from fastprefill.golden import projection, quantise, reference
 from fastprefill.ir.query import is_scalar_argument
 from fastprefill.kernels import mpu
@@ -32,13 +34,16 @@ from fastprefill.system.ports import Ports, ports, top_region
 
 CASE = "layer0_q_proj"
 TARGETS = ("hls", "rtl")
+VECTOR_BYTES = 16 << 20
+"""Most bytes of operands in the test vectors; a larger projection is cut."""
 
 
 def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps: Steps) -> BuildPlan:
     """The project for `model` on a board: C++, RTL, IR, registers, test vectors.
 
     Args:
-        model: checkpoint; its layer-0 query projection becomes the test vectors.
+        model: checkpoint, or a shape with random weights; its layer-0 query projection, or as much of it as
+            `VECTOR_BYTES` hold, becomes the test vectors.
         tokens: int64 [tokens], the prompt.
         parameters: sizes and board.
         steps: times each step.
@@ -52,12 +57,18 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
         entry = UnitEntry(unit, ports(module))
     files = unit_files(unit.name, module, board, TARGETS, steps)
     with steps.step("test vectors"):
-        files |= _vectors(model, tokens, parameters, entry.ports)
+        vectors, part = _vectors(model, tokens, parameters, entry.ports)
+        files |= vectors
     shape = f"{config.model_type} ({config.layers} layers, hidden size {config.hidden})"
+    shape += ", random weights" if model.drawn else ""
     size = f"{unit.name} {parameters.size}"
-    source = Source(f"{size} for {shape}", {"model": asdict(config)}, parameters.as_dict())
+    details = {"model": asdict(config), "weights": "random" if model.drawn else "checkpoint"}
+    source = Source(f"{size} for {shape}", details, parameters.as_dict())
     what = f"""- Unit `{unit.name}`: output-stationary int8 x int8 -> int32 matrix unit.
-- Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, quantised to int8, cut into tiles."""
+- Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, {part}, quantised to int8, cut into
+  tiles."""
+    if model.drawn:
+        what += "\n- The weights were drawn at random: the vectors check the hardware and say nothing about the model."
     return _project(source, board, entry, TARGETS, [f"vectors/{CASE}"], GOLDEN, files, what)
 
 
@@ -175,18 +186,35 @@ def _below(folder: str, texts: Mapping[str, str]) -> dict[str, bytes]:
 
 def _vectors(
     model: Model, tokens: NDArray[np.int64], parameters: Parameters, unit_ports: Ports
-) -> dict[str, bytes]:
-    """The quantised layer-0 query projection as a case, with what is needed to judge its error."""
-    activations = reference.query_projection_input(model, tokens)
-    weights = model.weights.layer(0).query
+) -> tuple[dict[str, bytes], str]:
+    """The quantised layer-0 query projection, or a corner of it, as a case, with what is needed to judge its error;
+    and which part of it that is.
+    """
+    size = parameters.size
+    count, channels = _corner(len(tokens), model.config.query_width, model.config.hidden, size)
+    activations = reference.query_projection_input(model, tokens[:count])
+    weights = model.weights.of_layer(0, "query")[:channels]
     x, w = quantise.rows(activations), quantise.rows(weights)
-    case, shape = projection.case(CASE, x, w, parameters.size)
+    case, shape = projection.case(CASE, x, w, size)
     exact = (activations.astype(np.float64) @ weights.astype(np.float64).T).astype(np.float32)
     files = {f"vectors/{CASE}/{name}": content for name, content in _saved(case, unit_ports.widths).items()}
     files[f"vectors/{CASE}/projection.json"] = (json.dumps(asdict(shape), indent=1) + "\n").encode()
     for name, array in (("token_scales", x.scales), ("channel_scales", w.scales), ("float32", exact)):
         files[f"vectors/{CASE}/{name}.npy"] = _npy(array)
-    return files
+    part = f"{count} tokens" + ("" if count == len(tokens) else f" of {len(tokens)}")
+    part += f" by {channels} channels" + (
+        "" if channels == model.config.query_width else f" of {model.config.query_width}"
+    )
+    return files, part
+
+
+def _corner(tokens: int, channels: int, k: int, size: mpu_model.Size) -> tuple[int, int]:
+    """How many of the tokens and channels of a projection, in whole tiles, make operands of at most `VECTOR_BYTES`."""
+    shape = projection.Shape(tokens, channels, k, size)
+    tiles = max(1, VECTOR_BYTES // (k * (size.rows + size.columns)))
+    down = min(shape.token_tiles, max(math.isqrt(tiles), tiles // shape.channel_tiles))
+    across = min(shape.channel_tiles, tiles // down)
+    return min(tokens, down * size.rows), min(channels, across * size.columns)
 
 
 def _saved(case: Case, widths: Mapping[str, int]) -> dict[str, bytes]:
