@@ -181,7 +181,12 @@ def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_js
 
 
 @main.command()
-@click.option("--model", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the checkpoint, or a shape such as llama-3.2-1b, whose weights are then drawn at random.",
+)
 @click.option("--board", required=True, help="A board's name or a .toml file.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The project's folder.")
 @click.option("--rows", type=int, help="Outputs of the matrix unit down a tile; default by board.")
@@ -368,8 +373,15 @@ def _print(as_json: bool, data: object, text: str) -> None:
 def _print_written(as_json: bool, made: api.Generated) -> None:
     _print(
         as_json,
-        {"ok": True, "folder": str(made.folder), "digest": made.digest, "files": made.files},
-        f"wrote {made.files} files to {made.folder} (digest {made.digest[:16]})\n"
+        {
+            "ok": True,
+            "folder": str(made.folder),
+            "digest": made.digest,
+            "files": made.files,
+            **({"note": made.note} if made.note else {}),
+        },
+        (f"note: {made.note}\n" if made.note else "")
+        + f"wrote {made.files} files to {made.folder} (digest {made.digest[:16]})\n"
         f"next: fastprefill verify {made.folder}",
     )
 

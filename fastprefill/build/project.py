@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -34,13 +35,16 @@ from fastprefill.system.unit import Unit
 
 CASE = "layer0_q_proj"
 TARGETS = ("hls", "rtl")
+VECTOR_BYTES = 16 << 20
+"""Most bytes of operands in the test vectors; a larger projection is cut."""
 
 
 def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps: Steps) -> BuildPlan:
     """The project for `model` on a board: C++, RTL, IR, registers, test vectors.
 
     Args:
-        model: checkpoint; its layer-0 query projection becomes the test vectors.
+        model: checkpoint, or a shape with random weights; its layer-0 query projection, or as much of it as
+            `VECTOR_BYTES` hold, becomes the test vectors.
         tokens: int64 [tokens], the prompt.
         parameters: sizes and board.
         steps: times each step.
@@ -52,11 +56,17 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
         entry = UnitEntry(unit, ports(module))
     files = unit_files(unit.name, module, board, TARGETS, steps)
     with steps.step("test vectors"):
-        files |= _vectors(model, tokens, parameters, entry.ports)
+        vectors, part = _vectors(model, tokens, parameters, entry.ports)
+        files |= vectors
     shape = f"{config.model_type} ({config.layers} layers, hidden size {config.hidden})"
-    source = Source(f"{parameters.title} for {shape}", {"model": asdict(config)}, parameters.as_dict())
+    shape += ", random weights" if model.drawn else ""
+    details = {"model": asdict(config), "weights": "random" if model.drawn else "checkpoint"}
+    source = Source(f"{parameters.title} for {shape}", details, parameters.as_dict())
     what = f"""- {_about(unit)}
-- Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, quantised to int8, cut into tiles."""
+- Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, {part}, quantised to int8, cut into
+  tiles."""
+    if model.drawn:
+        what += "\n- The weights were drawn at random: the vectors check the hardware and say nothing about the model."
     return _project(source, board, entry, TARGETS, [f"vectors/{CASE}"], GOLDEN, files, what)
 
 
@@ -195,10 +205,16 @@ def _below(folder: str, texts: Mapping[str, str]) -> dict[str, bytes]:
 
 def _vectors(
     model: Model, tokens: NDArray[np.int64], parameters: Parameters, unit_ports: Ports
-) -> dict[str, bytes]:
-    """The quantised layer-0 query projection as a case, with what is needed to judge its error."""
-    activations = reference.query_projection_input(model, tokens)
-    weights = model.weights.layer(0).query
+) -> tuple[dict[str, bytes], str]:
+    """The quantised layer-0 query projection, or a corner of it, as a case, with what is needed to judge its error;
+    and which part of it that is.
+    """
+    whole = projection.Shape(
+        len(tokens), model.config.query_width, model.config.hidden, parameters.size, parameters.arrays
+    )
+    count, channels = _corner(whole)
+    activations = reference.query_projection_input(model, tokens[:count])
+    weights = model.weights.of_layer(0, "query")[:channels]
     x, w = quantise.rows(activations), quantise.rows(weights)
     case, shape = projection.case(CASE, x, w, parameters.size, parameters.arrays)
     exact = (activations.astype(np.float64) @ weights.astype(np.float64).T).astype(np.float32)
@@ -206,7 +222,19 @@ def _vectors(
     files[f"vectors/{CASE}/projection.json"] = (json.dumps(asdict(shape), indent=1) + "\n").encode()
     for name, array in (("token_scales", x.scales), ("channel_scales", w.scales), ("float32", exact)):
         files[f"vectors/{CASE}/{name}.npy"] = _npy(array)
-    return files
+    part = f"{count} tokens" + ("" if count == len(tokens) else f" of {len(tokens)}")
+    part += f" by {channels} channels" + (
+        "" if channels == model.config.query_width else f" of {model.config.query_width}"
+    )
+    return files, part
+
+
+def _corner(whole: projection.Shape) -> tuple[int, int]:
+    """How many of the tokens and channels of a projection, in whole tiles, make operands of at most `VECTOR_BYTES`."""
+    tiles = max(1, VECTOR_BYTES // (whole.k * (whole.size.rows + whole.columns)))
+    down = min(whole.token_tiles, max(math.isqrt(tiles), tiles // whole.channel_tiles))
+    across = min(whole.channel_tiles, tiles // down)
+    return min(whole.tokens, down * whole.size.rows), min(whole.channels, across * whole.columns)
 
 
 def _saved(case: Case, widths: Mapping[str, int]) -> dict[str, bytes]:
