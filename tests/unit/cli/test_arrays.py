@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fastprefill import tools
+from fastprefill.checks import reduced
+from fastprefill.checks.project import Project
 from fastprefill.cli import main
 from fastprefill.tools import csim
 
@@ -98,6 +100,32 @@ def test_every_level_passes(project: Path) -> None:
     filling = 21 * 128 / (6 * 4 * 11 * 12)
     assert 0.97 * filling < rtl["utilisation"] < filling
     assert found["errors"][0]["relative"] < 0.01
+
+
+def test_a_large_design_is_simulated_smaller_and_says_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not tools.available("verilator"):
+        pytest.skip("verilator is not installed")
+    monkeypatch.setattr(reduced, "LARGEST", 95)
+    monkeypatch.setattr(reduced, "SIDE", 4)
+    monkeypatch.setattr(reduced, "TILES", 2)
+    result = run("cosim", project, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["level"] == "RTL, smaller"
+    assert found["detail"].startswith(
+        "simulated 3 x (4 x 4: 3 DSP + 1 LUT columns), generated 3 x (4 x 4: 3 DSP + 1 LUT columns) "
+        "(--full simulates that); "
+    )
+    assert found["tokens"] % (3 * 2 * 11 * 2) == 0 < found["tokens"]
+
+
+def test_no_smaller_design_in_place_of_one_that_can_be_simulated(project: Path) -> None:
+    opened = Project.open(project)
+    vectors = opened.vectors()
+    assert vectors[0].projection is not None and vectors[0].projection.shape.macs_per_cycle == 96
+    assert reduced.reduced(opened, vectors) is None
 
 
 def test_each_array_has_words_of_its_own(project: Path) -> None:
