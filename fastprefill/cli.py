@@ -87,7 +87,7 @@ kernel_parameters = click.option(
 full = click.option(
     "--full",
     is_flag=True,
-    help="Simulate a matrix unit of more than 4,096 products a cycle as generated, not smaller: hours and GiB.",
+    help="Simulate a matrix unit of more than 4,096 products a cycle as it was generated, not smaller; slow.",
 )
 project = click.argument("folder", type=click.Path(path_type=Path))
 
