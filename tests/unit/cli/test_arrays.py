@@ -44,9 +44,9 @@ def test_an_array_in_each_region(project: Path) -> None:
     assert [(part["instance"], part["unit"], part["slr"]) for part in unit["placement"]] == [
         ("dispatch", "dispatch", 0), ("mpu0", "mpu", 0), ("mpu1", "mpu", 1), ("mpu2", "mpu", 2),
     ]  # fmt: skip
-    b_words = {f"dispatch_b_{n}": 64 for n in range(3)}
-    assert unit["inputs"] == {"dispatch_a": 64, **b_words}
-    assert unit["outputs"] == {f"mpu{n}_c": 256 for n in range(3)}
+    assert unit["inputs"] == {"a": 64, **{f"b_{n}": 64 for n in range(3)}}
+    assert unit["outputs"] == {f"c_{n}": 256 for n in range(3)}
+    assert list(unit["scalars"]) == ["steps", "chain", "sums"]  # shared, so that they cannot disagree
 
 
 def test_arrays_share_their_modules(project: Path) -> None:
@@ -69,12 +69,12 @@ def test_arrays_share_their_modules(project: Path) -> None:
 def test_link_of_arrays_in_three_regions(project: Path) -> None:
     """One kernel over the regions; each mover has a pseudo-channel of its own and is beside its end of the stream."""
     link = (project / "bitstream/link.cfg").read_text()
-    movers = ["mm2s_dispatch_a", *(f"mm2s_dispatch_b_{n}" for n in range(3)), *(f"s2mm_mpu{n}_c" for n in range(3))]
+    movers = ["mm2s_a", *(f"mm2s_b_{n}" for n in range(3)), *(f"s2mm_c_{n}" for n in range(3))]
     assert re.findall(r"^nk=(\w+):1:", link, re.MULTILINE) == ["mpus", *movers]
     ports = re.findall(r"^sp=(\w+)_1\.\w+:(HBM\[\d+\])$", link, re.MULTILINE)
     assert [mover for mover, _ in ports] == movers and len({port for _, port in ports}) == len(movers)
     placed = dict(re.findall(r"^slr=(\w+)_1:SLR(\d)$", link, re.MULTILINE))
-    assert placed == {mover: mover[8] if mover.startswith("s2mm") else "0" for mover in movers}
+    assert placed == {mover: mover[-1] if mover.startswith("s2mm") else "0" for mover in movers}
     tcl = (project / "bitstream/slr.tcl").read_text()
     parts = dict(re.findall(r"\*/unit/(\w+)\}\] \{\n.*?ASSIGNMENT SLR(\d)", tcl))
     assert parts == {"dispatch": "0", "mpu0": "0", "mpu1": "1", "mpu2": "2"}
@@ -131,7 +131,7 @@ def test_no_smaller_design_in_place_of_one_that_can_be_simulated(project: Path) 
 def test_each_array_has_words_of_its_own(project: Path) -> None:
     """Were they equal, an array that computes another's tiles would not be noticed."""
     case = project / "vectors/layer0_q_proj"
-    for streams in ("mpu{}_c", "dispatch_b_{}"):
+    for streams in ("c_{}", "b_{}"):
         assert len({(case / f"{streams.format(n)}.hex").read_text() for n in range(3)}) == 3
 
 
