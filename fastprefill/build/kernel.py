@@ -52,7 +52,7 @@ class Kernel:
 
 def builtin_kernels() -> tuple[str, ...]:
     """Names of the kernels that come with the package."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(kernels.__path__)))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(kernels.__path__) if not module.ispkg))
 
 
 def is_kernel(name: str) -> bool:
