@@ -25,6 +25,7 @@ class Size:
         group: query heads that share a KV head, 1 to 16.
         longest: most tokens, a multiple of `block`.
         columns: columns of the matrix unit, at least `rows`; 0: as many.
+        choices: pooled weights that are entered into histograms in a cycle, a divisor of `rows`; 0: `lanes`.
 
     Raises:
         FastprefillError: a combination that the unit is not made for.
@@ -37,14 +38,15 @@ class Size:
     group: int = 4
     longest: int = LONGEST
     columns: int = 0
+    choices: int = 0
 
     def __post_init__(self) -> None:
         if self.columns == 0:
             object.__setattr__(self, "columns", self.rows)
+        if self.choices == 0:
+            object.__setattr__(self, "choices", self.lanes)
         if self.block not in BLOCKS:
-            raise FastprefillError(
-                f"block is {self.block}; a block has {', '.join(map(str, BLOCKS))} tokens"
-            )
+            raise FastprefillError(f"block is {self.block}; a block has {', '.join(map(str, BLOCKS))} tokens")
         if self.lanes not in LANES[1:]:
             raise FastprefillError(
                 f"lanes is {self.lanes}; index generation takes {', '.join(map(str, LANES[1:]))} keys in a cycle"
@@ -57,6 +59,10 @@ class Size:
             raise FastprefillError(
                 f"{self.rows} query rows in a cycle; choose a multiple of lanes = {self.lanes}, at most the "
                 f"{self.columns} columns of the matrix unit and block = {self.block}"
+            )
+        if self.choices < 1 or self.rows % self.choices:
+            raise FastprefillError(
+                f"{self.choices} pooled weights in a cycle; choose a divisor of rows = {self.rows}"
             )
         if not 1 <= self.group <= LARGEST_GROUP:
             raise FastprefillError(f"a group of {self.group} query heads; it has 1 to {LARGEST_GROUP}")

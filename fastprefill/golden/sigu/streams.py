@@ -46,7 +46,8 @@ def rows_of(codes: Codes, start: int, count: int) -> Codes:
     return Codes(
         np.where(inside[:, None], taken.values, 0).astype(np.int8),
         Scales(
-            np.where(inside, taken.scales.mantissa, NO_SCALE[0]), np.where(inside, taken.scales.exponent, NO_SCALE[1])
+            np.where(inside, taken.scales.mantissa, NO_SCALE[0]),
+            np.where(inside, taken.scales.exponent, NO_SCALE[1]),
         ),
     )
 
@@ -67,9 +68,7 @@ def strip_tiles(q: list[Codes], k: Codes, size: Size, registers: Registers) -> I
                 queries = rows_of(codes, at, size.rows)
                 if row_tile == 0 and size.padding:
                     queries = rows_of(queries[size.padding :], -size.padding, size.rows)
-                yield Tile(
-                    keys, rows_of(queries, 0, size.columns), head == row_tile == 0, start == 0
-                )
+                yield Tile(keys, rows_of(queries, 0, size.columns), head == row_tile == 0, start == 0)
 
 
 def pooled_tiles(q: Codes, k: Codes, size: Size) -> Iterator[Tile]:

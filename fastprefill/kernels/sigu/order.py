@@ -18,7 +18,13 @@ def unit(size: Size) -> Unit:
     Word, Base = UInt(field.bits), Int(field.base_bits)
     block, rows, lanes, group, padding = size.block, size.rows, size.lanes, size.group, size.padding
     ROW_TILES, KEY_GROUPS, TILE = size.row_tiles, size.key_groups, size.tile_keys
-    KIND, POOLED, NEW_KEYS, NEW_QUERIES, FIRST = field.kind, field.pooled, field.new_keys, field.new_queries, field.first
+    KIND, POOLED, NEW_KEYS, NEW_QUERIES, FIRST = (
+        field.kind,
+        field.pooled,
+        field.new_keys,
+        field.new_queries,
+        field.first,
+    )
     OPEN, CLOSE, GROUP, SLOT = field.open_sum, field.close_sum, field.group, field.slot
     GROUP_END, SLOT_END = GROUP + field.group_bits, SLOT + field.slot_bits
     ROW, ROW_END, END, END_END = field.first_row, field.end_row, field.end_row, field.base
@@ -58,7 +64,9 @@ def unit(size: Size) -> Unit:
                                 word[NEW_QUERIES] = 1 if opening == 1 and p == 0 else 0
                                 word[FIRST] = opening
                                 word[OPEN] = 1 if u == 0 and g == 0 else 0
-                                word[CLOSE] = 1 if p == 0 and u == ROW_TILES - 1 and g == KEY_GROUPS - 1 else 0
+                                word[CLOSE] = (
+                                    1 if p == 0 and u == ROW_TILES - 1 and g == KEY_GROUPS - 1 else 0
+                                )
                                 word[GROUP:GROUP_END] = g
                                 word[SLOT:SLOT_END] = h * ROW_TILES + u
                                 word[ROW:ROW_END] = padding if u == 0 else 0

@@ -8,14 +8,14 @@ from allo.memory import Memory
 from fastprefill.golden.attention import SCORE_BITS
 from fastprefill.golden.sigu.rows import EMPTY, MASKED, SUM_FRACTION, WEIGHT_FRACTION
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.functions import exp2
+from fastprefill.kernels.sigu import power
 from fastprefill.kernels.sigu.control import LOGS_IN, STATISTICS, SUMS_OUT, WEIGHTS, Control
+from fastprefill.kernels.sigu.power import WEIGHT_BITS
 from fastprefill.system.unit import Unit
 
 MAXIMUM_BITS = 13
 SUM_BITS = 48
 LOG_BITS = SCORE_BITS + 2
-WEIGHT_BITS = WEIGHT_FRACTION + 1
 ROW_BITS = MAXIMUM_BITS + SUM_BITS
 """A row's maximum and its sum."""
 
@@ -44,20 +44,10 @@ def unit(size: Size) -> Unit:
         Int(SCORE), Int(MAXIMUM_BITS), UInt(SUM_BITS), Int(LOG_BITS), UInt(WEIGHT_BITS)
     )  # fmt: skip
     RowWeights, Terms = UInt((WEIGHT_BITS + 1) * lanes), UInt(SUM_FRACTION + 1 + lanes.bit_length())
-    Exponent = Int(LOG_BITS + 2)
     TERM = WEIGHT_FRACTION - SUM_FRACTION
-    LIFT = WEIGHT_FRACTION - 15
     ABOVE = WEIGHT_BITS + 1
 
-    def weight_of(score: Score, reference: Log) -> Weight:
-        """2**(score - reference), at most 1, rounded down."""
-        exponent: Exponent = score - reference
-        exponent = min(exponent, 0)
-        whole: Int(LOG_BITS - 6) = exponent >> 8
-        places: UInt(LOG_BITS - 6) = -whole
-        weight: Weight = exp2(exponent[0:8])
-        weight = weight << LIFT
-        return weight >> min(places, 63)
+    weight_of = power.weight(SCORE, LOG_BITS)
 
     @df.region()
     def sigu_weigh():
@@ -177,5 +167,9 @@ def unit(size: Size) -> Unit:
         s.pipeline("relate:while", initiation_interval=1)
 
     return Unit(
-        "sigu_weigh", sigu_weigh, inputs=("scored", "logs"), outputs=("sums", "weights", "pooled"), schedule=schedule
+        "sigu_weigh",
+        sigu_weigh,
+        inputs=("scored", "logs"),
+        outputs=("sums", "weights", "pooled"),
+        schedule=schedule,
     )
