@@ -42,8 +42,8 @@ _PORTS = {
 }
 
 
-def units(size: Size) -> dict[str, Unit]:
-    """The stages by name."""
+def units(size: Size, readers: int = decide.READERS) -> dict[str, Unit]:
+    """The stages by name; `readers` are told which heads are query-aware."""
     tallies, cuts = tally.unit(size), cut.unit(size)
     return {
         "order": order.unit(size),
@@ -56,7 +56,7 @@ def units(size: Size) -> dict[str, Unit]:
         "diagonal_tally": tallies,
         "column_cut": cuts,
         "diagonal_cut": cuts,
-        "decide": decide.unit(size),
+        "decide": decide.unit(size, readers),
         "vertical": largest.unit(size, "sigu_vertical", forced_last=False),
         "slash": largest.unit(size, "sigu_slash", forced_last=True),
         "choose": choose.unit(size),

@@ -18,16 +18,16 @@ from fastprefill.system.unit import Unit
 THRESHOLD_LIMIT = 48_408_813
 """Divergence threshold of tau = 1."""
 NUMBER_BITS = 14
-READERS = ("order", "choose", "settle", "scan", "feed")
-"""Who is told which heads take the cut over pooled blocks."""
+READERS = 5
+"""Who is told which heads take the cut over pooled blocks: the units order, choose, settle, scan, and the outside."""
 
 
-def unit(size: Size) -> Unit:
+def unit(size: Size, readers: int = READERS) -> Unit:
     """One head after the other, as soon as its masses are there.
 
     Streams: ``means`` of every key block, head by head; ``masses`` of the key blocks of a head, which go on as
     ``vertical``; ``column_counts`` and ``diagonal_counts`` of lines; ``columns`` and ``diagonals`` the numbers of
-    blocks that these make; ``aware_0`` to ``aware_4`` whether a head is query-aware.
+    blocks that these make; ``aware_0`` and so on whether a head is query-aware.
     """
     lanes, group, block, NB = size.lanes, size.group, size.block, size.blocks
     LANE_BITS, BLOCK_SHIFT, FIXED_SHIFT = (
@@ -47,7 +47,7 @@ def unit(size: Size) -> Unit:
     ONE = 1 << 16
     DOWN = MASS_FRACTION + 16 - DIVERGENCE_FRACTION
     GROUPS = (NB + lanes - 1) // lanes
-    COPIES = len(READERS)
+    COPIES = readers
 
     def clamped(lines: Count, shift: UInt(4), least: int32, most: int32) -> Number:
         """Blocks for a number of lines, within the budgets."""

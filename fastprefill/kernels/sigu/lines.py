@@ -52,16 +52,16 @@ def unit(size: Size) -> Unit:
                         for g in range(KEY_GROUPS):
                             word: Weights = weights.get()
                             column_word: Words = 0
-                            for l in range(lanes, unroll=True):
+                            for lane in range(lanes, unroll=True):
                                 column: Line = 0
                                 for r in range(rows, unroll=True):
-                                    at: int32 = WEIGHT_BITS * (rows * l + r)
+                                    at: int32 = WEIGHT_BITS * (rows * lane + r)
                                     weight: Weight = word[at : at + WEIGHT_BITS]
                                     column += weight
                                 if u > 0:
-                                    column += held[l, g]
-                                held[l, g] = column
-                                column_word[LINE_BITS * l : LINE_BITS * l + LINE_BITS] = column
+                                    column += held[lane, g]
+                                held[lane, g] = column
+                                column_word[LINE_BITS * lane : LINE_BITS * lane + LINE_BITS] = column
 
                             before_word: Window = window
                             if g == 0:
@@ -74,7 +74,7 @@ def unit(size: Size) -> Unit:
                                 part: Part = 0
                                 with allo.meta_if(d < OPEN):
                                     part = before_word[PART * d : PART * d + PART]
-                                # the keys l and rows r of the word with l + (rows - 1 - r) = d
+                                # the keys lane and rows r of the word with lane + (rows - 1 - r) = d
                                 with allo.meta_for(max(0, d - OPEN), min(lanes, d + 1)) as key:
                                     on: int32 = WEIGHT_BITS * (rows * key + OPEN - d + key)
                                     crossing: Weight = word[on : on + WEIGHT_BITS]
@@ -90,13 +90,13 @@ def unit(size: Size) -> Unit:
                             place: UInt(RING_BITS) = t * TILE_STEP + g + (ROW_TILES - 1 - u) * STEP
                             opening: UInt(1) = 1 if u == 0 or t * TILE + g * lanes < rows else 0
                             diagonal_word: Words = 0
-                            for l in range(lanes, unroll=True):
+                            for lane in range(lanes, unroll=True):
                                 old: Line = 0
                                 if opening == 0:
-                                    old = ring[l, h * SPAN + place]
-                                diagonal: Line = old + leaving[PART * l : PART * l + PART]
-                                ring[l, h * SPAN + place] = diagonal
-                                diagonal_word[LINE_BITS * l : LINE_BITS * l + LINE_BITS] = diagonal
+                                    old = ring[lane, h * SPAN + place]
+                                diagonal: Line = old + leaving[PART * lane : PART * lane + PART]
+                                ring[lane, h * SPAN + place] = diagonal
+                                diagonal_word[LINE_BITS * lane : LINE_BITS * lane + LINE_BITS] = diagonal
                             if u == ROW_TILES - 1:
                                 columns.put(column_word)
                                 diagonals.put(diagonal_word)

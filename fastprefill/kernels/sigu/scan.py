@@ -125,10 +125,10 @@ def unit(size: Size) -> Unit:
                             seen = seen | (distant >> (offset % lanes))
                             if query_aware[n] == 1:
                                 patch: Chosen = pooled[n, at_tile * KEY_WORDS + q]
-                                for l in range(lanes, unroll=True):
-                                    seen[l] = seen[l] | patch[rows * l + at_row]
-                        for l in range(lanes, unroll=True):
-                            row_word[group * l + n] = 1 if q * lanes + l <= r and seen[l] == 1 else 0
+                                for lane in range(lanes, unroll=True):
+                                    seen[lane] = seen[lane] | patch[rows * lane + at_row]
+                        for lane in range(lanes, unroll=True):
+                            row_word[group * lane + n] = 1 if q * lanes + lane <= r and seen[lane] == 1 else 0
                     for j in range(lanes, unroll=True):
                         row_word[R_ANY + j] = row_word[group * j : group * j + group] != 0
                     row_any: KeyWord = row_word[R_ANY:R_REST]

@@ -89,11 +89,11 @@ def unit(size: Size) -> Unit:
                         held_queries[slot] = queries
                     else:
                         queries = held_queries[slot]
-                    for l, r in allo.grid(lanes, rows, unroll=True):
-                        at: int32 = 32 * (columns * l + r)
+                    for lane, r in allo.grid(lanes, rows, unroll=True):
+                        at: int32 = 32 * (columns * lane + r)
                         product: Product = tile[at : at + PRODUCT_BITS]
-                        to: int32 = CONTROL + BITS * (rows * l + r)
-                        key_at: int32 = 16 * l
+                        to: int32 = CONTROL + BITS * (rows * lane + r)
+                        key_at: int32 = 16 * lane
                         query_at: int32 = 16 * r
                         result[to : to + BITS] = score_of(
                             product, queries[query_at : query_at + 16], keys[key_at : key_at + 16]

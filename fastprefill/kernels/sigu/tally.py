@@ -56,12 +56,12 @@ def unit(size: Size) -> Unit:
             for t in range(tiles):
                 for h in range(group):
                     for g in range(KEY_GROUPS):
-                        for l in range(lanes):
-                            if l == 0:
+                        for lane in range(lanes):
+                            if lane == 0:
                                 left = lines.get()
                             value: Line = left[0:LINE_BITS]
                             left = left >> LINE_BITS
-                            key: int32 = t * TILE + g * lanes + l
+                            key: int32 = t * TILE + g * lanes + lane
                             if key <= last:
                                 place: UInt(16) = bins_of(value)
                                 bin: int32 = h * BINS + place[0:8]
@@ -77,7 +77,7 @@ def unit(size: Size) -> Unit:
                     masses.put(mass[head * NB + j] >> DOWN)
 
     def schedule(s) -> None:
-        for loop in ("cleared", "l", "i", "j"):
+        for loop in ("cleared", "lane", "i", "j"):
             s.pipeline(f"count:{loop}", initiation_interval=1)
 
     return Unit("sigu_tally", sigu_tally, inputs=("lines",), outputs=("entries", "masses"), schedule=schedule)

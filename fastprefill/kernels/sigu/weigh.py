@@ -101,9 +101,9 @@ def unit(size: Size) -> Unit:
                     exists: UInt(1) = r >= first_row and r < end_row
                     # the largest score that counts, rounded up to an integer
                     top: Int(SCORE + 1) = MASKED
-                    for l in range(lanes, unroll=True):
-                        sees: UInt(1) = exists == 1 and base + l - r <= 0
-                        at: int32 = CONTROL + SCORE * (rows * l + r)
+                    for lane in range(lanes, unroll=True):
+                        sees: UInt(1) = exists == 1 and base + lane - r <= 0
+                        at: int32 = CONTROL + SCORE * (rows * lane + r)
                         candidate: Score = word[at : at + SCORE]
                         top = max(top, candidate) if sees == 1 else top
                     ceiling: Maximum = (top + 255) >> 8
@@ -118,14 +118,14 @@ def unit(size: Size) -> Unit:
                     reference = reference if weighing == 1 else ceiling_score << 8
                     terms: Terms = 0
                     outcome: RowWeights = 0
-                    for l in range(lanes, unroll=True):
-                        counts: UInt(1) = exists == 1 and base + l - r <= 0
-                        score_at: int32 = CONTROL + SCORE * (rows * l + r)
+                    for lane in range(lanes, unroll=True):
+                        counts: UInt(1) = exists == 1 and base + lane - r <= 0
+                        score_at: int32 = CONTROL + SCORE * (rows * lane + r)
                         score: Score = word[score_at : score_at + SCORE]
                         weight: Weight = weight_of(score, reference) if counts == 1 else 0
                         terms += weight >> TERM
-                        outcome[ABOVE * l : ABOVE * l + WEIGHT_BITS] = weight
-                        outcome[ABOVE * l + WEIGHT_BITS] = counts
+                        outcome[ABOVE * lane : ABOVE * lane + WEIGHT_BITS] = weight
+                        outcome[ABOVE * lane + WEIGHT_BITS] = counts
                     held: Sum = total_ahead[r] if other == 1 else total[r]
                     sum_now: Sum = (held >> growth) + terms
                     maximum_ahead[r] = maxima[r, fetched_slot]
@@ -148,15 +148,15 @@ def unit(size: Size) -> Unit:
                     sums.put(out)
                 if weighing == 1 and word[POOLED] == 1:
                     both: Pooled = 0
-                    for l, r in allo.grid(lanes, rows, unroll=True):
-                        to: int32 = ABOVE * (rows * l + r)
-                        both[to : to + ABOVE] = weighed[r][ABOVE * l : ABOVE * l + ABOVE]
+                    for lane, r in allo.grid(lanes, rows, unroll=True):
+                        to: int32 = ABOVE * (rows * lane + r)
+                        both[to : to + ABOVE] = weighed[r][ABOVE * lane : ABOVE * lane + ABOVE]
                     pooled.put(both)
                 if weighing == 1 and word[POOLED] == 0:
                     plain: Weights = 0
-                    for l, r in allo.grid(lanes, rows, unroll=True):
-                        to: int32 = WEIGHT_BITS * (rows * l + r)
-                        plain[to : to + WEIGHT_BITS] = weighed[r][ABOVE * l : ABOVE * l + WEIGHT_BITS]
+                    for lane, r in allo.grid(lanes, rows, unroll=True):
+                        to: int32 = WEIGHT_BITS * (rows * lane + r)
+                        plain[to : to + WEIGHT_BITS] = weighed[r][ABOVE * lane : ABOVE * lane + WEIGHT_BITS]
                     weights.put(plain)
 
     def schedule(s) -> None:

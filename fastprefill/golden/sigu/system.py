@@ -1,0 +1,91 @@
+"""The system of matrix unit and index generation: the words that its operands are, and the bytes that they move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fastprefill.golden import mpu
+from fastprefill.golden.jobs import job_list
+from fastprefill.golden.scale import Codes
+from fastprefill.golden.sigu.operands import pooled
+from fastprefill.golden.sigu.registers import Registers
+from fastprefill.golden.sigu.size import Size
+from fastprefill.golden.sigu.streams import SWEEPS, Tile, all_tiles, inputs, pooled_tiles, strip_tiles
+from fastprefill.golden.sigu.unit import Group, index_group, list_words, scalars
+from fastprefill.system.case import Case
+
+
+def tiles_of(size: Size, registers: Registers) -> int:
+    """Tiles that the matrix unit computes, with those of zeros."""
+    if registers.all_blocks:
+        return 1
+    strip = 2 * -(-registers.tokens // size.tile_keys) * size.group * size.row_tiles
+    blocks = registers.blocks
+    sweep = sum(-(-min(row + size.rows, blocks) // size.tile_keys) for row in range(0, blocks, size.rows))
+    return strip + 1 + size.group * SWEEPS * sweep
+
+
+def case(
+    name: str, group: Group, registers: Registers, size: Size, array: mpu.Size, resident: int = 0
+) -> Case:
+    """One start of the system.
+
+    Args:
+        name: of the case.
+        group: codes of a KV head's group.
+        registers: of the start.
+        size: of the unit for index generation.
+        array: of the matrix unit.
+        resident: tiles of keys that stay on chip between the passes.
+    """
+    found = index_group(group, registers)
+    aware = [head.query_aware for head in found]
+    head_dim = group.k.values.shape[1]
+    keys: list[int] = []
+    queries: list[int] = []
+    pooled_keys: list[int] = []
+    pooled_queries: list[int] = []
+    if not registers.all_blocks:
+        strip = list(strip_tiles(group.q, group.k, size, registers))
+        per_tile = size.group * size.row_tiles
+        key_tiles = [tile.keys for tile in strip[::per_tile]]
+        keys = _a(key_tiles, array) + _a(key_tiles[resident:], array)
+        queries = _b([tile.queries for tile in strip[:per_tile]], array)
+        if any(aware):
+            means = pooled(group.k, size.block)
+            rows = list(pooled_tiles(pooled(group.q[0], size.block), means, size))
+            last = rows[-(-(-len(means.values) // size.tile_keys)) :]
+            pooled_keys = _a([tile.keys for tile in last], array)
+        for q, chosen in zip(group.q, aware, strict=True):
+            if chosen:
+                swept = pooled_tiles(pooled(q, size.block), pooled(group.k, size.block), size)
+                pooled_queries += _b([tile.queries for tile in swept if tile.new_queries], array) * SWEEPS
+    tiles: Iterable[Tile] = all_tiles(group.q, group.k, aware, size, registers)
+    scales = inputs(list(tiles), size)
+    outputs = list_words(job_list(np.stack([head.mask for head in found])), size)
+    outputs["aware"] = [] if registers.all_blocks else [int(flag) for flag in aware]
+    return Case(
+        name,
+        scalars(registers)
+        | {"mpu_steps": array.steps(head_dim), "mpu_chain": 1, "mpu_sums": tiles_of(size, registers)},
+        {
+            "keys": keys,
+            "queries": queries,
+            "pooled_keys": pooled_keys,
+            "pooled_queries": pooled_queries,
+            "key_scales": scales["key_scales"],
+            "query_scales": scales["query_scales"],
+        },
+        outputs,
+    )
+
+
+def _a(tiles: list[Codes], array: mpu.Size) -> list[int]:
+    """Words of A, a tile after the other."""
+    return mpu.a_words(np.stack([tile.values for tile in tiles]), array) if tiles else []
+
+
+def _b(tiles: list[Codes], array: mpu.Size) -> list[int]:
+    return mpu.b_words(np.stack([tile.values.T for tile in tiles]), array) if tiles else []

@@ -1,0 +1,87 @@
+"""Streaming index generation: the whole unit at every level, against the golden model's job lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fastprefill.checks.contract import Contract, check, missing
+from fastprefill.golden.jobs import job_list, unpack
+from fastprefill.golden.sigu import cases, unit
+from fastprefill.golden.sigu.size import Size
+from fastprefill.kernels import sigu
+from fastprefill.system.system import link
+
+SMALL = {"rows": 4, "lanes": 2, "tile_keys": 4, "block": 16, "group": 2, "longest": 256}
+UNEVEN = {
+    "rows": 6, "lanes": 2, "tile_keys": 8, "block": 16, "group": 3, "longest": 144, "columns": 7, "choices": 3,
+}  # fmt: skip
+"""Rows that do not divide the block, blocks that are no power of two, unused columns of the matrix unit."""
+FEW = ("one_token", "two_blocks", "ragged", "ragged_aware", "ends", "at_most")
+
+
+def contract(name: str, names: tuple[str, ...] = (), dim: int = 64, **parameters: int) -> Contract:
+    return Contract(
+        name,
+        lambda: link(sigu.system(**parameters)),
+        lambda seed: cases.cases(seed, names, dim, **parameters),
+        "u280",
+    )
+
+
+def run(level: str, folder: Path, made: Contract, seed: int = 3) -> None:
+    if lacking := missing(level):
+        pytest.skip(f"{level} NOT run: {lacking}")
+    assert check(made, level, seed=seed, folder=folder).tokens > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("level", "names"), [("interpreter", FEW), ("rtl", ())], ids=["interpreter", "rtl"]
+)
+def test_all_kinds_of_prompts(level: str, names: tuple[str, ...], tmp_path: Path) -> None:
+    run(level, tmp_path, contract("sigu", names, 16, **SMALL))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", ["interpreter", "csim", "rtl", "structure"])
+@pytest.mark.parametrize(
+    ("parameters", "dim"),
+    [
+        (SMALL, 64),
+        (UNEVEN, 128),
+        ({"rows": 8, "lanes": 2, "tile_keys": 8, "block": 64, "group": 2, "longest": 1024}, 64),
+        ({"rows": 16, "lanes": 4, "tile_keys": 16, "block": 128, "group": 1, "longest": 2048, "choices": 8}, 128),
+    ],
+    ids=["small", "uneven", "block_64", "block_128"],
+)
+def test_sizes(level: str, parameters: dict[str, int], dim: int, tmp_path: Path) -> None:
+    run(level, tmp_path, contract("sigu", (), dim, **parameters), seed=5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("block", [64, 128])
+def test_sixteen_blocks(block: int, dim: int, tmp_path: Path) -> None:
+    """A vertical-slash prompt and a query-aware one of 16 blocks, in RTL."""
+    parameters = {"rows": 8, "lanes": 2, "tile_keys": 16, "block": block, "group": 2, "longest": 16 * block}
+    size = Size(**parameters)
+    found = [
+        cases.make(cases.Prompt(f"sixteen_{tau}".replace(".", "_"), 16 * block, settings={"tau": tau}), size, 9, dim)
+        for tau in (0.0, 1.0)
+    ]
+    made = Contract("sigu_sixteen", lambda: link(sigu.system(**parameters)), lambda seed: found, "u280")
+    run("rtl", tmp_path, made)
+
+
+def test_the_streams_make_a_job_list_in_memory() -> None:
+    """What the golden model expects on the streams is what `unpack` reads."""
+    size = Size(**SMALL)
+    prompt = cases.Prompt("ragged", 85, settings={"tau": 0.0})
+    made = cases.make(prompt, size, 4, 16)
+    found = unpack(unit.image(made.outputs))
+    assert found == job_list(found.mask())
+    assert found.heads == 2
+    assert found.blocks == 6
+    assert 0 < found.jobs < 42
