@@ -247,7 +247,9 @@ def _top(
     arguments = dict(zip(flat, entry.args, strict=True))
     for name, ssa in arguments.items():
         ssa.name_hint = hint(name)
-    known = {name: arguments[port.flat] for name, port in ports.items() if name not in streams}
+    known: dict[str, SSAValue] = {
+        name: arguments[port.flat] for name, port in ports.items() if name not in streams
+    }
     created: dict[str, SSAValue] = {}
     for name, (stream, type_, unsigned) in streams.items():
         if stream not in created:

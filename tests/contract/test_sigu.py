@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from fastprefill.checks.contract import Contract, check, missing
+from fastprefill.errors import FastprefillError
+from fastprefill.golden import mpu
 from fastprefill.golden.jobs import job_list, unpack
 from fastprefill.golden.sigu import cases, unit
 from fastprefill.golden.sigu.size import Size
+from fastprefill.golden.sigu.system import case as system_case
 from fastprefill.kernels import sigu
+from fastprefill.kernels.sigu import with_mpu
+from fastprefill.system.case import Case
 from fastprefill.system.system import link
 
 SMALL = {"rows": 4, "lanes": 2, "tile_keys": 4, "block": 16, "group": 2, "longest": 256}
@@ -37,9 +42,7 @@ def run(level: str, folder: Path, made: Contract, seed: int = 3) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("level", "names"), [("interpreter", FEW), ("rtl", ())], ids=["interpreter", "rtl"]
-)
+@pytest.mark.parametrize(("level", "names"), [("interpreter", FEW), ("rtl", ())], ids=["interpreter", "rtl"])
 def test_all_kinds_of_prompts(level: str, names: tuple[str, ...], tmp_path: Path) -> None:
     run(level, tmp_path, contract("sigu", names, 16, **SMALL))
 
@@ -52,7 +55,18 @@ def test_all_kinds_of_prompts(level: str, names: tuple[str, ...], tmp_path: Path
         (SMALL, 64),
         (UNEVEN, 128),
         ({"rows": 8, "lanes": 2, "tile_keys": 8, "block": 64, "group": 2, "longest": 1024}, 64),
-        ({"rows": 16, "lanes": 4, "tile_keys": 16, "block": 128, "group": 1, "longest": 2048, "choices": 8}, 128),
+        (
+            {
+                "rows": 16,
+                "lanes": 4,
+                "tile_keys": 16,
+                "block": 128,
+                "group": 1,
+                "longest": 2048,
+                "choices": 8,
+            },
+            128,
+        ),
     ],
     ids=["small", "uneven", "block_64", "block_128"],
 )
@@ -68,7 +82,9 @@ def test_sixteen_blocks(block: int, dim: int, tmp_path: Path) -> None:
     parameters = {"rows": 8, "lanes": 2, "tile_keys": 16, "block": block, "group": 2, "longest": 16 * block}
     size = Size(**parameters)
     found = [
-        cases.make(cases.Prompt(f"sixteen_{tau}".replace(".", "_"), 16 * block, settings={"tau": tau}), size, 9, dim)
+        cases.make(
+            cases.Prompt(f"sixteen_{tau}".replace(".", "_"), 16 * block, settings={"tau": tau}), size, 9, dim
+        )
         for tau in (0.0, 1.0)
     ]
     made = Contract("sigu_sixteen", lambda: link(sigu.system(**parameters)), lambda seed: found, "u280")
@@ -85,3 +101,54 @@ def test_the_streams_make_a_job_list_in_memory() -> None:
     assert found.heads == 2
     assert found.blocks == 6
     assert 0 < found.jobs < 42
+
+
+ARRAY = {"rows": 4, "dsp_columns": 2, "lut_columns": 2, "k_parallel": 8, "drain_rows": 2}
+SYSTEM = {"head_dim": 16, "block": 16, "group": 2, "longest": 256, "resident": 3}
+
+
+def with_mpu_cases(seed: int, names: tuple[str, ...]) -> list[Case]:
+    array = mpu.Size(**ARRAY)
+    size = with_mpu.size_for(array, SYSTEM["block"], SYSTEM["group"], SYSTEM["longest"])
+    return [
+        system_case(
+            prompt.name,
+            cases.group_of(prompt, size, seed, 16),
+            cases.registers_of(prompt, size),
+            size,
+            array,
+            3,
+        )
+        for prompt in cases.prompts(size)
+        if prompt.name in names
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["interpreter"])
+def test_with_the_matrix_unit(level: str, tmp_path: Path) -> None:
+    made = Contract(
+        "mpu_sigu",
+        lambda: link(with_mpu.system(**ARRAY, **SYSTEM)),
+        lambda seed: with_mpu_cases(seed, ("one_token", "ragged_aware")),
+        "u280",
+    )
+    run(level, tmp_path, made)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", ["csim", "rtl"])
+def test_with_the_matrix_unit_at_all_levels(level: str, tmp_path: Path) -> None:
+    names = ("one_token", "two_blocks", "three_blocks", "ragged", "ragged_aware", "one_hot", "at_most")
+    made = Contract(
+        "mpu_sigu",
+        lambda: link(with_mpu.system(**ARRAY, **SYSTEM)),
+        lambda seed: with_mpu_cases(seed, names),
+        "u280",
+    )
+    run(level, tmp_path, made)
+
+
+def test_a_head_dimension_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(FastprefillError, match="head_dim is 256; scores take products of 1 to 255 elements"):
+        with_mpu.system(**ARRAY, **{**SYSTEM, "head_dim": 256})

@@ -60,16 +60,24 @@ def prompts(size: Size) -> list[Prompt]:
         Prompt("lowest", 4 * block, "lowest", {"tau": 1.0}),
         Prompt("ends", ragged, "ends", {"tau": 0.3}),
         Prompt("at_least", 6 * block, settings={"min_budget": 4 * block, "tau": 0.0}),
-        Prompt("at_most", 6 * block, settings={"min_budget": block, "max_budget": 2 * block, "gamma": 0.95, "tau": 0.0}),
+        Prompt(
+            "at_most",
+            6 * block,
+            settings={"min_budget": block, "max_budget": 2 * block, "gamma": 0.95, "tau": 0.0},
+        ),
         Prompt("short_by_budget", 6 * block, settings={"min_budget": 6 * block}),
     ]
 
 
 def make(prompt: Prompt, size: Size, seed: int, dim: int = 64) -> Case:
     """The streams of a prompt and its job list."""
+    return case(prompt.name, group_of(prompt, size, seed, dim), registers_of(prompt, size), size)
+
+
+def registers_of(prompt: Prompt, size: Size) -> Registers:
+    """The registers of a start with this prompt."""
     settings = {"gamma": 0.9, "tau": 0.1, "min_budget": size.block, **prompt.settings}
-    registers = Registers.of(prompt.tokens, block=size.block, lanes=size.lanes, **settings)
-    return case(prompt.name, group_of(prompt, size, seed, dim), registers, size)
+    return Registers.of(prompt.tokens, block=size.block, lanes=size.lanes, **settings)
 
 
 def group_of(prompt: Prompt, size: Size, seed: int, dim: int) -> Group:
@@ -113,7 +121,9 @@ def cases(seed: int, names: tuple[str, ...] = (), dim: int = 64, **parameters: i
         {"threshold": -1}, {"threshold": 1 << 27}, {"min_blocks": 0}, {"max_blocks": LONGEST}, {"line_block": 129},
     ]  # fmt: skip
     return found + [
-        refused("refused_" + "_".join(f"{n}_{v}" for n, v in wrong.items()).replace("-", "minus_"), size, **wrong)
+        refused(
+            "refused_" + "_".join(f"{n}_{v}" for n, v in wrong.items()).replace("-", "minus_"), size, **wrong
+        )
         for wrong in bad
     ]
 

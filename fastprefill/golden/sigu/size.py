@@ -53,7 +53,8 @@ class Size:
             )
         if self.tile_keys & (self.tile_keys - 1) or not self.lanes <= self.tile_keys <= self.block:
             raise FastprefillError(
-                f"tiles of {self.tile_keys} keys; choose a power of two from lanes = {self.lanes} to block = {self.block}"
+                f"tiles of {self.tile_keys} keys; choose a power of two from lanes = {self.lanes} to "
+                f"block = {self.block}"
             )
         if self.rows % self.lanes or not 2 <= self.rows <= min(self.columns, self.block):
             raise FastprefillError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from fastprefill.golden import mpu
@@ -12,7 +10,7 @@ from fastprefill.golden.scale import Codes
 from fastprefill.golden.sigu.operands import pooled
 from fastprefill.golden.sigu.registers import Registers
 from fastprefill.golden.sigu.size import Size
-from fastprefill.golden.sigu.streams import SWEEPS, Tile, all_tiles, inputs, pooled_tiles, strip_tiles
+from fastprefill.golden.sigu.streams import SWEEPS, all_tiles, inputs, pooled_tiles, strip_tiles
 from fastprefill.golden.sigu.unit import Group, index_group, list_words, scalars
 from fastprefill.system.case import Case
 
@@ -56,14 +54,14 @@ def case(
         if any(aware):
             means = pooled(group.k, size.block)
             rows = list(pooled_tiles(pooled(group.q[0], size.block), means, size))
-            last = rows[-(-(-len(means.values) // size.tile_keys)) :]
+            tiles = -(-len(means.values) // size.tile_keys)
+            last = rows[-tiles:]  # the last row tile meets all keys
             pooled_keys = _a([tile.keys for tile in last], array)
         for q, chosen in zip(group.q, aware, strict=True):
             if chosen:
                 swept = pooled_tiles(pooled(q, size.block), pooled(group.k, size.block), size)
                 pooled_queries += _b([tile.queries for tile in swept if tile.new_queries], array) * SWEEPS
-    tiles: Iterable[Tile] = all_tiles(group.q, group.k, aware, size, registers)
-    scales = inputs(list(tiles), size)
+    scales = inputs(list(all_tiles(group.q, group.k, aware, size, registers)), size)
     outputs = list_words(job_list(np.stack([head.mask for head in found])), size)
     outputs["aware"] = [] if registers.all_blocks else [int(flag) for flag in aware]
     return Case(

@@ -23,7 +23,8 @@ def unit(size: Size) -> Unit:
     """Three sweeps for each query-aware head: histogram, finer histogram of the crossing bin, choice.
 
     Streams: ``aware`` a bit for each head; ``pooled`` words of `lanes` keys by `rows` from the unit ``weigh``;
-    ``entries`` the histograms, as from the unit ``tally``; ``cuts`` what the unit ``settle`` makes of them; ``chosen`` a bit for each element of a word of the last sweep.
+    ``entries`` the histograms, as from the unit ``tally``; ``cuts`` what the unit ``settle`` makes of them;
+    ``chosen`` a bit for each element of a word of the last sweep.
     """
     lanes, rows, group, block = size.lanes, size.rows, size.group, size.block
     TILE, KEY_GROUPS, WIDE = size.tile_keys, size.key_groups, size.choices
@@ -131,6 +132,7 @@ def unit(size: Size) -> Unit:
             s.pipeline(f"sweep_over:{loop}", initiation_interval=1)
 
     return Unit(
-        "sigu_choose", sigu_choose, inputs=("aware", "pooled", "cuts"), outputs=("entries", "chosen"), schedule=schedule,
+        "sigu_choose", sigu_choose, inputs=("aware", "pooled", "cuts"), outputs=("entries", "chosen"),
+        schedule=schedule,
         operators={f"sweep_over:{name}": "dsp" for name in ("key_place", "row_place")},
     )  # fmt: skip

@@ -1,6 +1,5 @@
 """Operands for the matrix unit: keys twice, queries as often as they are needed, pooled keys and queries."""
 
-import allo
 import allo.dataflow as df
 from allo.ir.types import Stream, UInt, int32
 from allo.memory import Memory

@@ -121,4 +121,11 @@ def unit(size: Size) -> Unit:
         for loop in ("g", "take", "kg", "exchange"):
             s.pipeline(f"control_words:{loop}", initiation_interval=1)
 
-    return Unit("sigu_order", sigu_order, inputs=("aware",), outputs=("control",), schedule=schedule)
+    return Unit(
+        "sigu_order",
+        sigu_order,
+        inputs=("aware",),
+        outputs=("control",),
+        schedule=schedule,
+        limits={"tokens": (1, size.longest)},
+    )

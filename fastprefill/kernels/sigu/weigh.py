@@ -59,7 +59,7 @@ def unit(size: Size) -> Unit:
 
         @df.kernel(mapping=[1], args=[])
         def relate():
-            # statistics of every row tile; those of the row tile at hand are in registers, the next one's are read ahead
+            # statistics of every row tile; the present one's are in registers, the next one's are read ahead
             maxima: Maximum[rows, SLOTS] @ Memory(resource="LUTRAM") = 0
             totals: Sum[rows, SLOTS] @ Memory(resource="LUTRAM") = 0
             log: Logs[SLOTS] @ Memory(resource="LUTRAM")

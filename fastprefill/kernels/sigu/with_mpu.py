@@ -40,9 +40,7 @@ def system(
         FastprefillError: a head dimension that the products' width does not hold, or another size that does not fit.
     """
     if not 1 <= head_dim <= LARGEST_DIM:
-        raise FastprefillError(
-            f"head_dim is {head_dim}; scores take products of 1 to {LARGEST_DIM} elements"
-        )
+        raise FastprefillError(f"head_dim is {head_dim}; scores take products of 1 to {LARGEST_DIM} elements")
     array = mpu.Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
     size = size_for(array, block, group, longest, choices)
     parts = sigu.units(size, READERS + 2)
@@ -60,7 +58,9 @@ def system(
     names = sigu.names({name: part for name, part in parts.items() if name != "mpu"})
     names |= {f"feed.{name}": name for name in ("keys", "queries", "pooled_keys", "pooled_queries")}
     del names["score.products"]
-    return System("mpu_sigu", parts, connections, {**asdict(array), **asdict(size), "head_dim": head_dim}, names)
+    return System(
+        "mpu_sigu", parts, connections, {**asdict(array), **asdict(size), "head_dim": head_dim}, names
+    )
 
 
 def size_for(array: mpu.Size, block: int, group: int, longest: int, choices: int = 0) -> Size:
