@@ -8,14 +8,11 @@ import pytest
 
 from fastprefill.checks.contract import Contract, check, missing
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import mpu
+from fastprefill.golden import mpu_sigu as golden
 from fastprefill.golden.jobs import job_list, unpack
 from fastprefill.golden.sigu import cases, unit
 from fastprefill.golden.sigu.size import Size
-from fastprefill.golden.sigu.system import case as system_case
-from fastprefill.kernels import sigu
-from fastprefill.kernels.sigu import with_mpu
-from fastprefill.system.case import Case
+from fastprefill.kernels import mpu_sigu, sigu
 from fastprefill.system.system import link
 
 SMALL = {"rows": 4, "lanes": 2, "tile_keys": 4, "block": 16, "group": 2, "longest": 256}
@@ -23,7 +20,7 @@ UNEVEN = {
     "rows": 6, "lanes": 2, "tile_keys": 8, "block": 16, "group": 3, "longest": 144, "columns": 7, "choices": 3,
 }  # fmt: skip
 """Rows that do not divide the block, blocks that are no power of two, unused columns of the matrix unit."""
-FEW = ("one_token", "two_blocks", "ragged", "ragged_aware", "ends", "at_most")
+FEW = ("one_token", "two_blocks", "ragged_aware", "ends")
 
 
 def contract(name: str, names: tuple[str, ...] = (), dim: int = 64, **parameters: int) -> Contract:
@@ -107,30 +104,13 @@ ARRAY = {"rows": 4, "dsp_columns": 2, "lut_columns": 2, "k_parallel": 8, "drain_
 SYSTEM = {"head_dim": 16, "block": 16, "group": 2, "longest": 256, "resident": 3}
 
 
-def with_mpu_cases(seed: int, names: tuple[str, ...]) -> list[Case]:
-    array = mpu.Size(**ARRAY)
-    size = with_mpu.size_for(array, SYSTEM["block"], SYSTEM["group"], SYSTEM["longest"])
-    return [
-        system_case(
-            prompt.name,
-            cases.group_of(prompt, size, seed, 16),
-            cases.registers_of(prompt, size),
-            size,
-            array,
-            3,
-        )
-        for prompt in cases.prompts(size)
-        if prompt.name in names
-    ]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["interpreter"])
 def test_with_the_matrix_unit(level: str, tmp_path: Path) -> None:
     made = Contract(
         "mpu_sigu",
-        lambda: link(with_mpu.system(**ARRAY, **SYSTEM)),
-        lambda seed: with_mpu_cases(seed, ("one_token", "ragged_aware")),
+        lambda: link(mpu_sigu.system(**ARRAY, **SYSTEM)),
+        lambda seed: golden.cases(seed, ("one_token", "ragged_aware"), **ARRAY, **SYSTEM),
         "u280",
     )
     run(level, tmp_path, made)
@@ -142,8 +122,8 @@ def test_with_the_matrix_unit_at_all_levels(level: str, tmp_path: Path) -> None:
     names = ("one_token", "two_blocks", "three_blocks", "ragged", "ragged_aware", "one_hot", "at_most")
     made = Contract(
         "mpu_sigu",
-        lambda: link(with_mpu.system(**ARRAY, **SYSTEM)),
-        lambda seed: with_mpu_cases(seed, names),
+        lambda: link(mpu_sigu.system(**ARRAY, **SYSTEM)),
+        lambda seed: golden.cases(seed, names, **ARRAY, **SYSTEM),
         "u280",
     )
     run(level, tmp_path, made)
@@ -151,4 +131,4 @@ def test_with_the_matrix_unit_at_all_levels(level: str, tmp_path: Path) -> None:
 
 def test_a_head_dimension_that_does_not_fit_is_refused() -> None:
     with pytest.raises(FastprefillError, match="head_dim is 256; scores take products of 1 to 255 elements"):
-        with_mpu.system(**ARRAY, **{**SYSTEM, "head_dim": 256})
+        mpu_sigu.system(**ARRAY, **{**SYSTEM, "head_dim": 256})

@@ -5,7 +5,7 @@ from allo.ir.types import Stream, UInt, int32
 
 from fastprefill.golden.sigu.histogram import BINS, GAMMA_FRACTION, SHARE_FRACTION, SPREAD
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu.tally import COUNT_BITS, TOTAL_BITS
+from fastprefill.kernels.sigu_stages.tally import COUNT_BITS, TOTAL_BITS
 from fastprefill.system.unit import Unit
 
 

@@ -6,8 +6,8 @@ from allo.ir.types import Int, Stream, UInt, int32
 
 from fastprefill.golden.sigu.operands import RECIPROCAL_FRACTION, reciprocals
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu.score import sum_bits
-from fastprefill.kernels.sigu.weigh import LOG_BITS
+from fastprefill.kernels.sigu_stages.score import sum_bits
+from fastprefill.kernels.sigu_stages.weigh import LOG_BITS
 from fastprefill.system.unit import Unit
 
 

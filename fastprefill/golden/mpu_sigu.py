@@ -7,12 +7,41 @@ import numpy as np
 from fastprefill.golden import mpu
 from fastprefill.golden.jobs import job_list
 from fastprefill.golden.scale import Codes
+from fastprefill.golden.sigu import cases as prompts
 from fastprefill.golden.sigu.operands import pooled
 from fastprefill.golden.sigu.registers import Registers
 from fastprefill.golden.sigu.size import Size
 from fastprefill.golden.sigu.streams import SWEEPS, all_tiles, inputs, pooled_tiles, strip_tiles
 from fastprefill.golden.sigu.unit import Group, index_group, list_words, scalars
 from fastprefill.system.case import Case
+
+USUAL = {"head_dim": 16, "block": 128, "group": 4, "longest": 131_072, "choices": 0, "resident": 0}
+
+
+def size_for(array: mpu.Size, block: int, group: int, longest: int, choices: int = 0) -> Size:
+    """The unit for index generation behind a matrix unit: as many of its columns as are a multiple of `drain_rows`."""
+    lanes = array.drain_rows
+    rows = min(array.columns // lanes * lanes, block)
+    return Size(rows, lanes, array.rows, block, group, longest, array.columns, choices)
+
+
+def cases(seed: int, names: tuple[str, ...] = (), **parameters: int) -> list[Case]:
+    """The prompts of `sigu.cases`, those named or all, for `kernels.mpu_sigu.system` with these parameters."""
+    given = {**USUAL, **parameters}
+    array = mpu.Size(**{name: value for name, value in parameters.items() if name not in USUAL})
+    size = size_for(array, *(given[name] for name in ("block", "group", "longest", "choices")))
+    return [
+        case(
+            prompt.name,
+            prompts.group_of(prompt, size, seed, given["head_dim"]),
+            prompts.registers_of(prompt, size),
+            size,
+            array,
+            given["resident"],
+        )
+        for prompt in prompts.prompts(size)
+        if (not names or prompt.name in names) and prompt.tokens <= size.longest
+    ]
 
 
 def tiles_of(size: Size, registers: Registers) -> int:

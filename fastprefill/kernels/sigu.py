@@ -9,7 +9,7 @@ import inspect
 from dataclasses import asdict
 
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu import (
+from fastprefill.kernels.sigu_stages import (
     choose,
     cut,
     decide,

@@ -7,7 +7,7 @@ from allo.ir.types import Int, Stream, UInt, int32
 from fastprefill.golden.attention import SCORE_BITS, SCORE_FRACTION
 from fastprefill.golden.sigu.size import Size
 from fastprefill.kernels.functions import saturate, shift_round
-from fastprefill.kernels.sigu.control import LOGS_IN, SUMS_OUT, Control
+from fastprefill.kernels.sigu_stages.control import LOGS_IN, SUMS_OUT, Control
 from fastprefill.system.unit import Unit
 
 PRODUCT_BITS = 23

@@ -7,9 +7,9 @@ from allo.memory import Memory
 from fastprefill.golden.sigu.histogram import BINS
 from fastprefill.golden.sigu.query_aware import ALONG_KEYS, ALONG_ROWS
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu.bins import bins
-from fastprefill.kernels.sigu.power import WEIGHT_BITS
-from fastprefill.kernels.sigu.tally import COUNT_BITS, TOTAL_BITS
+from fastprefill.kernels.sigu_stages.bins import bins
+from fastprefill.kernels.sigu_stages.power import WEIGHT_BITS
+from fastprefill.kernels.sigu_stages.tally import COUNT_BITS, TOTAL_BITS
 from fastprefill.system.unit import Unit
 
 CUT_BITS = 27

@@ -6,12 +6,12 @@ from dataclasses import asdict
 
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import mpu
-from fastprefill.golden.sigu.size import Size
+from fastprefill.golden.mpu_sigu import size_for
 from fastprefill.kernels import mpu as matrix_unit
 from fastprefill.kernels import sigu
-from fastprefill.kernels.sigu import feed
-from fastprefill.kernels.sigu.decide import READERS
-from fastprefill.kernels.sigu.score import PRODUCT_BITS
+from fastprefill.kernels.sigu_stages import feed
+from fastprefill.kernels.sigu_stages.decide import READERS
+from fastprefill.kernels.sigu_stages.score import PRODUCT_BITS
 from fastprefill.system.system import System
 
 LARGEST_DIM = (1 << PRODUCT_BITS - 1) // 128**2 - 1
@@ -61,10 +61,3 @@ def system(
     return System(
         "mpu_sigu", parts, connections, {**asdict(array), **asdict(size), "head_dim": head_dim}, names
     )
-
-
-def size_for(array: mpu.Size, block: int, group: int, longest: int, choices: int = 0) -> Size:
-    """The unit for index generation behind a matrix unit: as many of its columns as are a multiple of `drain_rows`."""
-    lanes = array.drain_rows
-    rows = min(array.columns // lanes * lanes, block)
-    return Size(rows, lanes, array.rows, block, group, longest, array.columns, choices)

@@ -6,8 +6,8 @@ from allo.memory import Memory
 
 from fastprefill.golden.sigu.histogram import DIGIT_BITS, VALUE_BITS
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu.decide import NUMBER_BITS
-from fastprefill.kernels.sigu.tally import MASS_BITS
+from fastprefill.kernels.sigu_stages.decide import NUMBER_BITS
+from fastprefill.kernels.sigu_stages.tally import MASS_BITS
 from fastprefill.system.unit import Unit
 
 

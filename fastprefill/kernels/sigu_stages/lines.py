@@ -6,7 +6,7 @@ from allo.ir.types import Stream, UInt, int32
 from allo.memory import Memory
 
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu.power import WEIGHT_BITS
+from fastprefill.kernels.sigu_stages.power import WEIGHT_BITS
 from fastprefill.system.unit import Unit
 
 LINE_BITS = 40

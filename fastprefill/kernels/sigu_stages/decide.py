@@ -10,9 +10,9 @@ from fastprefill.golden.sigu.registers import FIXED_BLOCK
 from fastprefill.golden.sigu.rows import EMPTY, SUM_FRACTION, WEIGHT_FRACTION
 from fastprefill.golden.sigu.size import Size
 from fastprefill.kernels.functions import log2
-from fastprefill.kernels.sigu import power
-from fastprefill.kernels.sigu.tally import COUNT_BITS, MASS_BITS
-from fastprefill.kernels.sigu.weigh import LOG_BITS, MAXIMUM_BITS, SUM_BITS
+from fastprefill.kernels.sigu_stages import power
+from fastprefill.kernels.sigu_stages.tally import COUNT_BITS, MASS_BITS
+from fastprefill.kernels.sigu_stages.weigh import LOG_BITS, MAXIMUM_BITS, SUM_BITS
 from fastprefill.system.unit import Unit
 
 THRESHOLD_LIMIT = 48_408_813

@@ -8,9 +8,9 @@ from allo.memory import Memory
 from fastprefill.golden.attention import SCORE_BITS
 from fastprefill.golden.sigu.rows import EMPTY, MASKED, SUM_FRACTION, WEIGHT_FRACTION
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu import power
-from fastprefill.kernels.sigu.control import LOGS_IN, STATISTICS, SUMS_OUT, WEIGHTS, Control
-from fastprefill.kernels.sigu.power import WEIGHT_BITS
+from fastprefill.kernels.sigu_stages import power
+from fastprefill.kernels.sigu_stages.control import LOGS_IN, STATISTICS, SUMS_OUT, WEIGHTS, Control
+from fastprefill.kernels.sigu_stages.power import WEIGHT_BITS
 from fastprefill.system.unit import Unit
 
 MAXIMUM_BITS = 13

@@ -6,7 +6,7 @@ from allo.ir.types import Int, Stream, UInt
 from fastprefill.golden.sigu.rows import SUM_FRACTION
 from fastprefill.golden.sigu.size import Size
 from fastprefill.kernels.functions import log2
-from fastprefill.kernels.sigu.weigh import LOG_BITS, MAXIMUM_BITS, ROW_BITS, SUM_BITS
+from fastprefill.kernels.sigu_stages.weigh import LOG_BITS, MAXIMUM_BITS, ROW_BITS, SUM_BITS
 from fastprefill.system.unit import Unit
 
 

@@ -6,8 +6,8 @@ from allo.memory import Memory
 
 from fastprefill.golden.sigu.histogram import BINS, GAMMA_FRACTION, SHARE_FRACTION
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu.choose import CUT_BITS
-from fastprefill.kernels.sigu.tally import COUNT_BITS, TOTAL_BITS
+from fastprefill.kernels.sigu_stages.choose import CUT_BITS
+from fastprefill.kernels.sigu_stages.tally import COUNT_BITS, TOTAL_BITS
 from fastprefill.system.unit import Unit
 
 

@@ -8,7 +8,7 @@ from allo.ir.types import Stream, UInt, int32
 from fastprefill.golden import jobs
 from fastprefill.golden.sigu.size import Size
 from fastprefill.golden.sigu.unit import offsets
-from fastprefill.kernels.sigu.scan import INDEX_BITS, word_bits
+from fastprefill.kernels.sigu_stages.scan import INDEX_BITS, word_bits
 from fastprefill.system.unit import Unit
 
 

@@ -8,8 +8,8 @@ from fastprefill.golden.sigu.divergence import MASS_FRACTION
 from fastprefill.golden.sigu.histogram import BINS
 from fastprefill.golden.sigu.rows import WEIGHT_FRACTION
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu.bins import bins
-from fastprefill.kernels.sigu.lines import LINE_BITS
+from fastprefill.kernels.sigu_stages.bins import bins
+from fastprefill.kernels.sigu_stages.lines import LINE_BITS
 from fastprefill.system.unit import Unit
 
 COUNT_BITS = 20

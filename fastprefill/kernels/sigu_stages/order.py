@@ -4,7 +4,7 @@ import allo.dataflow as df
 from allo.ir.types import Int, Stream, UInt, int32
 
 from fastprefill.golden.sigu.size import Size
-from fastprefill.kernels.sigu.control import LOGS_IN, STATISTICS, SUMS_OUT, WEIGHTS, Control
+from fastprefill.kernels.sigu_stages.control import LOGS_IN, STATISTICS, SUMS_OUT, WEIGHTS, Control
 from fastprefill.system.unit import Unit
 
 
