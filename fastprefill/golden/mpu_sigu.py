@@ -49,9 +49,42 @@ def tiles_of(size: Size, registers: Registers) -> int:
     if registers.all_blocks:
         return 1
     strip = 2 * -(-registers.tokens // size.tile_keys) * size.group * size.row_tiles
-    blocks = registers.blocks
-    sweep = sum(-(-min(row + size.rows, blocks) // size.tile_keys) for row in range(0, blocks, size.rows))
-    return strip + 1 + size.group * SWEEPS * sweep
+    return strip + 1 + size.group * SWEEPS * _sweep_tiles(registers.blocks, size)
+
+
+def traffic(
+    tokens: int, head_dim: int, size: Size, array: mpu.Size, aware: int, resident: int = 0
+) -> dict[str, int]:
+    """Bytes that one start reads from memory, by stream.
+
+    Args:
+        tokens: of a prompt that does not keep all blocks.
+        head_dim: elements of a key.
+        size: of the unit for index generation.
+        array: of the matrix unit.
+        aware: query-aware heads.
+        resident: tiles of keys that stay on chip between the passes.
+    """
+    tile = array.steps(head_dim) * array.k_parallel
+    key_tiles, blocks = -(-tokens // size.tile_keys), -(-tokens // size.block)
+    row_tiles = -(-blocks // size.rows)
+    pooled_rows = aware * SWEEPS * row_tiles
+    swept = aware * SWEEPS * _sweep_tiles(blocks, size)
+    found = {
+        "keys, first pass": key_tiles * tile * size.tile_keys,
+        "keys, second pass": max(key_tiles - resident, 0) * tile * size.tile_keys,
+        "queries": size.group * size.row_tiles * tile * size.columns,
+        "pooled keys": -(-blocks // size.tile_keys) * tile * size.tile_keys * (aware > 0),
+        "pooled queries": pooled_rows * tile * size.columns,
+        "scales": 2 * (2 * key_tiles + swept) * size.tile_keys
+        + 2 * (size.group * size.row_tiles + pooled_rows) * size.rows,
+    }
+    return {**found, "in all": sum(found.values())}
+
+
+def _sweep_tiles(blocks: int, size: Size) -> int:
+    """Tiles of a sweep over the causal half of the pooled blocks."""
+    return sum(-(-min(row + size.rows, blocks) // size.tile_keys) for row in range(0, blocks, size.rows))
 
 
 def case(

@@ -8,6 +8,7 @@ import pytest
 
 from fastprefill.checks.contract import Contract, check, missing
 from fastprefill.errors import FastprefillError
+from fastprefill.golden import mpu
 from fastprefill.golden import mpu_sigu as golden
 from fastprefill.golden.jobs import job_list, unpack
 from fastprefill.golden.sigu import cases, unit
@@ -132,3 +133,25 @@ def test_with_the_matrix_unit_at_all_levels(level: str, tmp_path: Path) -> None:
 def test_a_head_dimension_that_does_not_fit_is_refused() -> None:
     with pytest.raises(FastprefillError, match="head_dim is 256; scores take products of 1 to 255 elements"):
         mpu_sigu.system(**ARRAY, **{**SYSTEM, "head_dim": 256})
+
+
+@pytest.mark.parametrize("name", ["ragged", "ragged_aware"])
+def test_bytes_that_are_read(name: str) -> None:
+    """The formula of the table in docs/sigu.md is the words that a start of the system takes."""
+    array = mpu.Size(**ARRAY)
+    size = golden.size_for(array, SYSTEM["block"], SYSTEM["group"], SYSTEM["longest"])
+    (case,) = golden.cases(3, (name,), **ARRAY, **SYSTEM)
+    aware = sum(case.outputs["aware"])
+    found = golden.traffic(case.scalars["tokens"], SYSTEM["head_dim"], size, array, aware, SYSTEM["resident"])
+    a_bytes, b_bytes = array.rows * array.k_parallel, array.columns * array.k_parallel
+    counted = {
+        "keys": len(case.inputs["keys"]) * a_bytes,
+        "queries": len(case.inputs["queries"]) * b_bytes,
+        "pooled keys": len(case.inputs["pooled_keys"]) * a_bytes,
+        "pooled queries": len(case.inputs["pooled_queries"]) * b_bytes,
+        "scales": 2 * size.lanes * len(case.inputs["key_scales"]) + 2 * size.rows * len(case.inputs["query_scales"]),
+    }
+    assert aware == (2 if name == "ragged_aware" else 0)
+    assert found.pop("keys, first pass") + found.pop("keys, second pass") == counted.pop("keys")
+    assert found.pop("in all") == sum(counted.values()) + len(case.inputs["keys"]) * a_bytes
+    assert found == counted
