@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fastprefill.checks.contract import Contract, check, missing
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import mpu
+from fastprefill.golden import mpu, traces
 from fastprefill.golden import mpu_sigu as golden
 from fastprefill.golden.jobs import job_list, unpack
-from fastprefill.golden.sigu import cases, unit
+from fastprefill.golden.sigu import cases, operands, unit
+from fastprefill.golden.sigu.registers import Registers
 from fastprefill.golden.sigu.size import Size
 from fastprefill.kernels import mpu_sigu, sigu
 from fastprefill.system.system import link
 
+RECORDED = Path(__file__).parents[1] / "data" / "flexprefill" / "flexprefill_1.npz"
 SMALL = {"rows": 4, "lanes": 2, "tile_keys": 4, "block": 16, "group": 2, "longest": 256}
 UNEVEN = {
     "rows": 6, "lanes": 2, "tile_keys": 8, "block": 16, "group": 3, "longest": 144, "columns": 7, "choices": 3,
@@ -149,9 +153,46 @@ def test_bytes_that_are_read(name: str) -> None:
         "queries": len(case.inputs["queries"]) * b_bytes,
         "pooled keys": len(case.inputs["pooled_keys"]) * a_bytes,
         "pooled queries": len(case.inputs["pooled_queries"]) * b_bytes,
-        "scales": 2 * size.lanes * len(case.inputs["key_scales"]) + 2 * size.rows * len(case.inputs["query_scales"]),
+        "scales": 2 * size.lanes * len(case.inputs["key_scales"])
+        + 2 * size.rows * len(case.inputs["query_scales"]),
     }
     assert aware == (2 if name == "ragged_aware" else 0)
     assert found.pop("keys, first pass") + found.pop("keys, second pass") == counted.pop("keys")
     assert found.pop("in all") == sum(counted.values()) + len(case.inputs["keys"]) * a_bytes
     assert found == counted
+
+
+@pytest.mark.long
+def test_the_first_recorded_case_at_full_size(tmp_path: Path) -> None:
+    """2,048 tokens, all heads, from the real q and k; RTL's job lists are close to what FlexPrefill's authors got."""
+    recorded = np.load(RECORDED)
+    given = json.loads(str(recorded["params"]))
+    shape = tuple(recorded["mask_shape"])
+    theirs = np.unpackbits(recorded["mask"], count=int(np.prod(shape))).reshape(shape).astype(bool)
+    made = traces.tensors(*(given[name] for name in ("seed", "tokens", "heads", "kv_heads", "head_dim")))
+    array = mpu.Size(16, 11, 5, 8, 2)
+    together = given["heads"] // given["kv_heads"]
+    size = golden.size_for(array, given["block"], together, given["tokens"])
+    settings = {name: given[name] for name in ("gamma", "tau", "min_budget", "block")}
+    registers = Registers.of(given["tokens"], lanes=size.lanes, **settings)
+    found = []
+    for head in range(given["kv_heads"]):
+        q = [operands.queries(made.q[:, head * together + n]) for n in range(together)]
+        group = unit.Group(q, operands.keys(made.k[:, head]))
+        found.append(golden.case(f"kv_head_{head}", group, registers, size, array))
+    system = {
+        "head_dim": given["head_dim"],
+        "block": given["block"],
+        "group": together,
+        "longest": given["tokens"],
+    }
+    made_of = {"rows": 16, "dsp_columns": 11, "lut_columns": 5, "k_parallel": 8, "drain_rows": 2}
+    run(
+        "rtl",
+        tmp_path,
+        Contract("recorded", lambda: link(mpu_sigu.system(**made_of, **system)), lambda seed: found),
+    )
+    ours = np.concatenate([unpack(unit.image(case.outputs)).mask() for case in found])
+    common, either = (ours & theirs).sum(axis=(1, 2)), (ours | theirs).sum(axis=(1, 2))
+    assert (common >= 0.98 * either).all()
+    assert (ours.sum(axis=(1, 2)) <= 1.02 * theirs.sum(axis=(1, 2))).all()
