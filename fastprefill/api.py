@@ -76,6 +76,7 @@ def generate(
     *,
     size: Mapping[str, int | None] | None = None,
     context: int | None = None,
+    arrays: int | None = None,
     prompt: Path | None = None,
     force: bool = False,
     show: Show = quiet,
@@ -89,6 +90,7 @@ def generate(
         out: the project's folder; all of it is written, or nothing.
         size: parameters of the matrix unit (``golden.mpu.Size``); what is missing or None comes from the board.
         context: longest sequence in tokens; default: the model's.
+        arrays: matrix units; default: one for each super logic region of the board.
         prompt: text for the test vectors; default: ``prompt.txt`` of the model.
         force: replace an earlier project of this generator whose files were changed.
         show: gets lines of progress.
@@ -109,7 +111,7 @@ def generate(
         checkpoint = models.load(model)
         if checkpoint.source is None:
             checkpoint = models.random_weights(checkpoint, _DRAWN)
-        parameters = config.resolve(checkpoint.config, target, size=size or {}, context=context)
+        parameters = config.resolve(checkpoint.config, target, size=size or {}, context=context, arrays=arrays)
         if checkpoint.drawn and prompt is None:
             tokens = models.drawn_prompt(checkpoint.config, _DRAWN)[: parameters.context]
         else:

@@ -196,6 +196,7 @@ def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_js
 @click.option(
     "--drain-rows", type=int, help="Rows of a tile drained in a cycle; default from rows and k-parallel."
 )
+@click.option("--arrays", type=int, help="Matrix units; default: one for each SLR of the board.")
 @click.option("--context", type=int, help="Longest sequence in tokens; default: the model's.")
 @click.option(
     "--prompt", type=click.Path(path_type=Path), help="Text for the test vectors; default: MODEL/prompt.txt."
@@ -211,6 +212,7 @@ def generate(
     lut_columns: int | None,
     k_parallel: int | None,
     drain_rows: int | None,
+    arrays: int | None,
     context: int | None,
     prompt: Path | None,
     force: bool,
@@ -225,8 +227,9 @@ def generate(
         "drain_rows": drain_rows,
     }
     made = api.generate(
-        model, board, out, size=size, context=context, prompt=prompt, force=force, show=progress
-    )
+        model, board, out, size=size, context=context, arrays=arrays, prompt=prompt, force=force,
+        show=progress,
+    )  # fmt: skip
     _print_written(as_json, made)
 
 

@@ -24,13 +24,14 @@ from fastprefill.build.plan import MANIFEST, BuildPlan
 from fastprefill.build.steps import Steps
 from fastprefill.config import Parameters
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import mpu as mpu_model
 from fastprefill.golden import projection, quantise, reference
 from fastprefill.ir.query import is_scalar_argument
-from fastprefill.kernels import mpu
+from fastprefill.kernels import mpu, mpu_array
 from fastprefill.models import Model
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports, ports, top_region
+from fastprefill.system.system import System
+from fastprefill.system.unit import Unit
 
 CASE = "layer0_q_proj"
 TARGETS = ("hls", "rtl")
@@ -48,12 +49,10 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
         parameters: sizes and board.
         steps: times each step.
     """
-    from fastprefill.system.build import build_unit  # heavy imports, not needed by `fastprefill boards`
-
     board, config = parameters.board, model.config
     with steps.step("kernel to IR"):
-        unit = mpu.unit(**asdict(parameters.size))
-        module = build_unit(unit)
+        unit = _matrix_units(parameters)
+        module = build(unit)
         entry = UnitEntry(unit, ports(module))
     files = unit_files(unit.name, module, board, TARGETS, steps)
     with steps.step("test vectors"):
@@ -61,10 +60,9 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
         files |= vectors
     shape = f"{config.model_type} ({config.layers} layers, hidden size {config.hidden})"
     shape += ", random weights" if model.drawn else ""
-    size = f"{unit.name} {parameters.size}"
     details = {"model": asdict(config), "weights": "random" if model.drawn else "checkpoint"}
-    source = Source(f"{size} for {shape}", details, parameters.as_dict())
-    what = f"""- Unit `{unit.name}`: output-stationary int8 x int8 -> int32 matrix unit.
+    source = Source(f"{parameters.title} for {shape}", details, parameters.as_dict())
+    what = f"""- {_about(unit)}
 - Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, {part}, quantised to int8, cut into
   tiles."""
     if model.drawn:
@@ -171,6 +169,27 @@ def unit_files(
     return files
 
 
+def _matrix_units(parameters: Parameters) -> Unit | System:
+    """The matrix unit, or the system of several with one dispatcher."""
+    size = asdict(parameters.size)
+    if parameters.arrays == 1:
+        return mpu.unit(**size)
+    return mpu_array.system(parameters.arrays, **size, regions=len(parameters.board.slrs))
+
+
+def _about(unit: Unit | System) -> str:
+    """A line of the project's README about what is built."""
+    kind = "output-stationary int8 x int8 -> int32 matrix unit"
+    if isinstance(unit, Unit):
+        return f"Unit `{unit.name}`: {kind}."
+    arrays = [name for name, part in unit.units.items() if part.name == "mpu"]
+    places = ", ".join(f"`{name}` in SLR {unit.units[name].slr}" for name in arrays)
+    return (
+        f"System `{unit.name}`: {len(arrays)} times `mpu`, an {kind}\n"
+        f"  ({places}), and `dispatch`, which hands each word of A to all of them and to each its words of B."
+    )
+
+
 def _project(
     source: Source, board: Board, entry: UnitEntry, targets: Sequence[str], vectors: Sequence[str], expected: str,
     files: Mapping[str, bytes], what: str,
@@ -190,12 +209,14 @@ def _vectors(
     """The quantised layer-0 query projection, or a corner of it, as a case, with what is needed to judge its error;
     and which part of it that is.
     """
-    size = parameters.size
-    count, channels = _corner(len(tokens), model.config.query_width, model.config.hidden, size)
+    whole = projection.Shape(
+        len(tokens), model.config.query_width, model.config.hidden, parameters.size, parameters.arrays
+    )
+    count, channels = _corner(whole)
     activations = reference.query_projection_input(model, tokens[:count])
     weights = model.weights.of_layer(0, "query")[:channels]
     x, w = quantise.rows(activations), quantise.rows(weights)
-    case, shape = projection.case(CASE, x, w, size)
+    case, shape = projection.case(CASE, x, w, parameters.size, parameters.arrays)
     exact = (activations.astype(np.float64) @ weights.astype(np.float64).T).astype(np.float32)
     files = {f"vectors/{CASE}/{name}": content for name, content in _saved(case, unit_ports.widths).items()}
     files[f"vectors/{CASE}/projection.json"] = (json.dumps(asdict(shape), indent=1) + "\n").encode()
@@ -208,13 +229,12 @@ def _vectors(
     return files, part
 
 
-def _corner(tokens: int, channels: int, k: int, size: mpu_model.Size) -> tuple[int, int]:
+def _corner(whole: projection.Shape) -> tuple[int, int]:
     """How many of the tokens and channels of a projection, in whole tiles, make operands of at most `VECTOR_BYTES`."""
-    shape = projection.Shape(tokens, channels, k, size)
-    tiles = max(1, VECTOR_BYTES // (k * (size.rows + size.columns)))
-    down = min(shape.token_tiles, max(math.isqrt(tiles), tiles // shape.channel_tiles))
-    across = min(shape.channel_tiles, tiles // down)
-    return min(tokens, down * size.rows), min(channels, across * size.columns)
+    tiles = max(1, VECTOR_BYTES // (whole.k * (whole.size.rows + whole.columns)))
+    down = min(whole.token_tiles, max(math.isqrt(tiles), tiles // whole.channel_tiles))
+    across = min(whole.channel_tiles, tiles // down)
+    return min(whole.tokens, down * whole.size.rows), min(whole.channels, across * whole.columns)
 
 
 def _saved(case: Case, widths: Mapping[str, int]) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from fastprefill import models
 from fastprefill.build import project
 from fastprefill.cli import main
+from fastprefill.golden import projection
 from fastprefill.golden.mpu import Size
 
 SIZE = ("--rows", "4", "--dsp-columns", "4", "--lut-columns", "4", "--k-parallel", "2", "--drain-rows", "2")
@@ -77,7 +78,7 @@ def test_accuracy_refuses_a_shape(tmp_path: Path) -> None:
     ],
 )
 def test_large_projections_are_cut(shape: tuple[int, int, int], kept: tuple[int, int]) -> None:
-    assert project._corner(*shape, Size(4, 4, 4, 2, 2)) == kept
+    assert project._corner(projection.Shape(*shape, Size(4, 4, 4, 2, 2))) == kept
 
 
 def test_rows_of_a_drawn_table_are_the_tables() -> None:
