@@ -61,7 +61,7 @@ def cases(
         a = rng.integers(lowest, 128, (tiles, rows, k)).astype(np.int8)
         b = rng.integers(lowest, 128, (tiles, k, arrays * size.columns)).astype(np.int8)
         result.append(case(name, a, b, arrays, size, chain))
-    nothing = {A_STREAM: [], **{b_stream(n): [] for n in range(arrays)}}
+    nothing: dict[str, list[int]] = {A_STREAM: [], **{b_stream(n): [] for n in range(arrays)}}
     scalars = {"steps": rows // drain_rows - 1, "chain": 1, "sums": 1}
     result.append(Case("refused", scalars, nothing, {c_stream(n): [] for n in range(arrays)}))
     return result
