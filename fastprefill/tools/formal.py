@@ -78,6 +78,12 @@ PROOFS = (
     Proof("fp_dsp_cascade", {"SLICES": 1}, any_products=True),
     Proof("fp_dsp_cascade", {"SLICES": 8}, any_products=True),
     Proof("fp_packed_sum"),
+    Proof("fp_axi_reader"),
+    Proof("fp_axi_reader", {"IDS": 1, "BURST": 3, "OUTSTANDING": 3, "BOUNDARY": 16}),
+    Proof("fp_axi_reader", {"BURST": 1, "OUTSTANDING": 3, "BUFFER": 2}),
+    Proof("fp_axi_writer"),
+    Proof("fp_axi_writer", {"IDS": 1, "BURST": 3, "OUTSTANDING": 3, "BOUNDARY": 16}),
+    Proof("fp_axi_writer", {"BURST": 1, "OUTSTANDING": 3, "BUFFER": 1}),
 )
 
 
