@@ -115,7 +115,7 @@ def prove(proof: Proof, *, replaced: Mapping[str, str] | None = None, timeout_s:
             "flatten",
             "opt_clean",
             *(("opt_merge", "cutpoint t:$mul") if proof.any_products else ()),
-            "memory -nomap",
+            "memory -nordff -nomap",  # merged read registers would be state that no assertion speaks of
             "memory_map",
             "opt",
             "async2sync",

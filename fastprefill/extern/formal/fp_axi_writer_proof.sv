@@ -6,7 +6,8 @@
 // never waits for data; no burst crosses BOUNDARY; what is on offer stays until it is taken. One burst that the solver
 // picks (`ahead` are in front of it) is read from the buffer with its beats, then answered, before the writer is idle;
 // one beat that it picks leaves the buffer unchanged, after those that came earlier (`older`), unless a reset drops it
-// because no burst was issued for it.
+// because no burst was issued for it. That the queue of issued bursts gives what was put into it is assumed (`queue` is a
+// copy of it): fp_fifo_proof shows it.
 module fp_axi_writer_proof #(
     parameter int IDS = 2,
     parameter int BURST = 2,
@@ -45,13 +46,15 @@ module fp_axi_writer_proof #(
   wire [IDS*OW-1:0] probe_answers;
   wire [CW-1:0] probe_stored, probe_promised, probe_free;
   wire [QW-1:0] probe_write, probe_promise, probe_read;
-  wire [BW-1:0] probe_beats, probe_beat, probe_issued;
+  wire [BW-1:0] probe_beats, probe_beat, probe_issued, probe_head_beats;
   wire probe_issue_id, probe_head_id, probe_issue, probe_put, probe_take, probe_done, probe_pop, probe_answer_credit;
 
   logic running = 0;
   logic [7:0] owed;
   logic order_id;
   logic [OW-1:0] sent[0:IDS-1];
+  logic [BW-1:0] queue[0:OUTSTANDING-1];
+  logic [7:0] queued;
   logic tracked, in_order;
   logic [OW-1:0] ahead, ahead_answer;
   logic [BW-1:0] t_beats;
@@ -76,7 +79,7 @@ module fp_axi_writer_proof #(
       .probe_bursts(probe_bursts), .probe_unanswered(probe_unanswered), .probe_credits(probe_credits),
       .probe_answers(probe_answers), .probe_stored(probe_stored), .probe_promised(probe_promised),
       .probe_free(probe_free), .probe_write(probe_write), .probe_promise(probe_promise), .probe_read(probe_read),
-      .probe_beats(probe_beats), .probe_beat(probe_beat), .probe_issued(probe_issued),
+      .probe_beats(probe_beats), .probe_beat(probe_beat), .probe_issued(probe_issued), .probe_head_beats(probe_head_beats),
       .probe_issue_id(probe_issue_id), .probe_head_id(probe_head_id), .probe_issue(probe_issue),
       .probe_put(probe_put), .probe_take(probe_take), .probe_done(probe_done), .probe_pop(probe_pop),
       .probe_answer_credit(probe_answer_credit), .probe_out(probe_out), .probe_sending(probe_sending),
@@ -86,8 +89,16 @@ module fp_axi_writer_proof #(
   // Bursts that are read from the buffer and not known to be answered; the oldest has the ID `probe_head_id`.
   wire [OW-1:0] away = probe_unanswered - probe_bursts;
 
+  always @* begin
+    queued = 0;
+    for (int i = 0; i < OUTSTANDING; i = i + 1) if (i < probe_bursts) queued = queued + queue[i];
+  end
+
   always @(posedge clk) begin
     if (rst) running <= 1;
+    for (int i = 0; i < OUTSTANDING; i = i + 1)
+      if (probe_issue && i == probe_bursts - probe_done) queue[i] <= probe_issued;
+      else if (probe_done && i + 1 < OUTSTANDING) queue[i] <= queue[i + 1 < OUTSTANDING ? i + 1 : 0];
     owed <= bus_rst ? 0 : owed + (probe_issue ? probe_issued : 0) - (wvalid && wready);
     order_id <= bus_rst ? 0 : order_id ^ (probe_done && other);
     for (int i = 0; i < IDS; i = i + 1)
@@ -139,6 +150,11 @@ module fp_axi_writer_proof #(
     if (!bus_rst) begin
       assume (bid < IDS);
       assume (!bvalid || sent[bid] != 0);
+      if (probe_bursts != 0) assume (probe_head_beats == queue[0]);
+      for (int i = 0; i < OUTSTANDING; i = i + 1)
+        if (i < probe_bursts) assert (queue[i] >= 1 && queue[i] <= BURST);
+      if (probe_bursts != 0) assert (probe_beat < queue[0]);
+      assert (queued == probe_promised + probe_beat);
       assert (probe_free + probe_stored + probe_promised == BUFFER);
       assert (probe_free <= BUFFER && probe_stored <= BUFFER && probe_promised <= BUFFER);
       if (BUFFER > 1) begin

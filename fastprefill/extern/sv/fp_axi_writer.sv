@@ -66,7 +66,7 @@ module fp_axi_writer #(
     output wire [IDS*$clog2(OUTSTANDING + 1)-1:0] probe_answers,
     output wire [$clog2(BUFFER + 1)-1:0] probe_stored, probe_promised, probe_free,
     output wire [(BUFFER > 1 ? $clog2(BUFFER) : 1)-1:0] probe_write, probe_promise, probe_read,
-    output wire [$clog2(BURST + 1)-1:0] probe_beats, probe_beat, probe_issued,
+    output wire [$clog2(BURST + 1)-1:0] probe_beats, probe_beat, probe_issued, probe_head_beats,
     output wire [ID_WIDTH-1:0] probe_issue_id, probe_head_id,
     output wire probe_issue, probe_put, probe_take, probe_done, probe_pop, probe_answer_credit,
     // Tokens and credits of the output queue, and its tokens alone.
@@ -257,6 +257,7 @@ module fp_axi_writer #(
   assign probe_read = read_at;
   assign probe_beats = probe_entry[BW+2*SW-1:2*SW];
   assign probe_beat = beat;
+  assign probe_head_beats = order_beats;
   assign probe_issued = burst_beats;
   assign probe_issue_id = issue_id;
   assign probe_head_id = head_id;

@@ -12,6 +12,7 @@ WRITERS = {
     "b": Port(data_bits=32, ids=3, burst=4, outstanding=2, buffer=4, boundary=64),
     "c": Port(data_bits=64, ids=1, burst=1, outstanding=1, buffer=1),
 }
+ALL = " ".join([f"r{name}" for name in READERS] + [f"w{name}" for name in WRITERS])
 ADDRESS_BITS, LENGTH_BITS = 40, 24
 
 # Held: once VALID is high it stays, with what it offers, until READY (AXI4, A3.2.1).
@@ -57,13 +58,19 @@ def _ports(name: str, port: Port, reads: bool) -> list[tuple[str, str, int]]:
     ]  # fmt: skip
 
 
-def top() -> str:
-    """``module movers``: port p of reader a is ``ra_p``, of writer b ``wb_p``; each has its own ``rst``."""
+def top(names: str = ALL) -> str:
+    """``module movers``: port p of reader a is ``ra_p``, of writer b ``wb_p``; each has its own ``rst``.
+
+    Args:
+        names: which movers, such as ``"ra wb"``.
+    """
     declared = ["input wire clk", "input wire bus_rst"]
     body = []
     for reads, group in ((True, READERS), (False, WRITERS)):
         for name, port in group.items():
             prefix = f"{'r' if reads else 'w'}{name}"
+            if prefix not in names.split():
+                continue
             ports = _ports(name, port, reads)
             declared += [f"input wire {prefix}_rst"]
             declared += [f"{way} wire [{width - 1}:0] {prefix}_{what}" for way, what, width in ports]
