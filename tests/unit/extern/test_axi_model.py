@@ -108,7 +108,7 @@ extern "C" void write_{bits}(void *memory, uint64_t address, uint64_t bytes, con
     chance = random.Random(7)
     for bits in WIDTHS:
         port, size = Port(data_bits=bits), bits // 8
-        ends = [(0, 0), (5, 0), (0, 1), (size - 1, 1), (size - 1, 2), (0, size), (1, size), (3, size - 3), (size, 2 * size)]
+        ends = [(0, 0), (5, 0), (0, 1), (size - 1, 1), (size - 1, 2), (0, size), (1, size), (3, size - 3), (size, size)]
         for address, length in ends + [(chance.randrange(900), chance.randrange(900)) for _ in range(60)]:
             memory = bytearray(chance.randbytes(2048))
             beats = port.read(memory, address, length)
