@@ -84,11 +84,13 @@ def check_cases(unit: str, cases: Sequence[Case], found: Ports) -> None:
                     f"the unit has {sorted(wanted)}"
                 )
         for stream, tokens in case.outputs.items():
-            if any(not 0 <= token < 1 << found.outputs[stream] for token in tokens):
-                raise FastprefillError(
-                    f"case {case.name!r} of unit {unit!r} expects tokens on {stream!r} that are no "
-                    f"patterns of {found.outputs[stream]} bits"
-                )
+            width = found.outputs[stream]
+            for place, token in enumerate(tokens):
+                if not 0 <= token < 1 << width:
+                    raise FastprefillError(
+                        f"case {case.name!r} of unit {unit!r} expects {token} as token {place} on {stream!r}; "
+                        f"expected tokens are bit patterns: write value & (2**{width} - 1)"
+                    )
 
 
 def _scalar(rng: np.random.Generator, found: Ports, name: str, most: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xdsl.dialects import arith
-from xdsl.ir import BlockArgument, SSAValue
+from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from fastprefill.ir.query import is_lane_loop, strip_casts
 
@@ -17,6 +17,9 @@ FOLDED = (
 )
 
 
+_PLAIN = frozenset(FOLDED)  # asked of every bit of every lane, where isinstance would take most of the time
+
+
 def is_lane_constant(value: SSAValue) -> bool:
     """Constants, variables of unrolled loops, and sums, products and casts of these."""
     value = strip_casts(value)
@@ -24,6 +27,8 @@ def is_lane_constant(value: SSAValue) -> bool:
         parent = value.block.parent_op()
         return parent is not None and is_lane_loop(parent)
     op = value.owner
-    if isinstance(op, arith.ConstantOp):
+    if type(op) is arith.ConstantOp:
         return True
-    return isinstance(op, FOLDED) and all(is_lane_constant(operand) for operand in op.operands)
+    if type(op) not in _PLAIN or not isinstance(op, Operation):
+        return False
+    return all(is_lane_constant(operand) for operand in op.operands)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith, memref
-from xdsl.dialects.builtin import IndexType, IntegerAttr, IntegerType, ModuleOp
+from xdsl.dialects.builtin import IndexType, IntegerAttr, IntegerType, MemRefType, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
 from fastprefill.ir.pipe import BodyOp, FirstOp, LastOp, LiveOp, StoreOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, is_scalar_argument, processes, width
 from fastprefill.passes.base import Pass
+from fastprefill.passes.storage import global_values
 
 _SHARED = (*PURE_ARITH, FirstOp, LastOp, LiveOp)
 
@@ -62,7 +63,7 @@ def _share(block: Block, outer: dict[_Key, Operation]) -> None:
         if is_lane_loop(op) and not is_lane_loop(block.parent_op()):
             _hoist(op)
         if not isinstance(op, _SHARED) and not (
-            isinstance(op, memref.LoadOp) and is_scalar_argument(op.memref)
+            isinstance(op, memref.LoadOp) and (is_scalar_argument(op.memref) or _is_fixed(op))
         ):
             continue
         folded = _fold(op)
@@ -81,6 +82,13 @@ def _share(block: Block, outer: dict[_Key, Operation]) -> None:
             Rewriter.erase_op(op)
         else:
             known[key] = op
+
+
+def _is_fixed(load: memref.LoadOp) -> bool:
+    """Reads an element of a constant array that is known now."""
+    return isinstance(load.memref.owner, memref.GetGlobalOp) and all(
+        constant(index) is not None for index in load.indices
+    )
 
 
 def _is_stable(op: Operation) -> bool:
@@ -116,6 +124,8 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
     """A simpler value for an op, or None. Only what unrolling and predication leave behind."""
     if isinstance(op, arith.ConstantOp):
         return None
+    if isinstance(op, memref.LoadOp):
+        return _element(op) if _is_fixed(op) else None
     if isinstance(op, arith.AndIOp):
         for one, other in ((op.lhs, op.rhs), (op.rhs, op.lhs)):
             bits = constant(one)
@@ -154,13 +164,30 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
     value = _evaluate(op, [n for n in numbers if n is not None])
     if value is None:
         return None
-    kind = op.results[0].type
-    bits = width(kind)
+    return _constant(value, op.results[0])
+
+
+def _constant(value: int, result: SSAValue) -> Operation:
+    """`value` modulo the result's width; a single bit is 0 or 1, wider ones are signed."""
+    bits = width(result.type)
     value &= (1 << bits) - 1
     if bits > 1 and value >> (bits - 1):
         value -= 1 << bits
-    assert isinstance(kind, IntegerType | IndexType)
-    return arith.ConstantOp(IntegerAttr(value, kind))
+    assert isinstance(result.type, IntegerType | IndexType)
+    return arith.ConstantOp(IntegerAttr(value, result.type))
+
+
+def _element(load: memref.LoadOp) -> Operation | None:
+    """The element of a constant array; None outside it, which the interpreter reports."""
+    array = load.memref.owner
+    assert isinstance(array, memref.GetGlobalOp) and isinstance(array.memref.type, MemRefType)
+    place = 0
+    for index, size in zip(load.indices, array.memref.type.get_shape(), strict=True):
+        number = constant(index)
+        if number is None or not 0 <= number < size:
+            return None
+        place = place * size + number
+    return _constant(global_values(array)[place], load.res)
 
 
 def _conditional_add(op: arith.SelectOp) -> Operation | None:

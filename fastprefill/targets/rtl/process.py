@@ -27,12 +27,13 @@ from fastprefill.passes.storage import global_values, storage_of
 from fastprefill.passes.tree import Body
 from fastprefill.targets.rtl.addresses import Index
 from fastprefill.targets.rtl.comments import process_head
-from fastprefill.targets.rtl.datapath import Datapath, Lane, constant_slice, is_view, lane_number
+from fastprefill.targets.rtl.datapath import Datapath, constant_slice
 from fastprefill.targets.rtl.ends import Ends
 from fastprefill.targets.rtl.hw import Design, Module, Wire
 from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline, lane_arrays
 from fastprefill.targets.rtl.memory import Rams, Registers, Rom, Window
 from fastprefill.targets.rtl.sequencer import Sequencer
+from fastprefill.targets.rtl.values import Lane, is_view, lane_number
 
 
 @dataclass

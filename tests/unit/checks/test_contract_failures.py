@@ -57,8 +57,8 @@ def test_a_wrong_golden_model_is_found_at_every_level(level: str, tmp_path: Path
             r"case 'two_tiles' of unit 'matrix' has the scalars \['k'\]; the unit has \['k', 'tiles'\]",
         ),
         (
-            {"cases": lambda seed: [dataclasses.replace(right(seed)[0], outputs={"c": [1 << 128]})]},
-            "expects tokens on 'c' that are no patterns of 128 bits",
+            {"cases": lambda seed: [dataclasses.replace(right(seed)[0], outputs={"c": [7, -1]})]},
+            r"expects -1 as token 1 on 'c'; expected tokens are bit patterns: write value & \(2\*\*128 - 1\)",
         ),
     ],
 )

@@ -12,6 +12,7 @@ from xdsl.dialects import arith, memref, scf
 from fastprefill.ir import query
 from fastprefill.ir.dialect import PutOp
 from fastprefill.ir.pipe import BodyOp, StoreOp
+from fastprefill.ir.text import parse, to_text
 from fastprefill.passes.simplify import Simplify
 
 Y = "y: !fp.stream<i8, 2>"
@@ -239,3 +240,20 @@ def test_twice_is_the_same_as_once(process: Any, apply: Any) -> None:
     module = process(text, Y, "a: i8", "p: i1")
     once = apply(module, Simplify())
     assert apply(module, Simplify()) == once
+
+
+@pytest.mark.parametrize(("row", "column", "expected"), [(0, 0, 3), (1, 2, -56), (1, 3, None)])
+def test_a_known_element_of_a_constant_array_is_a_constant(
+    row: int, column: int, expected: int | None, process: Any, apply: Any, ops: Any
+) -> None:
+    table = (
+        '"memref.global"() <{sym_name = "table", sym_visibility = "private", type = memref<2x3xi8>, '
+        "constant, initial_value = dense<[[3, 1, 2], [4, 5, 200]]> : tensor<2x3xi8>}> : () -> ()\n"
+    )
+    inner = body(f"%v = memref.load %t[%c{row}, %c{column}] : memref<2x3xi8>\n" + put("v"))
+    module = process("%t = memref.get_global @table : memref<2x3xi8>\n" + inner, Y)
+    text = to_text(module).replace("builtin.module {", "builtin.module {\n" + table, 1)
+    text = apply(parse(text), Simplify())
+    (only,) = ops(text, PutOp)
+    assert query.constant(only.value) == expected  # an element outside the array is left to the interpreter
+    assert len(ops(text, memref.LoadOp)) == (expected is None)
