@@ -28,7 +28,9 @@ def main() -> int:
             "ff": total.ff,
             "bram36": total.bram36,
         }
-    print(json.dumps({"benchmark": "movers", "source": f"yosys {result.version}", "results": found}, indent=1))
+    print(
+        json.dumps({"benchmark": "movers", "source": f"yosys {result.version}", "results": found}, indent=1)
+    )
     return 0
 
 

@@ -28,7 +28,13 @@ def svg(comparison: Comparison) -> str:
     below = _MARGIN[1] + max(len(traces), 1) * _PANEL[1]
     orders = {f"window {comparison.window}": "none", QUERY_MAJOR: "5 3"}
     legend = [
-        {"label": f"{policy}, {order}", "colour": colour, "dashes": dashes, "x": 20 + 370 * column, "y": below + 18 * line}
+        {
+            "label": f"{policy}, {order}",
+            "colour": colour,
+            "dashes": dashes,
+            "x": 20 + 370 * column,
+            "y": below + 18 * line,
+        }
         for line, (policy, colour) in enumerate(_COLOURS.items())
         for column, (order, dashes) in enumerate(orders.items())
     ]
@@ -50,17 +56,24 @@ def _panel(name: str, rows: list[Row], bytes_read: bool) -> dict[str, Any]:
     shares = sorted({row.capacity for row in rows})
     across = {capacity: round(_PLOT[0] * n / max(len(shares) - 1, 1), 2) for n, capacity in enumerate(shares)}
     lines = []
-    for order, dashes in dict.fromkeys((row.order, "5 3" if row.order == QUERY_MAJOR else "none") for row in rows):
+    for order, dashes in dict.fromkeys(
+        (row.order, "5 3" if row.order == QUERY_MAJOR else "none") for row in rows
+    ):
         for policy, colour in _COLOURS.items():
             chosen = sorted((row for row in rows if row.order == order), key=lambda row: row.capacity)
-            dots = [(across[row.capacity], round(_PLOT[1] * (1 - value(row, policy) / top), 2)) for row in chosen]
+            dots = [
+                (across[row.capacity], round(_PLOT[1] * (1 - value(row, policy) / top), 2)) for row in chosen
+            ]
             points = " ".join(f"{x},{y}" for x, y in dots)
             lines.append({"points": points, "dots": dots, "colour": colour, "dashes": dashes})
     ticks = [top * part / 4 for part in range(5)]
     return {
         "title": f"{name}: {'bytes over the least' if bytes_read else 'hits, %'}",
         "up": [
-            {"at": round(_PLOT[1] * (1 - tick / top), 2), "label": f"{10**tick:.3g}" if bytes_read else f"{tick:.0f}"}
+            {
+                "at": round(_PLOT[1] * (1 - tick / top), 2),
+                "label": f"{10**tick:.3g}" if bytes_read else f"{tick:.0f}",
+            }
             for tick in ticks
         ],
         "across": [{"at": x, "label": str(capacity)} for capacity, x in across.items()],

@@ -15,7 +15,7 @@ from fastprefill.golden import jobs, kv_cache
 from fastprefill.golden.layout import KvBlock, stride
 from fastprefill.reports.tables import aligned
 
-POLICIES = ("liveness", "lru", "fifo", "belady")
+POLICIES: tuple[kv_cache.Policy, ...] = ("liveness", "lru", "fifo", "belady")
 QUERY_MAJOR = "query-major"
 """Each query head for itself, one query block after the other: the order of a cache that has to save everything."""
 
@@ -67,7 +67,9 @@ class Comparison:
 
     def text(self) -> str:
         """Two tables: hit rates over block requests, and bytes over the least possible with both gains."""
-        place = [[row.trace, row.order, row.setting, str(row.capacity), str(row.requests)] for row in self.rows]
+        place = [
+            [row.trace, row.order, row.setting, str(row.capacity), str(row.requests)] for row in self.rows
+        ]
         head = ["trace", "order", "capacity", "blocks", "requests"]
         hits = [
             line + [f"{100 * row.hits[policy]:.1f} %" for policy in POLICIES]
@@ -81,7 +83,7 @@ class Comparison:
         ]
         return "\n".join([
             "hits over block requests", *aligned([[*head, *POLICIES], *hits]), "",
-            "bytes from memory over the least possible; what the order gains (under LRU), what the policy gains (over LRU)",
+            "bytes from memory over the least possible; gains of order (under LRU) and policy (over LRU)",
             *aligned([[*head, *POLICIES, "order", "policy"], *read]),
         ])  # fmt: skip
 
@@ -107,7 +109,9 @@ def compare(
     if not found:
         raise FastprefillError("there is no trace to replay; give at least one with --trace")
     if window < 1 or min(parts, default=0) < 1:
-        raise FastprefillError(f"a window of {window} and capacities of 1/{list(parts)}; all must be at least 1")
+        raise FastprefillError(
+            f"a window of {window} and capacities of 1/{list(parts)}; all must be at least 1"
+        )
     rows: list[Row] = []
     for trace in found:
         show(f"replaying {trace.name}")
@@ -132,9 +136,7 @@ def _capacities(trace: Trace, parts: Sequence[int]) -> list[tuple[str, int]]:
     return found
 
 
-def _replayed(
-    trace: Trace, orders: dict[str, NDArray[np.int64]], setting: str, capacity: int
-) -> list[Row]:
+def _replayed(trace: Trace, orders: dict[str, NDArray[np.int64]], setting: str, capacity: int) -> list[Row]:
     rows: list[Row] = []
     for order, requests in orders.items():
         results = {policy: kv_cache.replay(requests, capacity, policy) for policy in POLICIES}

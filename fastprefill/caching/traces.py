@@ -89,7 +89,11 @@ def _selected(name: str, rest: str, selection: dict[str, float]) -> Trace:
     tokens = int(_number(name, rest, 128, 1 << 20))
     made = traces.tensors(tokens, tokens, GROUP, 1, 64)
     chosen = sigu.select_blocks(
-        made.q, made.k, gamma=selection["gamma"], tau=selection["tau"], min_budget=int(selection["min_budget"])
+        made.q,
+        made.k,
+        gamma=selection["gamma"],
+        tau=selection["tau"],
+        min_budget=int(selection["min_budget"]),
     )
     return Trace(f"selected, {tokens} tokens", "selected", chosen.mask)
 
@@ -107,7 +111,9 @@ def _number(name: str, text: str, least: float, most: float) -> float:
     except ValueError:
         value = -1.0
     if not least <= value <= most:
-        raise FastprefillError(f"trace '{name}': '{text}' is no number from {least:g} to {most:g}; give {_FORMS}")
+        raise FastprefillError(
+            f"trace '{name}': '{text}' is no number from {least:g} to {most:g}; give {_FORMS}"
+        )
     return value
 
 
@@ -115,7 +121,9 @@ def _recorded(path: Path) -> list[Trace]:
     """Masks as `tests/data/flexprefill` has them: packed bits, their shape, and the number of KV heads."""
     found = np.load(path)
     if not {"mask", "mask_shape", "params"} <= set(found):
-        raise FastprefillError(f"'{path}' holds {', '.join(found)}; recorded masks are mask, mask_shape and params")
+        raise FastprefillError(
+            f"'{path}' holds {', '.join(found)}; recorded masks are mask, mask_shape and params"
+        )
     shape = tuple(int(size) for size in found["mask_shape"])
     mask = np.unpackbits(found["mask"], count=int(np.prod(shape))).reshape(shape).astype(bool)
     heads = int(json.loads(str(found["params"]))["kv_heads"])

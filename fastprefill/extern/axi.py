@@ -99,7 +99,11 @@ class Port:
         Raises:
             FastprefillError: a buffer that cannot be divided over the IDs, or has no room for a burst.
         """
-        if self.buffer % self.ids or not _power(self.buffer // self.ids) or self.buffer // self.ids < self.burst:
+        if (
+            self.buffer % self.ids
+            or not _power(self.buffer // self.ids)
+            or self.buffer // self.ids < self.burst
+        ):
             raise FastprefillError(
                 f"a reader's buffer of {self.buffer} beats for {self.ids} IDs and bursts of {self.burst}: each ID "
                 f"needs a power of two of at least {self.burst} beats"

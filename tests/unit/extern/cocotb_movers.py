@@ -69,7 +69,11 @@ class Far:
             self.a, self.r = AxiARSink(bus.ar, dut.clk), AxiRSource(bus.r, dut.clk)
         else:
             bus = AxiWriteBus.from_prefix(dut, f"{prefix}_m_axi")
-            self.a, self.w, self.b = AxiAWSink(bus.aw, dut.clk), AxiWSink(bus.w, dut.clk), AxiBSource(bus.b, dut.clk)
+            self.a, self.w, self.b = (
+                AxiAWSink(bus.aw, dut.clk),
+                AxiWSink(bus.w, dut.clk),
+                AxiBSource(bus.b, dut.clk),
+            )
         self.waiting: dict[int, deque[list[int]]] = {i: deque() for i in range(port.ids)}
         self.owed: deque[list[int]] = deque()
         cocotb.start_soon(self._run(prefix[0] == "r"))
@@ -240,7 +244,10 @@ class Mover:
         """Send commands and beats, compare the whole memory and the pulses."""
         expected, done = bytearray(self.memory), self.done
         for address, length in commands:
-            words = [self.chance.getrandbits(self.port.data_bits) for _ in self.port.read(expected, address, length)]
+            words = [
+                self.chance.getrandbits(self.port.data_bits)
+                for _ in self.port.read(expected, address, length)
+            ]
             self.port.write(expected, address, length, words)
             await self.cmd.send(Command(address=address, bytes=length))
             for word in words:
@@ -298,8 +305,12 @@ async def out_of_order(dut: Any, prefix: str) -> None:
     bursts = [(b.address, b.beats) for c in commands for b in mover.port.bursts(*c)]
     assert memory.bursts == 2 * bursts
     assert memory.most <= mover.port.outstanding
-    if mover.reads and mover.port.ids > 1:  # it did happen that data of an ID overtook others or broke into a burst
-        assert memory.order != [n % mover.port.ids for n, (_, beats) in enumerate(2 * bursts) for _ in range(beats)]
+    if (
+        mover.reads and mover.port.ids > 1
+    ):  # it did happen that data of an ID overtook others or broke into a burst
+        assert memory.order != [
+            n % mover.port.ids for n, (_, beats) in enumerate(2 * bursts) for _ in range(beats)
+        ]
 
 
 @EVERY
@@ -414,5 +425,7 @@ async def at_least_95_percent_of_the_beats(dut: Any, prefix: str) -> None:
     await mover.run(commands)
     assert len(cycles) == beats
     taken = cycles[-1] - cycles[0] + 1
-    print(f"{prefix}: {beats} beats in {taken} cycles, {beats / taken:.4f} of peak, {LATENCY} cycles of latency")
+    print(
+        f"{prefix}: {beats} beats in {taken} cycles, {beats / taken:.4f} of peak, {LATENCY} cycles of latency"
+    )
     assert beats / taken >= 0.95

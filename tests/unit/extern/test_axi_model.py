@@ -15,7 +15,12 @@ from fastprefill.errors import FastprefillError
 from fastprefill.extern.axi import Port
 from fastprefill.tools import csim, tiers
 
-PORTS = [Port(), Port(data_bits=32, burst=4, boundary=64), Port(data_bits=1024, burst=256), Port(data_bits=64, burst=3)]
+PORTS = [
+    Port(),
+    Port(data_bits=32, burst=4, boundary=64),
+    Port(data_bits=1024, burst=256),
+    Port(data_bits=64, burst=3),
+]
 WIDTHS = (32, 256, 512)
 
 
@@ -108,12 +113,24 @@ extern "C" void write_{bits}(void *memory, uint64_t address, uint64_t bytes, con
     chance = random.Random(7)
     for bits in WIDTHS:
         port, size = Port(data_bits=bits), bits // 8
-        ends = [(0, 0), (5, 0), (0, 1), (size - 1, 1), (size - 1, 2), (0, size), (1, size), (3, size - 3), (size, size)]
+        ends = [
+            (0, 0),
+            (5, 0),
+            (0, 1),
+            (size - 1, 1),
+            (size - 1, 2),
+            (0, size),
+            (1, size),
+            (3, size - 3),
+            (size, size),
+        ]
         for address, length in ends + [(chance.randrange(900), chance.randrange(900)) for _ in range(60)]:
             memory = bytearray(chance.randbytes(2048))
             beats = port.read(memory, address, length)
             expected = b"".join(
-                beat.data.to_bytes(size, "little") + bytes(beat.keep >> i & 1 for i in range(size)) + bytes([beat.last])
+                beat.data.to_bytes(size, "little")
+                + bytes(beat.keep >> i & 1 for i in range(size))
+                + bytes([beat.last])
                 for beat in beats
             )
             got = (ctypes.c_ubyte * (len(expected) + 1))()
@@ -124,6 +141,8 @@ extern "C" void write_{bits}(void *memory, uint64_t address, uint64_t bytes, con
             words = [chance.getrandbits(bits) for _ in beats]
             after = bytearray(memory)
             port.write(after, address, length, words)
-            getattr(loaded, f"write_{bits}")(where, *command, b"".join(word.to_bytes(size, "little") for word in words))
+            getattr(loaded, f"write_{bits}")(
+                where, *command, b"".join(word.to_bytes(size, "little") for word in words)
+            )
             assert memory == after, f"{length} bytes to {address} of {bits} bits"
     tiers.note("g++")

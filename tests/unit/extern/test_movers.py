@@ -112,7 +112,9 @@ def combinational(name: str, text: str, work: Path) -> None:
         (WRITER, "assign in_ready = room != '0", "assign in_ready = (room != '0 || m_axi_wready)"),
     ],
 )
-def test_no_output_depends_on_an_input_of_the_same_cycle(file: str, old: str, new: str, tmp_path: Path) -> None:
+def test_no_output_depends_on_an_input_of_the_same_cycle(
+    file: str, old: str, new: str, tmp_path: Path
+) -> None:
     text = (PARTS / file).read_text()
     assert text.count(old) == 1
     combinational(file.removesuffix(".sv"), text, tmp_path)

@@ -117,17 +117,17 @@ class Balance:
         ]  # fmt: skip
         chosen = ["board", "window", "capacity", "worst ratio", "open state", "two blocks", "URAM", "freed"]
         choices = [
-            [c.board, str(c.window), "none is enough" if c.capacity is None else str(c.capacity), f"{c.worst_ratio:.1f}",
-             f"{c.state_bytes / 1024:.0f} KiB", f"{c.buffer_bytes / 1024:.0f} KiB", f"{c.uram} of {c.uram_of}",
-             str(c.uram_freed)]
+            [c.board, str(c.window), "none is enough" if c.capacity is None else str(c.capacity),
+             f"{c.worst_ratio:.1f}", f"{c.state_bytes / 1024:.0f} KiB", f"{c.buffer_bytes / 1024:.0f} KiB",
+             f"{c.uram} of {c.uram_of}", str(c.uram_freed)]
             for c in self.choices
         ]  # fmt: skip
         return "\n".join([
-            f"one KV head, {GROUP} query heads of {self.head_dim}; matrix units at {UTILISATION:g} of their peak, memory at "
-            f"{EFFICIENCY:g}, both assumed",
+            f"one KV head, {GROUP} query heads of {self.head_dim}; matrix units at {UTILISATION:g} of their peak, "
+            f"memory at {EFFICIENCY:g}, both assumed",
             *aligned([head, *lines]), "",
-            f"the smallest capacity with a ratio of {SPARE:g} or more, what it takes on chip, and the URAM that it frees of "
-            "16 MiB or of all there is",
+            f"the smallest capacity with a ratio of {SPARE:g} or more, what it takes on chip, and the URAM that it "
+            "frees of 16 MiB or of all there is",
             *aligned([chosen, *choices]),
         ])  # fmt: skip
 
@@ -177,7 +177,9 @@ def balance(
                         _row(board, tokens, density, window, capacity, listed.jobs, misses, blocks, head_dim)
                         for board in boards
                     ]
-    ordered = sorted(rows, key=lambda row: (names.index(row.board), row.tokens, row.density, row.window, row.capacity))
+    ordered = sorted(
+        rows, key=lambda row: (names.index(row.board), row.tokens, row.density, row.window, row.capacity)
+    )
     return Balance(head_dim, tuple(ordered), tuple(_choice(board, rows, head_dim) for board in boards))
 
 
@@ -187,7 +189,15 @@ def window_of(board: Board) -> int:
 
 
 def _row(
-    board: Board, tokens: int, density: float, window: int, capacity: int, count: int, misses: int, blocks: int, dim: int
+    board: Board,
+    tokens: int,
+    density: float,
+    window: int,
+    capacity: int,
+    count: int,
+    misses: int,
+    blocks: int,
+    dim: int,
 ) -> Row:
     size = config.default_size(board)
     per_cycle = len(board.slrs) * size.rows * (size.dsp_columns + size.lut_columns) * size.k_parallel
@@ -208,7 +218,9 @@ def _choice(board: Board, rows: Sequence[Row], dim: int) -> Choice:
     def worst(capacity: int) -> float:
         """Over contexts and densities, each with what it can use of so many blocks."""
         return min(
-            max(row.ratio for row in mine if (row.tokens, row.density) == setting and row.capacity <= capacity)
+            max(
+                row.ratio for row in mine if (row.tokens, row.density) == setting and row.capacity <= capacity
+            )
             for setting in settings
         )
 
