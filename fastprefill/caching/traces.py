@@ -134,7 +134,7 @@ def _recorded(path: Path) -> list[Trace]:
 def _of_checkpoint(folder: Path, text: Path | None, selection: dict[str, float]) -> list[Trace]:
     checkpoint = models.load(folder)
     config = checkpoint.config
-    tokens = models.read_prompt(config, folder, text)[: config.context]
+    tokens = models.read_prompt(config, folder, text, cut=True)
 
     def select(q: NDArray[np.floating], k: NDArray[np.floating]) -> Selection:
         return sigu.select_blocks(

@@ -199,7 +199,7 @@ module fp_axi_reader #(
   wire [OUT_CW-1:0] out_room;
   wire out_credit;
   wire final_beat = beat + 1'b1 == order_beats;
-  assign take = order_valid && haves[head_id*CW+:CW] != '0 && (out_room != '0 || stop);
+  assign take = order_valid && haves[head_id*CW+:CW] != '0 && out_room != '0;
   assign order_done = take && final_beat;
   always_ff @(posedge clk)
     if (bus_rst) begin

@@ -70,6 +70,15 @@ def test_kinds_of_traces(tmp_path: Path) -> None:
     assert len(layers) == 4 and all(trace.mask.shape == (2, 8, 8) for trace in layers)
 
 
+@pytest.mark.slow
+def test_a_text_is_cut_at_the_context() -> None:
+    """The longest that the small checkpoint reads; with our policy Belady's bytes on each layer."""
+    layers = caching.load(str(ROOT / "examples/tiny-llama"), text=ROOT / "LICENSE", min_budget=256)
+    assert [trace.blocks for trace in layers] == [32] * 4
+    for row in caching.compare(layers, parts=(8, 4, 2)).rows:
+        assert row.over_least["liveness"] <= 1.1 * row.over_least["belady"]
+
+
 def test_the_setting_of_fast_prefill_is_added_at_128k() -> None:
     mask = np.eye(1024, dtype=bool)[None]
     found = caching.compare([caching.Trace("diagonal", "random", mask)], parts=(2,))

@@ -4,7 +4,7 @@ from fastprefill.extern.axi import Port
 
 READERS = {
     "a": Port(),
-    "b": Port(data_bits=32, ids=2, burst=4, outstanding=2, buffer=8, boundary=64),
+    "b": Port(data_bits=32, ids=2, burst=4, outstanding=4, buffer=8, boundary=64),
     "c": Port(data_bits=64, ids=1, burst=3, outstanding=3, buffer=4),
 }
 WRITERS = {
