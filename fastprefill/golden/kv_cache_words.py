@@ -6,13 +6,16 @@ block it replaces, or else the lowest free one.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import kv_cache
+from fastprefill.golden.jobs import LARGEST_BLOCKS, JobList
 from fastprefill.system.case import Case
 
 NEVER = NO_LINE = 0xFFFF
@@ -40,6 +43,30 @@ def request_words(requests: ArrayLike) -> list[int]:
         words.append(block | number << 16 | following.get(block, NEVER) << 32)
         following[block] = number
     return words[::-1]
+
+
+def list_words(listed: JobList, window: int) -> list[int]:
+    """The same from the list by key block alone: a pointer for each key block gives this use and the next one.
+
+    Equal to `request_words` where every window begins with a block below the last one of the window before, as when
+    all windows use the first block.
+
+    Args:
+        listed: jobs of one KV head.
+        window: open query blocks, all heads of the group together.
+    """
+    rows = [
+        (listed.column_entries[start:end] & (LARGEST_BLOCKS - 1)) // window
+        for start, end in zip(listed.column_start[:-1], listed.column_start[1:], strict=True)
+    ]
+    uses = [deque(dict.fromkeys(row.tolist())) for row in rows]
+    words = []
+    for number in range(-(-listed.blocks // window)):
+        for block, queue in enumerate(uses):
+            if queue and queue[0] == number:
+                queue.popleft()
+                words.append(block | number << 16 | (queue[0] if queue else NEVER) << 32)
+    return words
 
 
 def decision_words(
@@ -75,25 +102,59 @@ def decision_words(
     return words
 
 
-def case(name: str, requests: Sequence[int], capacity: int, hot: int, look_ahead: int) -> Case:
-    """A run of the unit."""
-    counts = [0, 0, 0, 0]
-    for decision in kv_cache.liveness(requests, capacity, hot=hot, look_ahead=look_ahead):
-        counts[0] += decision.found == "hit"
-        counts[1] += decision.found == "ahead"
-        counts[2] += decision.victim is not None
-        counts[3] += decision.found == "miss" and not decision.kept
-    return Case(
-        name,
-        {"n": len(requests), "capacity": capacity, "hot": hot},
-        {"requests": request_words(requests)},
-        {"decisions": decision_words(requests, capacity, hot, look_ahead), "statistics": counts},
-    )
+@dataclass(frozen=True)
+class Size:
+    """Parameters of the unit (``kernels/kv_cache.py`` says what they mean)."""
+
+    lines: int = 8
+    look_ahead: int = 4
+    beats: int = 5
+    beat_bits: int = 64
+    stride: int = 512
 
 
-def cases(seed: int, lines: int = 8, look_ahead: int = 4) -> list[Case]:
+BASE = 0x1_2000_0000
+"""Byte address of block 0 in the cases."""
+
+
+def block_beats(block: int, size: Size) -> list[int]:
+    """A made-up content of a block: each beat has a value of its own."""
+    mask = (1 << size.beat_bits) - 1
+    return [
+        (block * size.beats + n + 1) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835 & mask
+        for n in range(size.beats)
+    ]
+
+
+def case(
+    name: str, requests: Sequence[int], capacity: int, hot: int, size: Size, stores: bool = True
+) -> Case:
+    """A run of the unit, or of its decisions alone."""
+    policy = kv_cache.liveness(requests, capacity, hot=hot, look_ahead=size.look_ahead)
+    words = decision_words(requests, capacity, hot, size.look_ahead)
+    fetched = [word & 0xFFFF for word in words if word >> 32 & 3 >= _FOUND["miss"]]
+    outputs = {
+        "addresses": [BASE + block * size.stride for block in fetched],
+        "statistics": [
+            sum(decision.found == "hit" for decision in policy),
+            sum(decision.found == "ahead" for decision in policy),
+            sum(decision.victim is not None for decision in policy),
+            sum(decision.found == "miss" and not decision.kept for decision in policy),
+        ],
+    }
+    inputs = {"requests": request_words(requests)}
+    if stores:
+        inputs["fetched"] = [beat for block in fetched for beat in block_beats(block, size)]
+        outputs["blocks"] = [beat for block in requests for beat in block_beats(int(block), size)]
+    else:
+        outputs["decisions"] = words
+    return Case(name, {"n": len(requests), "capacity": capacity, "hot": hot, "base": BASE}, inputs, outputs)
+
+
+def cases(seed: int, size: Size = Size(), stores: bool = True) -> list[Case]:
     """Corner cases and random job lists: no line, one line in all and per tier, everything fits, one block, repeats."""
     random = np.random.default_rng(seed)
+    lines = size.lines
 
     def windows(count: int, blocks: int, density: float) -> list[int]:
         chosen = random.random((count, blocks)) < density
@@ -114,4 +175,4 @@ def cases(seed: int, lines: int = 8, look_ahead: int = 4) -> list[Case]:
         ("one_request", [3], lines, 1),
         ("repeats", random.integers(0, 10, 40).tolist(), 5, 2),
     ]
-    return [case(name, requests, capacity, hot, look_ahead) for name, requests, capacity, hot in played]
+    return [case(name, requests, capacity, hot, size, stores) for name, requests, capacity, hot in played]

@@ -4,7 +4,7 @@ A kernel takes part by lying in ``kernels/`` with ``unit()`` or ``system()`` and
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +58,12 @@ def mpu(*size: int, board: str = "kv260") -> Contract:
     )
 
 
-def cache(lines: int, look_ahead: int) -> Contract:
-    """The KV cache's decision unit."""
+def cache(size: kv_cache_words.Size) -> Contract:
+    """The KV cache with its store; gaps on `fetched` are the memory's."""
     return Contract(
-        f"kv_cache_{lines}_{look_ahead}",
-        lambda: build_unit(kv_cache.unit(lines, look_ahead)),
-        lambda seed: kv_cache_words.cases(seed, lines, look_ahead),
+        f"kv_cache_{size.lines}_{size.look_ahead}",
+        lambda: build_unit(kv_cache.unit(**asdict(size))),
+        lambda seed: kv_cache_words.cases(seed, size),
     )
 
 
@@ -97,7 +97,7 @@ CONTRACTS = {
         "outer_5x8", lambda: build_unit(OUTER.unit(5, 8)), lambda seed: OUTER.cases(seed, 5, 8), "u280", outer_cycles(5)
     ),
     **{unit.name: unit for unit in MATRIX_UNITS},
-    "kv_cache_8_4": cache(8, 4),
+    "kv_cache_8_4": cache(kv_cache_words.Size()),
 }  # fmt: skip
 FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4"}
 """What is checked on these in the interpreter, C++ and RTL alone, to save time."""

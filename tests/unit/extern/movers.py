@@ -30,6 +30,10 @@ endmodule
 """
 
 
+# The clock may start high, before the testbench is there: that edge resets.
+_POWERED = "logic powered = 0;\n  always_ff @(posedge clk) powered <= 1;\n  "
+
+
 def _ports(name: str, port: Port, reads: bool) -> list[tuple[str, str, int]]:
     """Direction, name and width of the ports of one mover."""
     wide, ids = port.data_bits, max((port.ids - 1).bit_length(), 1)
@@ -80,7 +84,8 @@ def top(names: str = ALL) -> str:
             wired = ", ".join(f".{what}({prefix}_{what})" for _, what, _ in ports)
             part = f"fp_axi_{'reader' if reads else 'writer'}"
             body.append(
-                f"{part} #({given}) {prefix} (.clk(clk), .rst({prefix}_rst), .bus_rst(bus_rst), {wired});"
+                f"{part} #({given}) {prefix} (.clk(clk), .rst({prefix}_rst || !powered), "
+                f".bus_rst(bus_rst || !powered), {wired});"
             )
             watched = {"ar": ("arid", "araddr", "arlen")} if reads else {
                 "aw": ("awid", "awaddr", "awlen"), "w": ("wdata", "wstrb", "wlast")}  # fmt: skip
@@ -92,4 +97,4 @@ def top(names: str = ALL) -> str:
                     f"{prefix}_m_axi_{channel}ready, {{{words}}});"
                 )
     ports = ",\n    ".join(declared)
-    return f"{_HELD}\nmodule movers (\n    {ports}\n);\n  " + "\n  ".join(body) + "\nendmodule\n"
+    return f"{_HELD}\nmodule movers (\n    {ports}\n);\n  {_POWERED}" + "\n  ".join(body) + "\nendmodule\n"

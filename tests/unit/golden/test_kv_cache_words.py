@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import kv_cache
+from fastprefill.golden import jobs, kv_cache
 from fastprefill.golden import kv_cache_words as words
 from fastprefill.kernels import kv_cache as kernel
 
@@ -56,10 +56,18 @@ def test_request_words_give_the_next_use() -> None:
     assert [word >> 32 for word in found] == [1, 2, words.NEVER, 2, words.NEVER, words.NEVER]
 
 
+@pytest.mark.parametrize("window", [1, 4, 8])
+def test_the_list_by_key_block_gives_the_requests(window: int) -> None:
+    chosen = np.random.default_rng(5).random((2, 30, 30)) < 0.2
+    chosen[:, :, 0] = True
+    listed = jobs.job_list(chosen & np.tri(30, dtype=bool))
+    assert words.list_words(listed, window) == words.request_words(jobs.requests(listed, window))
+
+
 def test_cases_do_what_they_are_for() -> None:
     """Every kind of decision happens, and the statistics are those of the policy."""
     ops, evicted = set(), 0
-    for case in words.cases(20):
+    for case in words.cases(20, stores=False):
         for word in case.outputs["decisions"]:
             ops.add((word >> 32 & 3, word >> 34 & 1))
             evicted += word >> 35 & 1
