@@ -101,12 +101,19 @@ CONTRACTS = {
 }  # fmt: skip
 FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4"}
 """What is checked on these in the interpreter, C++ and RTL alone, to save time."""
+ONLY_LONG = {
+    "fixed_point": {"csim", "rtl", "structure"},  # part of the SFU
+    "attention_softmax": {"csim", "rtl"},  # part of the engine
+    "attention": {"csim", "structure"},
+    "functions": {"csim", "structure"},
+}
+"""Levels that only ``make test-long`` runs."""
 
 
 @pytest.mark.parametrize(
     ("name", "level"),
     [
-        (name, level)
+        pytest.param(name, level, marks=[pytest.mark.long] if level in ONLY_LONG.get(name, ()) else [])
         for name in CONTRACTS
         for level in contract.LEVELS
         if name not in FEWER_LEVELS or level not in ("four_state", "structure")

@@ -70,7 +70,7 @@ def test_kinds_of_traces(tmp_path: Path) -> None:
     assert len(layers) == 4 and all(trace.mask.shape == (2, 8, 8) for trace in layers)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_text_is_cut_at_the_context() -> None:
     """The longest that the small checkpoint reads; with our policy Belady's bytes on each layer."""
     layers = caching.load(str(ROOT / "examples/tiny-llama"), text=ROOT / "LICENSE", min_budget=256)

@@ -146,7 +146,7 @@ endmodule
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_behind_the_mover(tmp_path: Path) -> None:
