@@ -21,7 +21,7 @@ SIZE = asdict(Size(rows=4, columns=4, k_parallel=2, drain_rows=2, dim=8, block=1
 UNITS = [operands.unit(**SIZE), softmax.unit(**SIZE), accumulate.unit(**SIZE), normalise.unit(4), merge.unit(4)]
 
 
-@pytest.mark.parametrize("board", ["kv260", "u280"])
+@pytest.mark.parametrize("board", ["u280", pytest.param("kv260", marks=pytest.mark.long)])
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_word_in_every_cycle(unit: Unit, board: str) -> None:
     bodies = [op for op in passes.run(build_unit(unit), board).walk() if isinstance(op, BodyOp)]
