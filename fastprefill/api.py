@@ -288,8 +288,10 @@ def csim(folder: Path, *, show: Show = quiet) -> Run:
     return _run("csim", project, "C-sim", lambda: levels.csim(project, project.vectors()), show)
 
 
-def cosim(folder: Path, *, seed: int = 1, show: Show = quiet) -> Run:
+def cosim(folder: Path, *, seed: int = 1, full: bool = False, show: Show = quiet) -> Run:
     """Run the generated RTL of a project on its vectors, with random gaps on every stream and a reset.
+
+    A large matrix unit is simulated smaller, and the result says so, unless `full`.
 
     Raises:
         FastprefillError: not a project, or no simulator.
@@ -300,7 +302,7 @@ def cosim(folder: Path, *, seed: int = 1, show: Show = quiet) -> Run:
 
     project = Project.open(folder)
     tools.find("verilator")
-    return _run("cosim", project, "RTL", lambda: levels.rtl(project, project.vectors(), seed=seed), show)
+    return _run("cosim", project, "RTL", lambda: levels.rtl(project, project.vectors(), seed=seed, full=full), show)
 
 
 def synth(
@@ -386,12 +388,13 @@ def _kernel_synthesis(kernel: str, parameters: Mapping[str, int], board: str, sh
     return replace(result, tiers=tier_line())
 
 
-def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
+def verify(folder: Path, *, seed: int = 1, full: bool = False, show: Show = quiet) -> Verification:
     """Check a project at every level that can run here, and write ``verify.json`` and ``steps.json`` into it.
 
     Args:
         folder: of a generated project.
         seed: of the gaps and resets in RTL simulation.
+        full: simulate a large design as it was generated, and not smaller.
         show: gets lines of progress.
 
     Raises:
@@ -414,7 +417,7 @@ def verify(folder: Path, *, seed: int = 1, show: Show = quiet) -> Verification:
         ("interpreter", lambda: levels.interpreter(project, vectors)),
         ("C-sim", lambda: levels.csim(project, vectors)),
         ("lint", lambda: levels.lint(project)),
-        ("RTL", lambda: levels.rtl(project, vectors, seed=seed)),
+        ("RTL", lambda: levels.rtl(project, vectors, seed=seed, full=full)),
     ):
         with steps.step(name):
             found.append(_attempt(name, level))

@@ -84,6 +84,11 @@ as_json = click.option(
 kernel_parameters = click.option(
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Argument of the kernel's unit."
 )
+full = click.option(
+    "--full",
+    is_flag=True,
+    help="Simulate a matrix unit of more than 4,096 products a cycle as it was generated, not smaller; slow.",
+)
 project = click.argument("folder", type=click.Path(path_type=Path))
 
 
@@ -244,10 +249,11 @@ def csim(folder: Path, as_json: bool) -> None:
 @main.command()
 @project
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the gaps and resets.")
+@full
 @as_json
-def cosim(folder: Path, seed: int, as_json: bool) -> None:
+def cosim(folder: Path, seed: int, full: bool, as_json: bool) -> None:
     """Run the RTL of the project in FOLDER on its test vectors, in cocotb on Verilator."""
-    _print_result(as_json, api.cosim(folder, seed=seed, show=progress))
+    _print_result(as_json, api.cosim(folder, seed=seed, full=full, show=progress))
 
 
 @main.command()
@@ -269,10 +275,11 @@ def synth(what: str, parameters: tuple[str, ...], board: str | None, as_json: bo
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="Of the gaps and resets in RTL simulation."
 )
+@full
 @as_json
-def verify(folder: Path, seed: int, as_json: bool) -> None:
+def verify(folder: Path, seed: int, full: bool, as_json: bool) -> None:
     """Check the project in FOLDER at every level that can run here; one table, and the tiers."""
-    _print_result(as_json, api.verify(folder, seed=seed, show=progress))
+    _print_result(as_json, api.verify(folder, seed=seed, full=full, show=progress))
 
 
 @main.command()

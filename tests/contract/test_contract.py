@@ -102,10 +102,12 @@ CONTRACTS = {
 FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4"}
 """What is checked on these in the interpreter, C++ and RTL alone, to save time."""
 ONLY_LONG = {
-    "fixed_point": {"csim", "rtl", "structure"},  # part of the SFU
-    "attention_softmax": {"csim", "rtl"},  # part of the engine
+    "functions": {"csim", "rtl", "structure"},  # most are parts of the SFU and of the engine
+    "fixed_point": {"csim", "rtl", "structure"},
+    "attention_softmax": {"csim", "rtl", "structure"},
+    "sfu": {"csim", "structure"},
     "attention": {"csim", "structure"},
-    "functions": {"csim", "structure"},
+    "attention_states": {"csim", "structure"},
 }
 """Levels that only ``make test-long`` runs."""
 
