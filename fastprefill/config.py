@@ -85,13 +85,12 @@ def unit_size(board: Board, given: Mapping[str, int | None]) -> Size:
 
 
 def default_size(board: Board) -> Size:
-    """The largest of a few arrays that takes at most 60 % of the DSPs and 45 % of the LUTs and FFs of a region.
+    """The largest of a few arrays that takes at most 60 % of the DSPs and 45 % of the LUTs and FFs of any region.
 
-    As many columns as the DSPs allow are DSP columns, the rest LUT columns. On a board of several regions, each
-    gets an array; the shares are those of the average region.
+    As many columns as the DSPs allow are DSP columns, the rest LUT columns. On a board of several regions each gets an
+    array like it, so what counts is, for each resource, the region with the least.
     """
-    regions = len(board.slrs)
-    have = {name: sum(slr.as_dict()[name] for slr in board.slrs) / regions for name in ("lut", "ff", "dsp")}
+    have = {name: min(slr.as_dict()[name] for slr in board.slrs) for name in ("lut", "ff", "dsp")}
     for rows, columns in _ARRAYS:
         dsp_columns = min(columns, int(DSP_SHARE * have["dsp"] / (rows / 2 * 8)))
         size = Size(rows, dsp_columns, columns - dsp_columns, 8, drain_rows(rows, 8))
@@ -101,16 +100,16 @@ def default_size(board: Board) -> Size:
     return Size(4, 4)
 
 
-_ARRAYS = (*((32, columns) for columns in range(24, 15, -1)), (16, 16), (8, 8), (4, 4))
+_ARRAYS = (*((24, columns) for columns in range(32, 15, -1)), (16, 16), (8, 8), (4, 4))
 """Rows and columns of arrays, the largest first."""
 
 
 def drain_rows(rows: int, k_parallel: int) -> int:
-    """Rows drained in a cycle so that a tile of K = 64 is drained in half the cycles that it is computed in.
+    """Rows drained in a cycle: the least with which a tile of K = 64 is drained two steps before it is computed.
 
     An even divisor of `rows`; 2 where `rows` is none that a matrix unit can have.
     """
     for candidate in range(2, max(rows, 2) + 1, 2):
-        if rows % candidate == 0 and rows // candidate <= max(1, 64 // k_parallel // 2):
+        if rows % candidate == 0 and rows // candidate <= max(1, 64 // k_parallel - 2):
             return candidate
     return 2

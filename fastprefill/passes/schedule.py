@@ -17,11 +17,12 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill import boards
-from fastprefill.boards import Board
+from fastprefill.boards import Board, most_luts
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import AcquireOp, GetOp
 from fastprefill.ir.pipe import ExitUnlessOp
 from fastprefill.ir.query import is_scalar_argument, processes
+from fastprefill.passes.arrival import Limit
 from fastprefill.passes.base import Pass
 from fastprefill.passes.delays import is_wire
 from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded, least_intervals
@@ -96,12 +97,14 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
     }
     found = constraints(tree)
     pinned = _pinned(tree)
-    steps = {body: steps_of(body.ops, result.forwarded, board) for body in tree.bodies}
     period = board.clock_ns - board.delays.ff_setup
-    if _attempt(result, found, pinned, steps, period, push=True) is None:
-        return result  # the least registers in the elements of lanes, and no interval suffers
+    # Few LUTs in a row, and registers between what many lanes share and the lanes, where no interval suffers.
+    for limit, spread in ((Limit(period, most_luts(board.clock_mhz)), True), (Limit(period, None), False)):
+        steps = {body: steps_of(body.ops, result.forwarded, board, spread) for body in tree.bodies}
+        if _attempt(result, found, pinned, steps, limit, push=True) is None:
+            return result  # the least registers in the elements of lanes
     for _ in range(MAX_ATTEMPTS):
-        failed = _attempt(result, found, pinned, steps, period, push=False)
+        failed = _attempt(result, found, pinned, steps, limit, push=False)
         if failed is None:
             return result
         _relax(result, failed)
@@ -130,7 +133,7 @@ def _attempt(
     found: list[Constraint],
     pinned: dict[Operation, GetOp | AcquireOp],
     steps: dict[Body, list[Step]],
-    period: float,
+    limit: Limit,
     push: bool,
 ) -> Constraint | None:
     """Place all ops; returns the constraint that does not let the stages converge, or None."""
@@ -143,7 +146,7 @@ def _attempt(
     for round_number in range(MAX_ROUNDS):
         for body in result.tree.bodies:
             if body in moved:
-                placed = place(steps[body], least, pinned, period, push)
+                placed = place(steps[body], least, pinned, limit, push)
                 result.stages |= placed.stages
                 result.ready |= placed.ready
         before, moved = moved, set()

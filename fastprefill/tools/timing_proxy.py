@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from fastprefill.boards import most_luts
 from fastprefill.tools import primitives
 from fastprefill.tools.netlist import bottom_up, net_names
 from fastprefill.tools.primitives import Arc
@@ -92,15 +93,6 @@ class Depth:
             and self.carry_bits.carry_bits <= CARRY_BITS
             and self.chains.chains <= CHAINS
         )
-
-
-def most_luts(clock_mhz: float) -> int:
-    """LUTs on a path that the rule allows: 6 up to 200 MHz, 4 up to 300 MHz.
-
-    One LUT and its net take 0.4 to 0.5 ns on these parts (the boards' delay models), so 4 of them with a carry
-    chain, set-up and clock uncertainty fill a period of 3.3 ns, and 6 one of 5 ns, with a margin for the placement.
-    """
-    return 6 if clock_mhz <= 200 else 4
 
 
 def depths(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from xdsl.dialects import memref, scf
+from xdsl.dialects import arith, memref, scf
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.ir.dialect import GetSliceOp, SetSliceOp
@@ -40,13 +40,13 @@ LEAST_LANES = 4
 
 
 def can_outline(loop: scf.ForOp) -> bool:
-    """Whether a lane nest is perfect, has lanes enough, and does more than move elements."""
+    """Whether a lane nest is perfect, has lanes enough, and does more than choose and move elements."""
     loops = nest(loop)
     lanes = 1
     for level in loops:
         lanes *= trip_count(level) or 0
     inner = loops[-1].body.block
-    moves = (StoreOp, scf.YieldOp)
+    moves = (StoreOp, scf.YieldOp, arith.SelectOp, arith.CmpiOp)
     own_work = any(not (is_edge(op) or is_view(op) or isinstance(op, moves)) for op in inner.ops)
     return lanes >= LEAST_LANES and own_work and not any(is_lane_loop(op) for op in inner.ops)
 
@@ -301,8 +301,9 @@ class LaneBuilder:
                 for (value, low, bits, stage), name in self.data.imports.items()
             }
             for name, control in self.controls.items():
-                enable = process.enable(control.body, control.stage, control.predicate, lane)
-                inputs[name] = process.m.both(enable, shared=f"{self.name}_{name}")
+                inputs[name] = process.happens(
+                    control.body, control.stage, control.predicate, lane, f"{self.name}_{name}"
+                )
             process.m.src = ""
             label = "_".join([self.name, *map(str, numbers)])
             outs = process.m.instance(label, self.m, inputs)
