@@ -119,6 +119,7 @@ def region(form: str, rows: int, columns: int, k_parallel: int):
         @df.kernel(mapping=[1], args=[steps, tiles])
         def array(lsteps: int32[1], ltiles: int32[1]):
             acc: int32[rows, columns] = 0
+            done: int32[rows, columns]
             for tile in range(ltiles[0]):
                 for step in range(lsteps[0]):
                     aw: AWord = a.get()
@@ -166,14 +167,15 @@ def region(form: str, rows: int, columns: int, k_parallel: int):
                                 both: UInt(9) = sums[9 * (pairs * r + i) : 9 * (pairs * r + i) + 9]
                                 total = add_pair(total, a_0, a_1, both, b_0, b_1)
                         exact: Sum = total
-                        acc[r, j] += exact
-                word: CWord = 0
-                for r, j in allo.grid(rows, columns, unroll=True):
-                    to: int32 = 32 * (columns * r + j)
-                    word[to : to + 32] = acc[r, j]
-                c.put(word)
-                for r, j in allo.grid(rows, columns, unroll=True):
-                    acc[r, j] = 0
+                        sum_now: int32 = acc[r, j] + exact
+                        acc[r, j] = 0 if step == lsteps[0] - 1 else sum_now
+                        done[r, j] = sum_now
+                    if step == lsteps[0] - 1:
+                        word: CWord = 0
+                        for r, j in allo.grid(rows, columns, unroll=True):
+                            to: int32 = 32 * (columns * r + j)
+                            word[to : to + 32] = done[r, j]
+                        c.put(word)
 
     return lut_forms
 
@@ -193,7 +195,8 @@ def unit(form: str = "pairs", rows: int = 4, columns: int = 2, k_parallel: int =
         )
 
     def schedule(s) -> None:
-        s.partition("array:acc", dim=0)
+        for name in ("acc", "done"):
+            s.partition(f"array:{name}", dim=0)
         s.pipeline("array:step", initiation_interval=1)
 
     return Unit(

@@ -15,6 +15,7 @@ from fastprefill.ir.pipe import BodyOp, FirstOp, LastOp, LiveOp, StoreOp, Window
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, processes, strip_casts, text
 from fastprefill.passes.base import Pass
 from fastprefill.passes.delays import is_wire
+from fastprefill.passes.lanes import only_chooses
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def _fuse(block: Block) -> None:
 
 def _computes(loop: scf.ForOp) -> bool:
     """Whether lanes do more than choose and move elements."""
-    moves = (memref.LoadOp, StoreOp, arith.SelectOp, arith.CmpiOp, arith.ConstantOp, scf.ForOp, scf.YieldOp)
-    return any(not (isinstance(op, moves) or is_wire(op)) for op in loop.walk())
+    moves = (memref.LoadOp, StoreOp, arith.ConstantOp, scf.ForOp, scf.YieldOp)
+    return any(not (isinstance(op, moves) or only_chooses(op) or is_wire(op)) for op in loop.walk())
 
 
 def _share_an_array(first: scf.ForOp, second: scf.ForOp) -> bool:

@@ -23,7 +23,7 @@ from fastprefill.passes.storage import storage_of
 MAX_SINKS = 8
 """Placements that are tried to move ops of lanes to the stages that use them."""
 
-WIDE = 16
+WIDE = 64
 """Lanes from which on what comes from outside them goes through registers, which can be copied."""
 LOADS = 48
 """Pins that one of those registers drives."""

@@ -30,6 +30,8 @@ from fastprefill.passes.placement import Step, place, steps_of, unknown_at_issue
 from fastprefill.passes.tree import Body, Tree, build
 
 MAX_ROUNDS = 80
+FEW_ROUNDS = 16
+"""For a first attempt with strict limits, which many kernels with recurrences cannot keep."""
 MAX_ATTEMPTS = 400
 
 
@@ -99,9 +101,10 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
     pinned = _pinned(tree)
     period = board.clock_ns - board.delays.ff_setup
     # Few LUTs in a row, and registers between what many lanes share and the lanes, where no interval suffers.
-    for limit, spread in ((Limit(period, most_luts(board.clock_mhz)), True), (Limit(period, None), False)):
+    strict, loose = Limit(period, most_luts(board.clock_mhz)), Limit(period, None)
+    for limit, spread, rounds in ((strict, True, FEW_ROUNDS), (loose, False, MAX_ROUNDS)):
         steps = {body: steps_of(body.ops, result.forwarded, board, spread) for body in tree.bodies}
-        if _attempt(result, found, pinned, steps, limit, push=True) is None:
+        if _attempt(result, found, pinned, steps, limit, push=True, rounds=rounds) is None:
             return result  # the least registers in the elements of lanes
     for _ in range(MAX_ATTEMPTS):
         failed = _attempt(result, found, pinned, steps, limit, push=False)
@@ -135,6 +138,7 @@ def _attempt(
     steps: dict[Body, list[Step]],
     limit: Limit,
     push: bool,
+    rounds: int = MAX_ROUNDS,
 ) -> Constraint | None:
     """Place all ops; returns the constraint that does not let the stages converge, or None."""
     least: dict[Operation, int] = {}
@@ -143,7 +147,7 @@ def _attempt(
     result.stages.clear()
     result.ready.clear()
     moved = set(result.tree.bodies)
-    for round_number in range(MAX_ROUNDS):
+    for round_number in range(rounds):
         for body in result.tree.bodies:
             if body in moved:
                 placed = place(steps[body], least, pinned, limit, push)
@@ -161,7 +165,7 @@ def _attempt(
                     continue
                 if later is None or later in pinned:
                     continue  # cannot move; whether it must is known when everything else is in place
-                raised[c] += round_number > MAX_ROUNDS // 2
+                raised[c] += round_number > rounds // 2
                 least[later] = result.stages[later] = result.stages[later] + short
                 moved.add(end)
         if not moved:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from xdsl.dialects import arith, memref, scf
+from xdsl.dialects import memref, scf
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.ir.dialect import GetSliceOp, SetSliceOp
@@ -23,7 +23,7 @@ from fastprefill.ir.query import (
     width,
 )
 from fastprefill.passes.fuse_lanes import nest
-from fastprefill.passes.lanes import is_lane_constant
+from fastprefill.passes.lanes import is_lane_constant, only_chooses
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import Storage, storage_of
 from fastprefill.passes.tree import Body
@@ -46,8 +46,10 @@ def can_outline(loop: scf.ForOp) -> bool:
     for level in loops:
         lanes *= trip_count(level) or 0
     inner = loops[-1].body.block
-    moves = (StoreOp, scf.YieldOp, arith.SelectOp, arith.CmpiOp)
-    own_work = any(not (is_edge(op) or is_view(op) or isinstance(op, moves)) for op in inner.ops)
+    moves = (StoreOp, scf.YieldOp)
+    own_work = any(
+        not (is_edge(op) or is_view(op) or only_chooses(op) or isinstance(op, moves)) for op in inner.ops
+    )
     return lanes >= LEAST_LANES and own_work and not any(is_lane_loop(op) for op in inner.ops)
 
 
