@@ -10,11 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fastprefill.golden import traces
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tests.data.attention_inputs import make_qkv  # noqa: E402  the path comes first
-
 TOKENS, DIM = 131072, 64
 SECONDS, MIB = 1.0, 512
 # gamma and tau that make both kinds of head: 1 is always query-aware, 0 never
@@ -43,7 +41,7 @@ print(json.dumps({{
 def write_inputs(folder: Path, heads: int, kv_heads: int) -> list[str]:
     """Files of q and k, made one key/value head at a time."""
     group = heads // kv_heads
-    parts = [make_qkv(seed, TOKENS, group, 1, DIM)[:2] for seed in range(kv_heads)]
+    parts = [traces.tensors(seed, TOKENS, group, 1, DIM)[:2] for seed in range(kv_heads)]
     names = []
     for name, arrays in zip("qk", zip(*parts, strict=True), strict=True):
         names.append(str(folder / f"{name}{heads}.npy"))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Show = Callable[[str], None]
 EMITS = ("mlir", "hls", "rtl")
+_DRAWN = 1
+"""Seed of the weights and prompt of a shape without weights."""
 FRONTENDS = ("embedded", "allo")
 
 
@@ -52,11 +54,19 @@ def boards() -> list[Board]:
 
 @dataclass(frozen=True)
 class Generated:
-    """What was written: where, the manifest's digest of everything but times and manifest, and the number of files."""
+    """What was written.
+
+    Attributes:
+        folder: where.
+        digest: the manifest's, of everything but times and manifest.
+        files: their number.
+        note: one sentence that a reader must know; empty where there is none.
+    """
 
     folder: Path
     digest: str
     files: int
+    note: str = ""
 
 
 def generate(
@@ -66,6 +76,7 @@ def generate(
     *,
     size: Mapping[str, int | None] | None = None,
     context: int | None = None,
+    arrays: int | None = None,
     prompt: Path | None = None,
     force: bool = False,
     show: Show = quiet,
@@ -73,11 +84,13 @@ def generate(
     """Generate the project for a model on a board.
 
     Args:
-        model: folder with ``config.json`` and ``model.safetensors``.
+        model: folder with ``config.json`` and ``model.safetensors``, or the name of a shape without weights, whose
+            weights, and prompt where none is given, are then drawn at random.
         board: name, or the path of a board file.
         out: the project's folder; all of it is written, or nothing.
         size: parameters of the matrix unit (``golden.mpu.Size``); what is missing or None comes from the board.
         context: longest sequence in tokens; default: the model's.
+        arrays: matrix units; default: one for each super logic region of the board.
         prompt: text for the test vectors; default: ``prompt.txt`` of the model.
         force: replace an earlier project of this generator whose files were changed.
         show: gets lines of progress.
@@ -96,12 +109,23 @@ def generate(
     with steps.step("read the model"):
         target = data.load(board)
         checkpoint = models.load(model)
-        parameters = config.resolve(checkpoint.config, target, size=size or {}, context=context)
-        tokens = models.read_prompt(checkpoint.config, checkpoint.folder, prompt)
+        if checkpoint.source is None:
+            checkpoint = models.random_weights(checkpoint, _DRAWN)
+        parameters = config.resolve(checkpoint.config, target, size=size or {}, context=context, arrays=arrays)
+        if checkpoint.drawn and prompt is None:
+            tokens = models.drawn_prompt(checkpoint.config, _DRAWN)[: parameters.context]
+        else:
+            tokens = models.read_prompt(checkpoint.config, checkpoint.folder, prompt)
     if len(tokens) > parameters.context:
         raise FastprefillError(f"the prompt has {len(tokens)} tokens; the context is {parameters.context}")
     plan = project.plan(checkpoint, tokens, parameters, steps)
-    return _written(plan, out, force, steps)
+    note = ""
+    if checkpoint.drawn:
+        note = (
+            f"'{model}' is a shape without weights: they were drawn at random, so the test vectors check the hardware "
+            "and say nothing about the model"
+        )
+    return replace(_written(plan, out, force, steps), note=note)
 
 
 def compile_kernel(

@@ -181,7 +181,12 @@ def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_js
 
 
 @main.command()
-@click.option("--model", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the checkpoint, or a shape such as llama-3.2-1b, whose weights are then drawn at random.",
+)
 @click.option("--board", required=True, help="A board's name or a .toml file.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The project's folder.")
 @click.option("--rows", type=int, help="Outputs of the matrix unit down a tile; default by board.")
@@ -191,6 +196,7 @@ def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_js
 @click.option(
     "--drain-rows", type=int, help="Rows of a tile drained in a cycle; default from rows and k-parallel."
 )
+@click.option("--arrays", type=int, help="Matrix units; default: one for each SLR of the board.")
 @click.option("--context", type=int, help="Longest sequence in tokens; default: the model's.")
 @click.option(
     "--prompt", type=click.Path(path_type=Path), help="Text for the test vectors; default: MODEL/prompt.txt."
@@ -206,6 +212,7 @@ def generate(
     lut_columns: int | None,
     k_parallel: int | None,
     drain_rows: int | None,
+    arrays: int | None,
     context: int | None,
     prompt: Path | None,
     force: bool,
@@ -220,8 +227,9 @@ def generate(
         "drain_rows": drain_rows,
     }
     made = api.generate(
-        model, board, out, size=size, context=context, prompt=prompt, force=force, show=progress
-    )
+        model, board, out, size=size, context=context, arrays=arrays, prompt=prompt, force=force,
+        show=progress,
+    )  # fmt: skip
     _print_written(as_json, made)
 
 
@@ -365,8 +373,15 @@ def _print(as_json: bool, data: object, text: str) -> None:
 def _print_written(as_json: bool, made: api.Generated) -> None:
     _print(
         as_json,
-        {"ok": True, "folder": str(made.folder), "digest": made.digest, "files": made.files},
-        f"wrote {made.files} files to {made.folder} (digest {made.digest[:16]})\n"
+        {
+            "ok": True,
+            "folder": str(made.folder),
+            "digest": made.digest,
+            "files": made.files,
+            **({"note": made.note} if made.note else {}),
+        },
+        (f"note: {made.note}\n" if made.note else "")
+        + f"wrote {made.files} files to {made.folder} (digest {made.digest[:16]})\n"
         f"next: fastprefill verify {made.folder}",
     )
 

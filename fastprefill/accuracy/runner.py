@@ -86,7 +86,11 @@ def measure(settings: Settings, out: Path | None = None, show: Callable[[str], N
     """
     _check(settings)
     model = load(settings.model)
-    _ = model.weights  # a shape without weights is refused now
+    if model.source is None:
+        raise FastprefillError(
+            f"'{settings.model}' is a shape without weights, and the accuracy of random ones would mean nothing; "
+            "give the folder of a checkpoint"
+        )
     quantise(model, group=settings.group)  # nothing is computed yet, but a bad group is refused
     for length in settings.lengths:
         if not 2 <= length <= model.config.context:

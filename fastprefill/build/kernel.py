@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +50,15 @@ class Kernel:
 
 
 def builtin_kernels() -> tuple[str, ...]:
-    """Names of the kernels that come with the package."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(kernels.__path__) if not module.ispkg))
+    """Names of the kernels that come with the package; ``sfu.rope`` is ``rope`` in the package ``sfu``."""
+    root = Path(kernels.__path__[0])
+    names = (".".join(path.relative_to(root).with_suffix("").parts) for path in root.rglob("*.py"))
+    makers = "\ndef unit(", "\ndef system("
+    return tuple(sorted(name for name in names if any(maker in _path(name).read_text() for maker in makers)))
+
+
+def _path(kernel: str) -> Path:
+    return Path(kernels.__path__[0]).joinpath(*kernel.split(".")).with_suffix(".py")
 
 
 def is_kernel(name: str) -> bool:
@@ -77,9 +83,9 @@ def load_kernel(kernel: str, parameters: Mapping[str, int]) -> Kernel:
         raise FastprefillError(
             f"unknown kernel '{kernel}'; built-in kernels: {', '.join(builtin_kernels())}, or the path of a .py file"
         )
-    found = load_file(Path(kernels.__path__[0]) / f"{kernel}.py", parameters)
+    found = load_file(_path(kernel), parameters)
     golden, cases = f"fastprefill.golden.{kernel}", None
-    if importlib.util.find_spec(golden) is not None:
+    if "." not in kernel and importlib.util.find_spec(golden) is not None:
         cases = cases_of(importlib.import_module(golden), golden, parameters)
     return Kernel(kernel, found.units, dict(parameters), cases)
 

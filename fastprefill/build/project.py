@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,39 +26,47 @@ from fastprefill.config import Parameters
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import projection, quantise, reference
 from fastprefill.ir.query import is_scalar_argument
-from fastprefill.kernels import mpu
+from fastprefill.kernels import mpu, mpu_array
 from fastprefill.models import Model
 from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports, ports, top_region
+from fastprefill.system.system import System
+from fastprefill.system.unit import Unit
 
 CASE = "layer0_q_proj"
 TARGETS = ("hls", "rtl")
+VECTOR_BYTES = 16 << 20
+"""Most bytes of operands in the test vectors; a larger projection is cut."""
 
 
 def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps: Steps) -> BuildPlan:
     """The project for `model` on a board: C++, RTL, IR, registers, test vectors.
 
     Args:
-        model: checkpoint; its layer-0 query projection becomes the test vectors.
+        model: checkpoint, or a shape with random weights; its layer-0 query projection, or as much of it as
+            `VECTOR_BYTES` hold, becomes the test vectors.
         tokens: int64 [tokens], the prompt.
         parameters: sizes and board.
         steps: times each step.
     """
-    from fastprefill.system.build import build_unit  # heavy imports, not needed by `fastprefill boards`
-
     board, config = parameters.board, model.config
     with steps.step("kernel to IR"):
-        unit = mpu.unit(**asdict(parameters.size))
-        module = build_unit(unit)
+        unit = _matrix_units(parameters)
+        module = build(unit)
         entry = UnitEntry(unit, ports(module))
     files = unit_files(unit.name, module, board, TARGETS, steps)
     with steps.step("test vectors"):
-        files |= _vectors(model, tokens, parameters, entry.ports)
+        vectors, part = _vectors(model, tokens, parameters, entry.ports)
+        files |= vectors
     shape = f"{config.model_type} ({config.layers} layers, hidden size {config.hidden})"
-    size = f"{unit.name} {parameters.size}"
-    source = Source(f"{size} for {shape}", {"model": asdict(config)}, parameters.as_dict())
-    what = f"""- Unit `{unit.name}`: output-stationary int8 x int8 -> int32 matrix unit.
-- Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, quantised to int8, cut into tiles."""
+    shape += ", random weights" if model.drawn else ""
+    details = {"model": asdict(config), "weights": "random" if model.drawn else "checkpoint"}
+    source = Source(f"{parameters.title} for {shape}", details, parameters.as_dict())
+    what = f"""- {_about(unit)}
+- Model: {shape}; `vectors/{CASE}/` is its layer-0 query projection on a prompt, {part}, quantised to int8, cut into
+  tiles."""
+    if model.drawn:
+        what += "\n- The weights were drawn at random: the vectors check the hardware and say nothing about the model."
     return _project(source, board, entry, TARGETS, [f"vectors/{CASE}"], GOLDEN, files, what)
 
 
@@ -160,6 +169,27 @@ def unit_files(
     return files
 
 
+def _matrix_units(parameters: Parameters) -> Unit | System:
+    """The matrix unit, or the system of several with one dispatcher."""
+    size = asdict(parameters.size)
+    if parameters.arrays == 1:
+        return mpu.unit(**size)
+    return mpu_array.system(parameters.arrays, **size, regions=len(parameters.board.slrs))
+
+
+def _about(unit: Unit | System) -> str:
+    """A line of the project's README about what is built."""
+    kind = "output-stationary int8 x int8 -> int32 matrix unit"
+    if isinstance(unit, Unit):
+        return f"Unit `{unit.name}`: {kind}."
+    arrays = [name for name, part in unit.units.items() if part.name == "mpu"]
+    places = ", ".join(f"`{name}` in SLR {unit.units[name].slr}" for name in arrays)
+    return (
+        f"System `{unit.name}`: {len(arrays)} times `mpu`, an {kind}\n"
+        f"  ({places}), and `dispatch`, which hands each word of A to all of them and to each its words of B."
+    )
+
+
 def _project(
     source: Source, board: Board, entry: UnitEntry, targets: Sequence[str], vectors: Sequence[str], expected: str,
     files: Mapping[str, bytes], what: str,
@@ -175,18 +205,36 @@ def _below(folder: str, texts: Mapping[str, str]) -> dict[str, bytes]:
 
 def _vectors(
     model: Model, tokens: NDArray[np.int64], parameters: Parameters, unit_ports: Ports
-) -> dict[str, bytes]:
-    """The quantised layer-0 query projection as a case, with what is needed to judge its error."""
-    activations = reference.query_projection_input(model, tokens)
-    weights = model.weights.layer(0).query
+) -> tuple[dict[str, bytes], str]:
+    """The quantised layer-0 query projection, or a corner of it, as a case, with what is needed to judge its error;
+    and which part of it that is.
+    """
+    whole = projection.Shape(
+        len(tokens), model.config.query_width, model.config.hidden, parameters.size, parameters.arrays
+    )
+    count, channels = _corner(whole)
+    activations = reference.query_projection_input(model, tokens[:count])
+    weights = model.weights.of_layer(0, "query")[:channels]
     x, w = quantise.rows(activations), quantise.rows(weights)
-    case, shape = projection.case(CASE, x, w, parameters.size)
+    case, shape = projection.case(CASE, x, w, parameters.size, parameters.arrays)
     exact = (activations.astype(np.float64) @ weights.astype(np.float64).T).astype(np.float32)
     files = {f"vectors/{CASE}/{name}": content for name, content in _saved(case, unit_ports.widths).items()}
     files[f"vectors/{CASE}/projection.json"] = (json.dumps(asdict(shape), indent=1) + "\n").encode()
     for name, array in (("token_scales", x.scales), ("channel_scales", w.scales), ("float32", exact)):
         files[f"vectors/{CASE}/{name}.npy"] = _npy(array)
-    return files
+    part = f"{count} tokens" + ("" if count == len(tokens) else f" of {len(tokens)}")
+    part += f" by {channels} channels" + (
+        "" if channels == model.config.query_width else f" of {model.config.query_width}"
+    )
+    return files, part
+
+
+def _corner(whole: projection.Shape) -> tuple[int, int]:
+    """How many of the tokens and channels of a projection, in whole tiles, make operands of at most `VECTOR_BYTES`."""
+    tiles = max(1, VECTOR_BYTES // (whole.k * (whole.size.rows + whole.columns)))
+    down = min(whole.token_tiles, max(math.isqrt(tiles), tiles // whole.channel_tiles))
+    across = min(whole.channel_tiles, tiles // down)
+    return min(whole.tokens, down * whole.size.rows), min(whole.channels, across * whole.columns)
 
 
 def _saved(case: Case, widths: Mapping[str, int]) -> dict[str, bytes]:

@@ -79,7 +79,7 @@ def golden(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
     for one in ours:
         assert one.projection is not None
         words = projection.expected_words(one.case.inputs, one.projection.shape)
-        wrong = difference({"c": words}, one.case.outputs)
+        wrong = difference(words, one.case.outputs)
         if wrong:
             return LevelResult("golden", FAILED, f"{one.case.name}: {wrong}")
     tiers.note("python")
@@ -179,7 +179,7 @@ def _utilisation(vectors: Sequence[Vectors], cycles: int) -> float | None:
     shapes = [one.projection.shape for one in vectors if one.projection is not None]
     if len(shapes) < len(vectors):
         return None
-    return sum(shape.macs for shape in shapes) / (shapes[0].size.macs * cycles)
+    return sum(shape.macs for shape in shapes) / (shapes[0].macs_per_cycle * cycles)
 
 
 def _compared(

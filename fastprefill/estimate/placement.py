@@ -13,7 +13,7 @@ from fastprefill.ir.query import number, text
 def placement(module: ModuleOp) -> dict[str, int]:
     """SLR of each process of the top region, by the path of its instance in the RTL, such as ``far.scale``."""
     functions = {op.sym_name.data: op for op in module.ops if isinstance(op, func.FuncOp)}
-    return _region(list(functions.values())[-1], functions, "")
+    return _region(list(functions.values())[-1], functions, "", 0)
 
 
 def slr_of(path: str, placed: Mapping[str, int]) -> int:
@@ -35,13 +35,22 @@ def slr_of(path: str, placed: Mapping[str, int]) -> int:
     return slr_of(parent, placed) if path else 0
 
 
-def _region(region: func.FuncOp, functions: Mapping[str, func.FuncOp], path: str) -> dict[str, int]:
+def slr_of_call(call: func.CallOp, around: int) -> int:
+    """SLR of a call in a region that is itself in SLR `around`: its own, or the region's where it says nothing."""
+    own = number(call, "slr")
+    return around if own is None else own
+
+
+def _region(
+    region: func.FuncOp, functions: Mapping[str, func.FuncOp], path: str, around: int
+) -> dict[str, int]:
     found: dict[str, int] = {}
     for call in (op for op in region.body.block.ops if isinstance(op, func.CallOp)):
         callee = functions[call.callee.string_value()]
         name = path + (text(call, "instance") or call.callee.string_value())
+        slr = slr_of_call(call, around)
         if "fp.region" in callee.attributes:
-            found |= _region(callee, functions, f"{name}.")
+            found |= _region(callee, functions, f"{name}.", slr)
         else:
-            found[name] = number(call, "slr") or 0
+            found[name] = slr
     return found

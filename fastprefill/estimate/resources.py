@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
 from fastprefill.golden.mpu import Size
@@ -37,20 +39,40 @@ def check_fits(what: str, needed: Resources, board: Board, slr: int = 0) -> None
     Raises:
         FastprefillError: says for each resource how many are missing.
     """
-    refuse_excess(what, needed, board, slr, at_least=False)
+    refuse_excess(what, {slr: needed}, board, at_least=False)
 
 
-def refuse_excess(what: str, needed: Resources, board: Board, slr: int, *, at_least: bool) -> None:
-    """``check_fits``, for numbers that are a model's or, with `at_least`, a lower bound."""
-    over = excess(needed, board.slrs[slr])
-    if not over:
+def refuse_excess(what: str, needed: Mapping[int, Resources], board: Board, *, at_least: bool) -> None:
+    """Refuse a design larger than the regions it is placed in.
+
+    Args:
+        what: the design, in words.
+        needed: super logic region -> what is placed there.
+        board: its regions.
+        at_least: whether the numbers are lower bounds; otherwise they are a model's.
+
+    Raises:
+        FastprefillError: says for each region and resource how many are missing.
+    """
+    need, wheres, parts = "it needs at least" if at_least else "it needs", [], []
+    for slr, here in sorted(needed.items()):
+        over = excess(here, board.slrs[slr])
+        if over:
+            wheres.append(f"SLR {slr}")
+            parts.append(
+                ", ".join(
+                    f"{count:,} {LABELS[name]} where there are {have:,} ({count - have:,} too many)"
+                    for name, (count, have) in over.items()
+                )
+            )
+    if not parts:
         return
-    where = f"board '{board.name}'" if len(board.slrs) == 1 else f"SLR {slr} of board '{board.name}'"
-    parts = [
-        f"{count:,} {LABELS[name]} where there are {have:,} ({count - have:,} too many)"
-        for name, (count, have) in over.items()
-    ]
-    need = "it needs at least" if at_least else "it needs"
+    if len(parts) > 1:
+        where = f"board '{board.name}'"
+        told = "; ".join(f"in {slr} {need} {part}" for slr, part in zip(wheres, parts, strict=True))
+    else:
+        where = f"board '{board.name}'" if len(board.slrs) == 1 else f"{wheres[0]} of board '{board.name}'"
+        told = f"{need} {parts[0]}"
     raise FastprefillError(
-        f"{what} does not fit {where}: {need} {', '.join(parts)} (modelled); choose a smaller size or a larger board"
+        f"{what} does not fit {where}: {told} (modelled); choose a smaller size or a larger board"
     )

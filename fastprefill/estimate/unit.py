@@ -16,6 +16,7 @@ from xdsl.ir import Operation
 
 from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
+from fastprefill.estimate.placement import slr_of_call
 from fastprefill.estimate.resources import refuse_excess
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.ir.query import number, text, trip_count
@@ -60,9 +61,9 @@ def check_unit(module: ModuleOp, board: Board) -> None:
         FastprefillError: says for each resource and region how many are missing.
     """
     top = [op for op in module.ops if isinstance(op, func.FuncOp)][-1]
-    for slr, needed in sorted(least(module).items()):
-        if slr < len(board.slrs):  # a region that the board lacks is refused by the targets, with the line
-            refuse_excess(f"'{top.sym_name.data}'", needed, board, slr, at_least=True)
+    # A region that the board lacks is refused by the targets, with the line.
+    needed = {slr: part for slr, part in least(module).items() if slr < len(board.slrs)}
+    refuse_excess(f"'{top.sym_name.data}'", needed, board, at_least=True)
 
 
 def memory(width: int, words: int, kind: str) -> Count:
@@ -97,17 +98,19 @@ def _block_rams(width: int, words: int) -> int:
     return int(best)
 
 
-def _region(region: func.FuncOp, functions: Mapping[str, func.FuncOp]) -> dict[int, Count]:
+def _region(
+    region: func.FuncOp, functions: Mapping[str, func.FuncOp], around: int = 0
+) -> dict[int, Count]:
     total: dict[int, Count] = {}
     for call in (op for op in region.body.block.ops if isinstance(op, func.CallOp)):
         callee = functions[call.callee.string_value()]
-        if "fp.region" in callee.attributes:
-            parts = _region(callee, functions)
-        else:
-            parts = {number(call, "slr") or 0: _process(callee)}
+        slr = slr_of_call(call, around)
+        parts = (
+            _region(callee, functions, slr) if "fp.region" in callee.attributes else {slr: _process(callee)}
+        )
         for slr, part in parts.items():
             total.setdefault(slr, Counter()).update(part)
-    first = min(total, default=0)
+    first = min(total, default=around)
     for create in (op for op in region.body.block.ops if isinstance(op, CreateOp)):
         total.setdefault(first, Counter()).update(_stream(create))
     return total

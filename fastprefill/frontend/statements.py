@@ -47,7 +47,7 @@ def block(ctx: Context, body: Sequence[ast.stmt]) -> None:
         taken = _statement(ctx, statement, waiting)
         if taken:
             releases.append((*taken, statement))
-    for key, array, statement in releases:
+    for key, array, statement in reversed(releases):  # as locks of C++ end
         release(ctx, key, array, statement)
 
 

@@ -1,4 +1,4 @@
-"""Several matrix units fed by one dispatcher: the NumPy model."""
+"""Several matrix units fed by one dispatcher: the NumPy model, and the names of the system's streams."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from numpy.typing import NDArray
 
 from fastprefill.golden import mpu
 from fastprefill.system.case import Case
+
+A_STREAM = "dispatch_a"
+
+
+def b_stream(array: int) -> str:
+    """The input with the words of B for one of the units."""
+    return f"dispatch_b_{array}"
+
+
+def c_stream(array: int) -> str:
+    """The output of one of the units."""
+    return f"mpu{array}_c"
 
 
 def case(
@@ -21,8 +33,11 @@ def case(
     return Case(
         name=name,
         scalars={"dispatch_words": len(alone[0].inputs["a"]), **scalars},
-        inputs={"dispatch_a": alone[0].inputs["a"], "dispatch_b": mpu.b_words(b, size)},
-        outputs={f"mpu{n}_c": one.outputs["c"] for n, one in enumerate(alone)},
+        inputs={
+            A_STREAM: alone[0].inputs["a"],
+            **{b_stream(n): one.inputs["b"] for n, one in enumerate(alone)},
+        },
+        outputs={c_stream(n): one.outputs["c"] for n, one in enumerate(alone)},
     )
 
 

@@ -91,7 +91,7 @@ def forward(
 
 def query_projection_input(model: Model, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
     """Normalised hidden states that enter layer 0's query projection: float32 [tokens, hidden]."""
-    norm = model.weights.layer(0).input_norm
+    norm = model.weights.of_layer(0, "input_norm")
     return rms_norm(model.weights.embedded(tokens), norm, model.config.rms_norm_eps).astype(np.float32)
 
 

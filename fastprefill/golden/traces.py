@@ -7,7 +7,7 @@ share a topic attend to each other). The same seed gives the same tensors on eve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,7 @@ _MIX = (0.6, 0.6, 0.8, 0.7)
 _STRENGTH = 11.0
 
 
-@dataclass(frozen=True)
-class Tensors:
+class Tensors(NamedTuple):
     """Input of attention, float32.
 
     Attributes:

@@ -80,9 +80,9 @@ def strings(op: Operation, name: str) -> list[str]:
 def width(value: SSAValue | Attribute) -> int:
     """Bits of an integer or index value or type."""
     kind = value.type if isinstance(value, SSAValue) else value
-    if isinstance(kind, IntegerType):
+    if type(kind) is IntegerType:  # `isinstance` of xDSL's classes is slow, and this is asked millions of times
         return int(kind.width.data)
-    if isinstance(kind, IndexType):
+    if type(kind) is IndexType:
         return INDEX_BITS
     raise TypeError(f"{kind} has no width")
 
@@ -90,16 +90,16 @@ def width(value: SSAValue | Attribute) -> int:
 def constant(value: SSAValue) -> int | None:
     """The number of a constant (through casts), signed, or None."""
     op = value.owner
-    if isinstance(op, arith.ConstantOp) and isinstance(op.value, IntegerAttr):
+    if type(op) is arith.ConstantOp and isinstance(op.value, IntegerAttr):
         return int(op.value.value.data)
-    if isinstance(op, arith.IndexCastOp):
+    if type(op) is arith.IndexCastOp:
         return constant(op.input)
     return None
 
 
 def strip_casts(value: SSAValue) -> SSAValue:
     """The value behind index casts that change nothing (index <-> i32)."""
-    while isinstance(op := value.owner, arith.IndexCastOp) and width(op.input) == width(value) == INDEX_BITS:
+    while type(op := value.owner) is arith.IndexCastOp and width(op.input) == width(value) == INDEX_BITS:
         value = op.input
     return value
 

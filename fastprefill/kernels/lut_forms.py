@@ -67,7 +67,7 @@ def region(form: str, rows: int, columns: int, k_parallel: int):
         return total
 
     def add_digits(start: Planes, a: UInt(8), triple: UInt(10), b: UInt(8)) -> Planes:
-        """start + a * b + 65472 where b is negative: a row of adders for each radix-4 digit of b, two bits at a time."""
+        """start + a * b + 65472 where b is negative: a row of adders for each radix-4 digit of b."""
         result: Planes = 0
         twice: UInt(10) = 0
         twice[1:9] = a
@@ -181,7 +181,7 @@ def region(form: str, rows: int, columns: int, k_parallel: int):
 
 
 def unit(form: str = "pairs", rows: int = 4, columns: int = 2, k_parallel: int = 8) -> Unit:
-    """`rows` x `columns` outputs without DSP slices, each taking `k_parallel` products in a cycle, in a form of ``FORMS``.
+    """`rows` x `columns` outputs without DSP slices, each taking `k_parallel` products a cycle, in a form of ``FORMS``.
 
     Streams, element 0 in the low bits: ``a`` words of `rows` x `k_parallel` int8, ``b`` of `columns` x `k_parallel`,
     ``c`` one word of `rows` x `columns` int32 for each tile. Scalars: ``steps`` words for a tile, ``tiles`` in a run.

@@ -1,7 +1,7 @@
 """Several matrix units fed by one dispatcher, each in a super logic region of its own.
 
 The units work on neighbouring tiles of one product: the same rows of A, different columns of B. So a word of A goes to
-all of them and a word of B, which is as wide as all their columns, is cut up between them.
+all of them, and each of them has words of B of its own. They share one module; what differs is where they are.
 """
 
 from dataclasses import replace
@@ -16,6 +16,9 @@ from fastprefill.kernels import mpu
 from fastprefill.system.system import System
 from fastprefill.system.unit import Unit
 
+MOST = 8
+"""Units that a dispatcher feeds."""
+
 DEPTH = 2
 """Least words between the dispatcher and a matrix unit."""
 
@@ -23,18 +26,16 @@ DEPTH = 2
 def dispatcher(arrays: int, size: Size) -> Unit:
     """The unit that hands the operands out.
 
-    Streams: ``a`` words of A as for one unit, ``b`` words of B of all units, unit 0 in the low bits; ``a_n`` and
-    ``b_n`` go to unit n. Scalar ``words``: steps of a run, `steps` x `chain` x `sums`.
+    Streams: ``a`` words of A as for one unit, ``b_n`` words of B for unit n; ``a_to_n`` and ``b_to_n`` go to unit n.
+    Scalar ``words``: steps of a run, `steps` x `chain` x `sums`.
     """
     AWord = UInt(8 * size.k_parallel * size.rows)
-    part = 8 * size.k_parallel * size.columns
-    BWord = UInt(part)
-    Wide = UInt(part * arrays)
+    BWord = UInt(8 * size.k_parallel * size.columns)
 
     @df.region()
     def dispatch(words: int32[1]):
         a: Stream[AWord, 2]
-        b: Stream[Wide, 2]
+        b: Stream[BWord, 2][arrays]
         a_to: Stream[AWord, 2][arrays]
         b_to: Stream[BWord, 2][arrays]
 
@@ -42,18 +43,24 @@ def dispatcher(arrays: int, size: Size) -> Unit:
         def hand_out(lwords: int32[1]):
             for word in range(lwords[0]):
                 rows_of_a: AWord = a.get()
-                columns_of_b: Wide = b.get()
+                columns_of_b: BWord[arrays]  # all are taken before one is put: a get behind a put is a loop of its own
+                with allo.meta_for(arrays) as n:
+                    columns_of_b[n] = b[n].get()
                 with allo.meta_for(arrays) as n:
                     a_to[n].put(rows_of_a)
-                    b_to[n].put(columns_of_b[part * n : part * n + part])
+                    b_to[n].put(columns_of_b[n])
+
+    def schedule(s) -> None:
+        s.partition("hand_out:columns_of_b", dim=0)
+        s.pipeline("hand_out:word", initiation_interval=1)
 
     outputs = [f"{stream}_{n}" for n in range(arrays) for stream in ("a_to", "b_to")]
     return Unit(
         "dispatch",
         dispatch,
-        inputs=("a", "b"),
+        inputs=("a", *(f"b_{n}" for n in range(arrays))),
         outputs=tuple(outputs),
-        schedule=lambda s: s.pipeline("hand_out:word", initiation_interval=1),
+        schedule=schedule,
         limits={"words": (1, 2**31 - 1)},
         parameters={"arrays": arrays},
     )
@@ -71,20 +78,20 @@ def system(
     """`arrays` matrix units of one size and their dispatcher.
 
     Unit n is placed in super logic region n modulo `regions`, the dispatcher in region 0. Inputs ``dispatch_a`` and
-    ``dispatch_b``, outputs ``mpu0_c``, ``mpu1_c``, ...
+    ``dispatch_b_0``, ``dispatch_b_1``, ..., outputs ``mpu0_c``, ``mpu1_c``, ...
 
     Raises:
         FastprefillError: a number of units that is not 1 to 8, or a size that the packing cannot serve.
     """
-    if not 1 <= arrays <= 8 or regions < 1:
+    if not 1 <= arrays <= MOST or regions < 1:
         raise FastprefillError(
-            f"{arrays} matrix units in {regions} regions; choose 1 to 8 units and at least 1 region"
+            f"{arrays} matrix units in {regions} regions; choose 1 to {MOST} units and at least 1 region"
         )
     size = Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
     unit = mpu.unit(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
     units = {"dispatch": dispatcher(arrays, size)}
     connections = []
     for n in range(arrays):
-        units[f"mpu{n}"] = replace(unit, name=f"mpu{n}", slr=n % regions)
+        units[f"mpu{n}"] = replace(unit, slr=n % regions)
         connections += [(f"dispatch.{stream}_to_{n}", f"mpu{n}.{stream}", DEPTH) for stream in ("a", "b")]
     return System("mpus", units, tuple(connections), {"arrays": arrays, **unit.parameters})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastprefill.errors import FastprefillError
 from fastprefill.models.config import MODEL_TYPES, ModelConfig, read_config
-from fastprefill.models.prompt import read_prompt
+from fastprefill.models.prompt import drawn_prompt, read_prompt
 from fastprefill.models.rope import ROPE_TYPES, Rope
 from fastprefill.models.safetensors import Safetensors
 from fastprefill.models.shapes import named_shape, shape_names
@@ -27,6 +27,7 @@ __all__ = [
     "Safetensors",
     "Tokeniser",
     "Weights",
+    "drawn_prompt",
     "load",
     "parameters",
     "random_weights",
@@ -47,12 +48,14 @@ class Model:
         folder: of the checkpoint; for a shape a folder of that name, which need not exist.
         config: the shape.
         source: of the tensors; None for a shape without weights.
+        drawn: the weights are random, from `random_weights`.
     """
 
     name: str
     folder: Path
     config: ModelConfig
     source: Source | None
+    drawn: bool = False
 
     @cached_property
     def weights(self) -> Weights:
@@ -96,7 +99,8 @@ def load(path: str | Path) -> Model:
 
 def random_weights(model: Model, seed: int) -> Model:
     """The same shape with weights drawn at random: for sizes and times, not for results that mean anything."""
-    return replace(model, source=RandomTensors(dict(tensor_shapes(model.config)), seed))
+    source = RandomTensors(dict(tensor_shapes(model.config)), seed)
+    return replace(model, source=source, drawn=True)
 
 
 def parameters(config: ModelConfig) -> int:

@@ -31,7 +31,7 @@ class ModelConfig:
         rms_norm_eps: added to the mean square in RMSNorm.
         rope: the rotary embedding.
         tied_embeddings: the output projection is the embedding table.
-        bos_token: id that starts a text, or None.
+        bos_token: id that starts a text; None where the file has none inside the vocabulary.
         qkv_bias: the query, key and value projections add a bias.
         output_bias: the attention's output projection adds a bias.
         mlp_bias: the three feed-forward projections add a bias.

@@ -12,6 +12,8 @@ from fastprefill.errors import FastprefillError
 from fastprefill.models.config import ModelConfig
 from fastprefill.models.tokens import tokeniser
 
+_DRAWN_TOKENS = 1024
+
 
 def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = None) -> NDArray[np.int64]:
     """Token ids, int64 [tokens], of a prompt file.
@@ -52,6 +54,12 @@ def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = N
             f"the prompt '{path}' has {len(ids)} tokens; the model's context is {config.context}"
         )
     return np.array(ids, dtype=np.int64)
+
+
+def drawn_prompt(config: ModelConfig, seed: int) -> NDArray[np.int64]:
+    """Token ids drawn at random, int64 [tokens], for a shape without tokeniser: 1,024, or the context if less."""
+    tokens = min(_DRAWN_TOKENS, config.context)
+    return np.random.default_rng(seed).integers(0, config.vocabulary, tokens, dtype=np.int64)
 
 
 def _listed(path: Path, content: bytes) -> list[int]:

@@ -17,6 +17,7 @@ from fastprefill.models.safetensors import Rows, Safetensors
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+_DRAWN_ROWS = 64  # drawn at once
 
 
 class Source(Protocol):
@@ -87,7 +88,8 @@ class Shards:
 class RandomTensors:
     """Weights for a shape that has none: norms of 1, everything else normal with deviation 0.02.
 
-    A tensor depends on `seed` and its own name alone.
+    A row depends on `seed`, its tensor's name and its number alone, so that some rows of a large table are drawn
+    without most of the others.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -101,6 +103,13 @@ class RandomTensors:
         shape = self.shapes[name]
         if name.endswith("norm.weight"):
             return np.ones(shape, np.float32)
-        generator = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
-        values = generator.standard_normal(shape, dtype=np.float32) * np.float32(0.02)
-        return values if rows is None else values[rows]
+        numbers = np.arange(shape[0])[slice(None) if rows is None else rows]
+        values = np.empty((len(numbers), *shape[1:]), np.float32)
+        salt = zlib.crc32(name.encode())
+        for block in np.unique(numbers // _DRAWN_ROWS):
+            generator = np.random.default_rng([self.seed, salt, block])
+            drawn = generator.standard_normal((_DRAWN_ROWS, *shape[1:]), np.float32)
+            here = numbers // _DRAWN_ROWS == block
+            values[here] = drawn[numbers[here] % _DRAWN_ROWS]
+        values *= np.float32(0.02)
+        return values

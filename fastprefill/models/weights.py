@@ -95,12 +95,11 @@ class Weights:
 
     def layer(self, index: int) -> Layer:
         """The weights of decoder layer `index`, from 0."""
-        return Layer(
-            **{
-                field: self._source.float32(f"model.layers.{index}.{_NAMES[field]}")
-                for field in _layer_shapes(self._config)
-            }
-        )
+        return Layer(**{field: self.of_layer(index, field) for field in _layer_shapes(self._config)})
+
+    def of_layer(self, index: int, field: str) -> Array:
+        """One tensor of decoder layer `index`: a field of `Layer` that the model has."""
+        return self._source.float32(f"model.layers.{index}.{_NAMES[field]}")
 
 
 def tensor_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -17,6 +17,9 @@ FOLDED = (
 )
 
 
+_PLAIN = frozenset(FOLDED)  # asked of every bit of every lane, where isinstance would take most of the time
+
+
 _CHOOSING = (arith.SelectOp, arith.CmpiOp, arith.AndIOp, arith.OrIOp, arith.XOrIOp)
 
 
@@ -32,6 +35,8 @@ def is_lane_constant(value: SSAValue) -> bool:
         parent = value.block.parent_op()
         return parent is not None and is_lane_loop(parent)
     op = value.owner
-    if isinstance(op, arith.ConstantOp):
+    if type(op) is arith.ConstantOp:
         return True
-    return isinstance(op, FOLDED) and all(is_lane_constant(operand) for operand in op.operands)
+    if type(op) not in _PLAIN or not isinstance(op, Operation):
+        return False
+    return all(is_lane_constant(operand) for operand in op.operands)

@@ -13,7 +13,15 @@ from fastprefill.boards import Board
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import AcquireOp, GetOp, GetSliceOp, SetSliceOp
 from fastprefill.ir.pipe import CascadeOp, LastOp, LiveOp, StoreOp
-from fastprefill.ir.query import array_name, constant, is_lane_loop, is_scalar_argument, text, trip_count, width
+from fastprefill.ir.query import (
+    array_name,
+    constant,
+    is_lane_loop,
+    is_scalar_argument,
+    text,
+    trip_count,
+    width,
+)
 from fastprefill.passes.addresses import address_delay
 from fastprefill.passes.arrival import AT_ISSUE, Arrival, Limit, Step, after, at_once, together
 from fastprefill.passes.delays import delay, is_multiplier, is_wire, read_delay

@@ -84,7 +84,7 @@ def quantisation_errors(vectors: Sequence[Vectors]) -> list[QuantisationError]:
 
 
 def _error(case: Case, stored: Projection) -> QuantisationError:
-    product = projection.product(case.outputs["c"], stored.shape)
+    product = projection.product(case.outputs, stored.shape)
     ours = quantise.dequantise_product(product, stored.token_scales, stored.channel_scales)
     error = ours.astype(np.float64) - stored.float32
     return QuantisationError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ArrayAttr, FunctionType, IntegerAttr, ModuleOp, StringAttr, UnitAttr, i32
@@ -27,7 +27,8 @@ class System:
 
     Attributes:
         name: prefix of the top module; a C and SystemVerilog identifier.
-        units: instance name -> unit. One `Unit` object may be used for several instances.
+        units: instance name -> unit. Units that are equal but for their SLR are built once: give several instances
+            one `Unit` object, or copies of it with `slr` replaced.
         connections: streams from an output port to an input port. Ports that are not connected become ports
             of the system, named ``<instance>_<port>``, as do the scalars.
     """
@@ -89,8 +90,12 @@ def _check_name(name: str, what: str, *, port: bool = False) -> None:
 
 
 def _build(system: System) -> tuple[list[ModuleOp], dict[str, func.FuncOp]]:
-    """The modules of the distinct units, and the region that each instance calls."""
-    modules: dict[int, ModuleOp] = {}
+    """The modules of the distinct units, and the region that each instance calls.
+
+    Where an instance is placed is said by the call of the top region alone: units that differ in nothing else are one
+    module, whose own calls say nothing of it.
+    """
+    modules: dict[str, ModuleOp] = {}
     names: dict[str, Unit] = {}
     regions: dict[str, func.FuncOp] = {}
     for instance, unit in system.units.items():
@@ -99,14 +104,17 @@ def _build(system: System) -> tuple[list[ModuleOp], dict[str, func.FuncOp]]:
             raise FastprefillError(
                 f"system '{system.name}' has a unit of the same name; give the system another name"
             )
-        if names.setdefault(unit.name, unit) is not unit:
+        anywhere = replace(unit, slr=0)
+        if names.setdefault(unit.name, anywhere) != anywhere:
             raise FastprefillError(
                 f"system '{system.name}' has two different units named '{unit.name}'; give them different names, "
-                f"or use one Unit object for both instances"
+                f"or use one Unit object for both instances (a copy may have another slr)"
             )
-        if id(unit) not in modules:
-            modules[id(unit)] = build_unit(unit)
-        region = modules[id(unit)].body.block.last_op
+        if unit.name not in modules:
+            modules[unit.name] = build_unit(anywhere)
+            for op in modules[unit.name].walk():
+                op.attributes.pop("slr", None)
+        region = modules[unit.name].body.block.last_op
         assert isinstance(region, func.FuncOp)
         regions[instance] = region
     _check_symbols(list(modules.values()))

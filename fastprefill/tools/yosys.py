@@ -41,8 +41,8 @@ MARK_FABRIC = (
     'setattr -set use_dsp "no" @fabric',
 )
 
-# Copies of registers that divide the loads of one between them are marked; Yosys looks for the attribute on the register
-# itself, and would merge them.
+# Copies of registers that divide the loads of one between them are marked; Yosys looks for the attribute on the cell of
+# a register, and would merge them.
 KEEP_COPIES = (f"select -set copies a:keep=true %ci1:+{_REGISTERS} t:$*dff* %i", "setattr -set keep 1 @copies")
 
 _ADD_ORDER = "add_order.v"

@@ -1,6 +1,6 @@
 """Run the block selection of FlexPrefill's and XAttention's authors on a CPU and store what it chose.
 
-Needs torch, and checkouts of https://github.com/bytedance/FlexPrefill and https://github.com/mit-han-lab/x-attention:
+Needs fastprefill, torch, and checkouts of https://github.com/bytedance/FlexPrefill and https://github.com/mit-han-lab/x-attention:
 
     python tests/data/make_selections.py FLEXPREFILL_CHECKOUT XATTENTION_CHECKOUT FOLDER
 
@@ -19,8 +19,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from attention_inputs import make_qkv
+from fastprefill.golden import traces
 
 SHAPE = ("seed", "tokens", "heads", "kv_heads", "head_dim")
 # scale: queries are multiplied by it; a large one makes probabilities underflow to 0
@@ -107,7 +106,7 @@ def chunk(tokens: int) -> int:
 
 
 def inputs(params: dict[str, Any]) -> tuple[torch.Tensor, ...]:
-    q, k, v = make_qkv(*(params[name] for name in SHAPE))
+    q, k, v = traces.tensors(*(params[name] for name in SHAPE))
     return torch.tensor(q * np.float32(params.get("scale", 1.0))), torch.tensor(k), torch.tensor(v)
 
 

@@ -14,15 +14,16 @@ the product is assigned to a variable ``step`` (of ``interpolate``, ``product`` 
 
 from fastprefill.kernels.functions.exp2 import exp2
 from fastprefill.kernels.functions.fixed_point import bit_length, rescale, saturate, shift, shift_round
+from fastprefill.kernels.functions.lanes import largest, total
 from fastprefill.kernels.functions.log2 import log2
 from fastprefill.kernels.functions.reciprocal import reciprocal
 from fastprefill.kernels.functions.rsqrt import rsqrt
 from fastprefill.kernels.functions.sigmoid import sigmoid, silu
 from fastprefill.kernels.functions.sincos import cosine, sine
 from fastprefill.kernels.functions.sqrt import sqrt
-from fastprefill.kernels.functions.table import normalise
+from fastprefill.kernels.functions.table import align, normalise
 
 __all__ = [
-    "bit_length", "cosine", "exp2", "log2", "normalise", "reciprocal", "rescale", "rsqrt", "saturate", "shift",
-    "shift_round", "sigmoid", "silu", "sine", "sqrt",
+    "align", "bit_length", "cosine", "exp2", "largest", "log2", "normalise", "reciprocal", "rescale", "rsqrt",
+    "saturate", "shift", "shift_round", "sigmoid", "silu", "sine", "sqrt", "total",
 ]  # fmt: skip

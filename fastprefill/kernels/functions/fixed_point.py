@@ -82,15 +82,15 @@ def saturate(bits: int, to: int) -> Callable:
         # whether it fits is whether all bits above are the sign; what does not fit has the sign's limit
         high: Int(above + 1) = x >> to - 1
         fits: UInt(1) = high == 0 or high == -1
-        limit: Result = -1 if x < 0 else 0
-        limit[0 : to - 1] = limit[0 : to - 1] ^ LOW
+        negative: UInt(1) = x < 0
+        limit: Result = 0 if negative == 1 else -1
+        limit[to - 1] = negative
         kept: Result = x
         return kept if fits == 1 else limit
 
     def unchanged(x: Number) -> Result:
         return x
 
-    LOW = (1 << to - 1) - 1
     return saturate if above > 0 else unchanged
 
 

@@ -42,6 +42,40 @@ def interpolate(table: np.ndarray, rest_bits: int) -> Callable:
     return interpolate
 
 
+def align(bits: int) -> Callable:
+    """A helper that shifts an integer's leading one to the top; 0 stays 0, with the exponent of 1.
+
+    Args:
+        bits: of the integer, 1 to 62.
+
+    Returns:
+        (n: UInt(bits)) -> UInt(width + 6), `width` the power of two from `bits` up, at least 2: n * 2**(width - 1 -
+        exponent), and above it the exponent, floor(log2 n).
+
+    Raises:
+        FastprefillError: a width that is not allowed.
+    """
+    if not 1 <= bits <= 62:
+        raise FastprefillError(f"integers of {bits} bits cannot be normalised; choose 1 to 62")
+    levels = max(1, (bits - 1).bit_length())
+    width = 1 << levels
+    Number, Aligned, Word = UInt(bits), UInt(width), UInt(width + EXPONENT_BITS)
+
+    def align(n: Number) -> Word:
+        aligned: Aligned = n
+        word: Word = 0
+        # A step asks whether the upper half of what may still hold the leading one is empty: a bit of the exponent.
+        with allo.meta_for(levels) as i:
+            half: ConstExpr[int32] = width >> i + 1
+            high: UInt(1) = aligned[width - half : width] != 0
+            aligned = aligned if high == 1 else aligned << half
+            word[width + levels - 1 - i] = high
+        word[0:width] = aligned
+        return word
+
+    return align
+
+
 def normalise(bits: int) -> Callable:
     """A helper that takes an integer apart: n = (1 + f / 2**20) * 2**exponent; 0 is taken as 1.
 
@@ -54,25 +88,17 @@ def normalise(bits: int) -> Callable:
     Raises:
         FastprefillError: a width that is not allowed.
     """
-    if not 1 <= bits <= 62:
-        raise FastprefillError(f"integers of {bits} bits cannot be normalised; choose 1 to 62")
-    levels = max(1, (bits - 1).bit_length())
-    width = 1 << levels
-    Number, Aligned = UInt(bits), UInt(width)
-    Word = UInt(MANTISSA_BITS + EXPONENT_BITS)
+    to_top = align(bits)
+    width = 1 << max(1, (bits - 1).bit_length())
     # bits below the leading one, of which 20 are kept, or filled up to 20
     below = min(width - 1, MANTISSA_BITS)
+    Number, Aligned, Word = UInt(bits), UInt(width + EXPONENT_BITS), UInt(MANTISSA_BITS + EXPONENT_BITS)
 
     def normalise(n: Number) -> Word:
-        aligned: Aligned = n
+        aligned: Aligned = to_top(n)
         word: Word = 0
-        # A step asks whether the upper half of what may still hold the leading one is empty: an exponent's bit.
-        with allo.meta_for(levels) as i:
-            half: ConstExpr[int32] = width >> i + 1
-            high: UInt(1) = aligned[width - half : width] != 0
-            aligned = aligned if high == 1 else aligned << half
-            word[MANTISSA_BITS + levels - 1 - i] = high
         word[MANTISSA_BITS - below : MANTISSA_BITS] = aligned[width - 1 - below : width - 1]
+        word[MANTISSA_BITS : MANTISSA_BITS + EXPONENT_BITS] = aligned[width : width + EXPONENT_BITS]
         return word
 
     return normalise

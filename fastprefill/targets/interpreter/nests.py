@@ -3,8 +3,9 @@
 A nest runs as vectors when its statements can be executed one after the other for all lanes together:
 straight-line code, conditions (as masks) and further unrolled loops, no streams, and no element that one
 lane writes and another lane uses, except in the order of the statements (`conflicts.py`) or in a sum or
-word assembly (`reductions.py`). Whatever breaks a rule raises ``NotVector``; the outermost loop is then run
-lane after lane and the loops inside it are tried on their own.
+word assembly (`reductions.py`). Whatever breaks a rule raises ``NotVector``. The nest is then tried with its
+innermost loops written out, trip after trip, as a chain of dependent steps in each lane needs it; and at last
+the outermost loop is run lane after lane and the loops inside it are tried on their own.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ _ALIASES = (
     "arith.index_castui",
     "arith.select",
 )
+
+
+_WRITTEN_OUT = 16
+"""Trips of an inner loop up to which it is written out."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,11 @@ class Nest:
         reductions: the final store of each reduction.
         accesses: every access so far.
         words: bits of variables that lanes have assembled so far.
+        serial: inner loops that are written out, trip after trip, and have no axis.
     """
 
     axes: int
+    serial: frozenset[Operation] = frozenset()
     path: list[Lane] = field(default_factory=list)
     mask: Value | None = None
     absorbed: set[Operation] = field(default_factory=set)
@@ -147,23 +154,46 @@ class Nest:
 
 def try_vector(builder: ProcessBuilder, op: scf.ForOp) -> bool:
     """Emit an unrolled loop as vectors; False, and nothing emitted, when that is not possible."""
+    reason = _attempt(builder, op, frozenset())
+    inner = _innermost(op)
+    if reason and inner:
+        reason = _attempt(builder, op, inner) and reason
+    if reason:
+        where = query.text(op, "src") or query.text(op, "loop_name", "?")
+        builder.scalar_nests.append(f"{where}: {reason}")
+        return False
+    builder.vector_nests += 1
+    return True
+
+
+def _attempt(builder: ProcessBuilder, op: scf.ForOp, serial: frozenset[Operation]) -> str:
+    """Emit a nest as vectors; why not, and nothing emitted, when that is not possible."""
     state, before, touched = builder.snapshot(), dict(builder.arrays), set(builder.vector_arrays)
-    builder.nest = nest = Nest(_depth(op))
+    builder.nest = nest = Nest(_depth(op), serial)
     try:
         emit_lane_loop(builder, op)
         conflicts.check(nest.accesses)
     except NotVector as reason:
         builder.restore(state)
         builder.arrays, builder.vector_arrays = before, touched
-        where = query.text(op, "src") or query.text(op, "loop_name", "?")
-        builder.scalar_nests.append(f"{where}: {reason}")
-        return False
+        return str(reason)
     finally:
         builder.nest = None
-    builder.vector_nests += 1
     for variable in [v for v in builder.current if v not in before and v in builder.arrays]:
         del builder.current[variable]  # variables of the lanes end with the nest
-    return True
+    return ""
+
+
+def _innermost(op: scf.ForOp) -> frozenset[Operation]:
+    """The unrolled loops inside a nest that hold no further loop and have few trips."""
+    return frozenset(
+        loop
+        for loop in op.walk()
+        if isinstance(loop, scf.ForOp)
+        and loop is not op
+        and _depth(loop) == 1
+        and (query.trip_count(loop) or _WRITTEN_OUT + 1) <= _WRITTEN_OUT
+    )
 
 
 def _depth(op: Operation) -> int:
@@ -183,6 +213,14 @@ def emit_lane_loop(builder: ProcessBuilder, op: scf.ForOp) -> None:
         return
     axis = len(nest.path)
     variable = op.body.block.args[0]
+    if op in nest.serial:
+        for number in numbers.tolist():
+            for done in op.walk():  # a sum over lanes starts anew in each trip
+                nest.absorbed.discard(done)
+                nest.reductions.pop(done, None)
+            builder.values[variable] = literal(number, 32)
+            builder.emit_block(op.body.block)
+        return
     if len(numbers) == 1:
         builder.values[variable] = literal(int(numbers[0]), 32)
     else:

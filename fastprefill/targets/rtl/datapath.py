@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import IndexType
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
 from fastprefill.errors import KernelError
-from fastprefill.ir.dialect import AcquireOp, GetOp, GetSliceOp, PutOp, ReleaseOp, SetSliceOp
-from fastprefill.ir.pipe import CascadeOp, FirstOp, LastOp, LiveOp, StoreOp
+from fastprefill.ir.dialect import GetOp, GetSliceOp, SetSliceOp
+from fastprefill.ir.pipe import CascadeOp, FirstOp, LastOp, LiveOp
 from fastprefill.ir.query import (
     INDEX_BITS,
-    array_name,
     constant,
-    is_lane_loop,
-    is_scalar_argument,
-    strip_casts,
     text,
     width,
 )
 from fastprefill.passes.delays import is_multiplier
-from fastprefill.passes.lanes import FOLDED, is_lane_constant
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.targets.rtl.hw import Module, Part, Wire
-
-Lane = dict[SSAValue, int]
-"""Loop variable of each unrolled loop around an op -> its value."""
+from fastprefill.targets.rtl.values import Lane, is_scalar_load, is_view, lane_number, lanes_around, name_of
 
 _BINARY = {
     arith.AddiOp: "add",
@@ -46,7 +38,6 @@ _Part = tuple[SSAValue, int, int]
 """A part of a word: the value, its lowest bit in the word, and the bit above its highest."""
 
 _PREDICATES = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
-_View = arith.ExtSIOp | arith.ExtUIOp | arith.IndexCastOp | GetSliceOp
 
 
 @dataclass
@@ -328,97 +319,3 @@ def cascade_part(slices: int) -> Part:
         ("p", "out", 48),
     )
     return Part("fp_dsp_cascade", ports, (("SLICES", slices),))
-
-
-_RESULTS = {
-    arith.AddiOp: "sum",
-    arith.SubiOp: "difference",
-    arith.MuliOp: "product",
-    arith.DivUIOp: "quotient",
-    arith.RemUIOp: "remainder",
-    arith.SelectOp: "chosen",
-}
-
-
-def name_of(value: SSAValue) -> str:
-    """What a value is called in hardware: the user's name for it, else what it is for, else what it is."""
-    if value.name_hint:
-        return value.name_hint
-    for use in value.uses:
-        op = use.operation
-        if isinstance(op, StoreOp) and op.predicate is value:
-            return f"{array_name(op.memref)}_write"
-        if isinstance(op, PutOp | GetOp | AcquireOp | ReleaseOp) and op.predicate is value:
-            return f"{array_name(op.stream)}_wanted"
-    owner = value.owner
-    if isinstance(owner, memref.LoadOp):
-        return array_name(owner.memref)
-    if isinstance(owner, GetOp):
-        return array_name(owner.stream)
-    return _RESULTS.get(type(owner), "condition" if width(value) == 1 else "bits")
-
-
-def is_view(op: Operation) -> bool:
-    """Ops that are wires in every stage."""
-    if isinstance(op, SetSliceOp):
-        return _is_word(op)
-    return isinstance(op, _View) and (not isinstance(op, GetSliceOp) or is_lane_constant(op.lo))
-
-
-@lru_cache(maxsize=1 << 16)  # words are put together of hundreds of parts
-def _is_word(op: SetSliceOp) -> bool:
-    """Whether a slice is put into a constant, or into a word of slices put into a constant."""
-    owner = op.value.owner
-    return is_lane_constant(op.lo) and (
-        isinstance(owner, arith.ConstantOp) or (isinstance(owner, SetSliceOp) and _is_word(owner))
-    )
-
-
-def is_scalar_load(op: object) -> bool:
-    """A load of a run-time scalar: stable during a run."""
-    return isinstance(op, memref.LoadOp) and is_scalar_argument(op.memref)
-
-
-def lanes_around(op: Operation) -> tuple[SSAValue, ...]:
-    """Loop variables of the unrolled loops around an op, outermost first."""
-    found: list[SSAValue] = []
-    at = op.parent_op()
-    while at is not None:
-        if is_lane_loop(at):
-            found.append(at.regions[0].block.args[0])
-        at = at.parent_op()
-    return tuple(reversed(found))
-
-
-def lane_number(value: SSAValue, lane: Lane) -> int | None:
-    """The number of a value that is known when the hardware is built, in this lane."""
-    value = strip_casts(value)
-    if value in lane:
-        return lane[value]
-    op = value.owner
-    if isinstance(op, arith.ConstantOp):
-        number = constant(value)
-        return None if number is None else signed(number, width(value))
-    if not isinstance(op, FOLDED):
-        return None  # the loop variable of a lane, seen from inside a processing element, is one of its ports
-    known: list[int] = []
-    for operand in op.operands:
-        found = lane_number(operand, lane)
-        if found is None:
-            return None
-        known.append(found)
-    number = known[0]
-    match op:
-        case arith.AddiOp():
-            number += known[1]
-        case arith.SubiOp():
-            number -= known[1]
-        case arith.MuliOp():
-            number *= known[1]
-    return signed(number, width(value))  # what wraps here must be wrapped before it is extended elsewhere
-
-
-def signed(number: int, bits: int) -> int:
-    """The number that the lowest `bits` bits mean in two's complement."""
-    number &= (1 << bits) - 1
-    return number - (1 << bits) if number >> (bits - 1) else number

@@ -28,9 +28,10 @@ from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import Storage, storage_of
 from fastprefill.passes.tree import Body
 from fastprefill.targets.rtl.comments import element_head
-from fastprefill.targets.rtl.datapath import Datapath, Lane, is_view, lane_number, name_of
+from fastprefill.targets.rtl.datapath import Datapath
 from fastprefill.targets.rtl.hw import Module, Wire
 from fastprefill.targets.rtl.memory import Registers
+from fastprefill.targets.rtl.values import Lane, is_view, lane_number, name_of
 
 if TYPE_CHECKING:
     from fastprefill.targets.rtl.process import ProcessBuilder

@@ -29,12 +29,13 @@ from fastprefill.passes.tree import Body
 from fastprefill.system.limits import process_limits
 from fastprefill.targets.rtl.addresses import Index
 from fastprefill.targets.rtl.comments import process_head
-from fastprefill.targets.rtl.datapath import Datapath, Lane, constant_slice, is_view, lane_number
+from fastprefill.targets.rtl.datapath import Datapath, constant_slice
 from fastprefill.targets.rtl.ends import Ends
 from fastprefill.targets.rtl.hw import Design, Module, Wire
 from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline, lane_arrays
 from fastprefill.targets.rtl.memory import Rams, Registers, Rom, Window
 from fastprefill.targets.rtl.sequencer import Sequencer
+from fastprefill.targets.rtl.values import Lane, is_view, lane_number
 
 
 @dataclass
@@ -137,7 +138,7 @@ class ProcessBuilder:
             bound = strip_casts(loop.op.ub)
             if isinstance(bound.owner, memref.LoadOp) and is_scalar_argument(bound.owner.memref):
                 limits = self.limits.get(array_name(bound.owner.memref))
-                if limits is not None and 0 <= limits[0] and limits[1] < 1 << (width(bound) - 1):
+                if limits is not None and limits[0] >= 0 and limits[1] < 1 << (width(bound) - 1):
                     self.sequencer.most[loop] = limits[1]
 
     def outside(self, value: SSAValue) -> Wire:

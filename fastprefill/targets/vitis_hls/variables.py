@@ -19,6 +19,9 @@ from fastprefill.targets.vitis_hls.names import Names, clean
 from fastprefill.targets.vitis_hls.pragmas import pragma
 from fastprefill.targets.vitis_hls.storage import partition_pragmas, storage_pragmas
 
+_BITWISE = ("&", "|", "^")
+"""Not written as ``x ^= y``: ap_int warns at run time where the widths of the two differ."""
+
 
 @dataclass
 class Place:
@@ -135,7 +138,7 @@ class VariableWriter(FoldingWriter):
         if op.memref in self._undeclared:
             self._undeclared.discard(op.memref)
             self._statement(f"{place.element.text} {target} = {value.text};", op)
-        elif value.parts is not None and value.parts[0] == target:
+        elif value.parts is not None and value.parts[0] == target and value.parts[1] not in _BITWISE:
             self._statement(f"{target} {value.parts[1]}= {strip(value.parts[2])};", op)
         else:
             self._statement(f"{target} = {value.text};", op)

@@ -128,7 +128,7 @@ def case(name: str, angle: np.ndarray, argument: np.ndarray, number: np.ndarray)
 
 def cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
-    count = 500
+    count = 150
     powers = np.int64(1) << np.arange(62)
     corners = np.concatenate([powers, powers - 1, powers + (powers >> 1)])
     quarters = np.arange(16)[:, None] << 16 | np.array([0, 1, 1023, 1024, 65534, 65535])

@@ -164,7 +164,11 @@ def test_results_of_other_settings_are_refused(
         ({"transform": "svd"}, "there is no transformation 'svd'; choose from plain, balance, rotate, both"),
         ({"group": 2}, "group is 2; at least 8 inputs share a scale"),
         ({"plant_outliers": -1.0}, "planted outliers grow by a positive finite factor, not by -1.0"),
-        ({"model": Path("llama-3.2-1b")}, "'llama-3.2-1b' is a shape without weights; give the folder"),
+        (
+            {"model": Path("llama-3.2-1b")},
+            "'llama-3.2-1b' is a shape without weights, and the accuracy of random ones would mean nothing; "
+            "give the folder",
+        ),
         ({"text": Path("missing.txt")}, "the text 'missing.txt' cannot be read: No such file or directory"),
         ({"text": None}, "the task code needs a text; give a file with --text"),
     ],

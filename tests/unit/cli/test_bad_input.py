@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fastprefill import boards
+from fastprefill.build.kernel import builtin_kernels
 from fastprefill.build.plan import BuildPlan
 from fastprefill.cli import main
 from fastprefill.estimate.resources import matrix_unit
@@ -17,6 +18,8 @@ from fastprefill.golden.mpu import Size
 
 SMALL = ("--rows", "4", "--dsp-columns", "2", "--lut-columns", "2", "--k-parallel", "2", "--drain-rows", "2")
 TINY = Path(__file__).parents[3] / "examples" / "tiny-llama"
+
+BUILT_IN = ", ".join(builtin_kernels())
 
 
 def run(*arguments: str | Path) -> Result:
@@ -272,7 +275,7 @@ def test_missing_tools(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("compile", "gpu"), "unknown kernel 'gpu'; built-in kernels: mpu, mpu_array, or the path of a .py file"),
+        (("compile", "gpu"), f"unknown kernel 'gpu'; built-in kernels: {BUILT_IN}, or the path of a .py file"),
         (("compile", "x/y.py"), "kernel file 'x/y.py' does not exist; give the path of a Python file"),
         (
             ("compile", "mpu", "--emit", "rtl", "--after", "flatten"),

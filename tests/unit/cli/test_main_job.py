@@ -54,7 +54,7 @@ def test_manifest(generated: Path) -> None:
     manifest = json.loads((generated / "manifest.json").read_text())
     assert manifest["generator"] == "fastprefill"
     assert manifest["parameters"] == {
-        "rows": 4, "dsp_columns": 4, "lut_columns": 4, "k_parallel": 2, "drain_rows": 2, "context": 4096,
+        "arrays": 1, "rows": 4, "dsp_columns": 4, "lut_columns": 4, "k_parallel": 2, "drain_rows": 2, "context": 4096,
         "clock_mhz": 200.0,
     }  # fmt: skip
     (unit,) = manifest["units"]

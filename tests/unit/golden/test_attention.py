@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import sfu
+from fastprefill.golden import sfu, traces
 from fastprefill.golden.attention import Heads, attend, query_block, scores
 from fastprefill.golden.fixed_point import Format
 from fastprefill.golden.float_attention import attention
 from fastprefill.golden.partial import normalise
 from fastprefill.golden.scale import Codes, Scales
-from tests.data.attention_inputs import make_qkv
 
 FRACTION = 14
 
@@ -94,7 +93,7 @@ def test_any_order_of_key_blocks_is_within_the_bound(order: list[int], seed: int
 
 def test_heads_with_the_patterns_of_real_prompts() -> None:
     """Sink, vertical, slash and topic heads: int8 operands and the datapath together cost at most 2 %."""
-    q, k, v = make_qkv(1, 1024, 4, 2, 64)
+    q, k, v = traces.tensors(1, 1024, 4, 2, 64)
 
     def coded(x: np.ndarray) -> Codes:
         return sfu.quantise(Format(24, 16).encode(x), 16)

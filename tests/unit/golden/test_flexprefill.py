@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import flexprefill, xattention
+from fastprefill.golden import flexprefill, traces, xattention
 from fastprefill.golden.float_attention import attention
 from fastprefill.golden.selection import Selector
-from tests.data.attention_inputs import make_qkv
 
 DATA = Path(__file__).parents[2] / "data"
 RECORDED = sorted((DATA / "flexprefill").glob("*.npz"))
@@ -26,7 +25,7 @@ def read(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, A
     with np.load(file) as stored:
         values = dict(stored)
     params = json.loads(str(values["params"]))
-    q, k, v = make_qkv(*(params.pop(name) for name in SHAPE))
+    q, k, v = traces.tensors(*(params.pop(name) for name in SHAPE))
     q *= np.float32(params.pop("scale", 1.0))
     shape = values["mask_shape"]
     values["mask"] = np.unpackbits(values["mask"])[: np.prod(shape)].reshape(shape).astype(bool)
@@ -125,7 +124,7 @@ def test_short_prompts_are_dense(tokens: int, budget: int) -> None:
 
 
 def test_one_token_more_is_sparse() -> None:
-    q, k, _ = make_qkv(1, 161, 2, 1, 16)
+    q, k, _ = traces.tensors(1, 161, 2, 1, 16)
     chosen = flexprefill.select_blocks(q, k, gamma=0.5, tau=0.1, min_budget=129, block=32)
     assert np.isfinite(chosen.sqrt_jsd).all()
 
@@ -155,7 +154,7 @@ def test_laws_of_a_selection(
     block: int,
     compat: bool,
 ) -> None:
-    q, k, _ = make_qkv(seed, tokens, *heads, 16)
+    q, k, _ = traces.tensors(seed, tokens, *heads, 16)
     options = {"gamma": gamma, "tau": tau, "min_budget": min_budget, "block": block, "compat": compat}
     options["max_budget"] = None if more is None else min_budget + more
     chosen = select(q, k, **options)

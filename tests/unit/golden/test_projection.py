@@ -25,11 +25,28 @@ def test_tiles_give_the_product(tokens: int, channels: int, k: int, size: Size, 
     x, w = codes(seed, tokens, k), codes(seed + 1, channels, k)
     case, shape = projection.case("test", x, w, size)
     expected = x.codes.astype(np.int32) @ w.codes.astype(np.int32).T
-    assert np.array_equal(projection.product(case.outputs["c"], shape), expected)
-    assert projection.expected_words(case.inputs, shape) == case.outputs["c"]
+    assert np.array_equal(projection.product(case.outputs, shape), expected)
+    assert projection.expected_words(case.inputs, shape) == case.outputs
     assert len(case.inputs["a"]) == len(case.inputs["b"]) == shape.tiles * size.steps(k)
     assert case.scalars == {"steps": size.steps(k), "chain": 1, "sums": shape.tiles}
     assert shape.macs == tokens * channels * k
+
+
+@settings(deadline=None)
+@given(SIDES, st.integers(1, 29), SIDES, SIZES, st.integers(2, 3), st.integers(0, 99))
+def test_several_arrays_give_the_product(
+    tokens: int, channels: int, k: int, size: Size, arrays: int, seed: int
+) -> None:
+    x, w = codes(seed, tokens, k), codes(seed + 1, channels, k)
+    case, shape = projection.case("test", x, w, size, arrays)
+    expected = x.codes.astype(np.int32) @ w.codes.astype(np.int32).T
+    assert np.array_equal(projection.product(case.outputs, shape), expected)
+    assert projection.expected_words(case.inputs, shape) == case.outputs
+    words = shape.tiles * size.steps(k)
+    assert {len(words) for words in case.inputs.values()} == {words}
+    assert case.scalars["dispatch_words"] == words
+    assert shape.channel_tiles == -(-channels // (arrays * size.columns))
+    assert shape.macs_per_cycle == arrays * size.macs
 
 
 def test_words_of_the_streams() -> None:

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import xattention
-from tests.data.attention_inputs import make_qkv
+from fastprefill.golden import traces, xattention
 
 RECORDED = sorted((Path(__file__).parents[2] / "data" / "xattention").glob("*.npz"))
 SHAPE = ("seed", "tokens", "heads", "kv_heads", "head_dim")
@@ -18,7 +17,7 @@ SHAPE = ("seed", "tokens", "heads", "kv_heads", "head_dim")
 def test_agrees_with_the_authors_code(file: Path) -> None:
     expected = np.load(file)
     params = json.loads(str(expected["params"]))
-    q, k, _ = make_qkv(*(params.pop(name) for name in SHAPE))
+    q, k, _ = traces.tensors(*(params.pop(name) for name in SHAPE))
     shape = expected["mask_shape"]
     mask = np.unpackbits(expected["mask"])[: np.prod(shape)].reshape(shape).astype(bool)
     chosen = xattention.select_blocks(q, k, **params)
@@ -28,7 +27,7 @@ def test_agrees_with_the_authors_code(file: Path) -> None:
 
 
 def test_the_first_chunk_keeps_more() -> None:
-    q, k, _ = make_qkv(4, 2000, 4, 2, 32)
+    q, k, _ = traces.tensors(4, 2000, 4, 2, 32)
     theirs, corrected = (xattention.select_blocks(q, k, gamma=0.7, block=64, compat=c) for c in (True, False))
     assert np.all(theirs.mask >= corrected.mask) and theirs.mask.sum() > corrected.mask.sum()
 
@@ -54,7 +53,7 @@ def test_block_sums_by_definition(tokens: int) -> None:
 
 
 def test_kept_blocks_reach_gamma() -> None:
-    q, k, _ = make_qkv(9, 1500, 2, 1, 32)
+    q, k, _ = traces.tensors(9, 1500, 2, 1, 32)
     for gamma in (0.5, 0.9):
         chosen = xattention.select_blocks(q, k, gamma=gamma, block=64, compat=False)
         for head in range(2):

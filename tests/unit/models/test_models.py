@@ -78,6 +78,13 @@ def test_untied_output_projection(tmp_path: Path) -> None:
         models.load(tmp_path)
 
 
+@pytest.mark.parametrize("token", [272, -1, None])
+def test_a_start_token_outside_the_vocabulary_is_none(tmp_path: Path, token: int | None) -> None:
+    config = json.loads((TINY / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"bos_token_id": token}))
+    assert models.read_config(tmp_path / "config.json").bos_token is None
+
+
 def test_rope_parameters_of_newer_files(tmp_path: Path) -> None:
     config = json.loads((TINY / "config.json").read_text())
     del config["rope_theta"], config["rope_scaling"]
@@ -109,7 +116,7 @@ def test_rope_parameters_of_newer_files(tmp_path: Path) -> None:
         ({"attention_bias": 1}, "attention_bias is 1; it must be true or false"),
         ({"rms_norm_eps": 10**400}, f"rms_norm_eps is {10**400}; it must be a number above 0"),
         ({"rms_norm_eps": -1}, "rms_norm_eps is -1; it must be a number above 0"),
-        ({"bos_token_id": 272}, "bos_token_id is 272; it must be a token id below vocab_size = 272"),
+        ({"bos_token_id": "<s>"}, 'bos_token_id is "<s>"; it must be a token id'),
         (
             {"rope_scaling": {"rope_type": "longrope", "factor": 8.0}},
             "rope_scaling.rope_type is 'longrope'; supported: default, linear, dynamic, llama3, yarn",

@@ -89,6 +89,15 @@ VECTORS = {
         f"memref.store %b, %m[%j, %i] : {M}"
     ),
     "diagonal": LOOP.format(f"%a = memref.load %x[%i] : {X} memref.store %a, %m[%i, %i] : {M}"),
+    "chain of steps in each lane": LOOP.format(
+        f"%a = memref.load %x[%i] : {X} %t = memref.alloc() {{name = \"t\"}} : memref<i32> "
+        "memref.store %a, %t[] : memref<i32> scf.for %j = %c0 to %n step %c1 { "
+        f"%b = memref.load %t[] : memref<i32> %e = memref.load %m[%i, %j] : {M} %o = memref.alloc() "
+        f"{{name = \"o\"}} : memref<i32> memref.store %b, %o[] : memref<i32> "
+        f"%c = arith.muli %b, %three : i32 %d = arith.xori %c, %e : i32 memref.store %d, %t[] : memref<i32> "
+        f"%g = memref.load %o[] : memref<i32> memref.store %g, %m[%i, %j] : {M} }} {{unroll = 0 : i32}} "
+        f"%f = memref.load %t[] : memref<i32> memref.store %f, %y[%i] : {X}"
+    ),
     "outer product": NEST.format(
         f"%a = memref.load %x[%i] : {X} %b = memref.load %x[%j] : {X} %p = arith.muli %a, %b : i32 "
         f"memref.store %p, %m[%i, %j] : {M}"

@@ -1,0 +1,83 @@
+"""Utilisation of the matrix unit while attending, in RTL, and cycles by number of jobs, heads of 64."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+import numpy as np
+
+from fastprefill import boards
+from fastprefill.golden import attention_streams as streams
+from fastprefill.golden.attention import Heads
+from fastprefill.golden.attention_size import Size
+from fastprefill.golden.attention_streams import Row
+from fastprefill.golden.scale import Codes, Scales
+from fastprefill.kernels.attention import engine
+from fastprefill.system.ports import ports
+from fastprefill.system.system import link
+from fastprefill.targets import rtl
+from fastprefill.tools import testbench, verilator
+
+SIZE = Size(rows=8, columns=8, k_parallel=8, drain_rows=2, dim=64, block=64)
+JOBS = (1, 2, 4, 8, 16, 32)
+LEAST_UTILISATION, LEAST_FIT = 0.85, 0.999
+TARGET = f"at least {LEAST_UTILISATION} on {JOBS[-1]} jobs; R^2 of a line above {LEAST_FIT}"
+
+
+def operands(tokens: int) -> Heads:
+    """Random codes and scales of one head."""
+    rng = np.random.default_rng(64)
+
+    def codes() -> Codes:
+        values = rng.integers(-127, 128, (tokens, 1, SIZE.dim)).astype(np.int8)
+        return Codes(values, Scales(rng.integers(128, 256, (tokens, 1)), rng.integers(-15, -9, (tokens, 1))))
+
+    return Heads(codes(), codes(), codes())
+
+
+def rows(jobs: int) -> list[Row]:
+    """Query blocks with the diagonal job and up to three before it, together `jobs` jobs."""
+    result: list[Row] = []
+    while jobs:
+        block = len(result)
+        first = max(0, block - 3, block - jobs + 1)
+        result.append(Row(0, block, tuple(range(first, block + 1))))
+        jobs -= block + 1 - first
+    return result
+
+
+def measure() -> list[dict[str, object]]:
+    """Runs without gaps at the ports, compared with the golden model in every bit."""
+    module = link(engine.system(**asdict(SIZE)))
+    build = verilator.build(rtl.emit(module, boards.load("kv260")), ports(module))
+    heads = operands(SIZE.block * (JOBS[-1] + 1))
+    measured: list[dict[str, object]] = []
+    for jobs in JOBS:
+        case = streams.engine(f"jobs_{jobs}", streams.blocks(heads, rows(jobs), SIZE.block), SIZE, 14)
+        result = testbench.run(build, [case], stall=(0,), resets=0, waveform=False)
+        if not result.ok:
+            sys.exit(f"{jobs} jobs: the RTL differs: {result.failure.describe() if result.failure else ''}")
+        cycles = result.cycles(case.name) or 0
+        used = round(jobs * SIZE.job_cycles / cycles, 4)
+        measured.append({"jobs": jobs, "query_blocks": len(rows(jobs)), "cycles": cycles, "utilisation": used})
+    return measured
+
+
+lacking = verilator.missing()
+if lacking is not None:
+    print(json.dumps({"benchmark": "attention", "target": TARGET, "met": False, "results": [], "skipped": lacking}))
+    sys.exit(1)
+results = measure()
+x, y = (np.array([one[key] for one in results], np.float64) for key in ("jobs", "cycles"))
+slope, fixed = np.polyfit(x, y, 1)
+fit = 1 - np.sum((y - slope * x - fixed) ** 2) / np.sum((y - y.mean()) ** 2)
+line = {
+    "cycles_per_job": round(float(slope), 1), "of_which_multiplying": SIZE.job_cycles,
+    "fixed_cycles": round(float(fixed)), "r_squared": round(float(fit), 6),
+}  # fmt: skip
+met = bool(results[-1]["utilisation"] >= LEAST_UTILISATION and fit > LEAST_FIT)  # type: ignore[operator]
+whole = {"benchmark": "attention", "target": TARGET, "met": met, "size": asdict(SIZE), "line": line, "results": results}
+print(json.dumps(whole, indent=1))
+sys.exit(0 if met else 1)

@@ -1,0 +1,48 @@
+"""The attention engine: a matrix unit, what feeds it, softmax, the states of query blocks, their normalisation."""
+
+from dataclasses import asdict
+
+from fastprefill.golden.attention_size import Size
+from fastprefill.kernels import mpu
+from fastprefill.kernels.attention import accumulate, normalise, operands, softmax
+from fastprefill.system.system import System
+
+
+def system(
+    rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, block: int, dsp_columns: int = 0
+) -> System:
+    """Jobs in list order, from operands of the matrix unit to the rows of the result.
+
+    Inputs ``operands_count``, ``operands_q``, ``operands_k``, ``operands_v``, ``softmax_job``, ``softmax_row_scale``,
+    ``softmax_key_scale``, ``accumulate_job``, ``accumulate_value_sum``, as the units describe them; output
+    ``normalise_y``, rows of words of `columns` 24-bit integers.
+
+    Args:
+        rows, columns, k_parallel, drain_rows, dim, block: as for ``golden.attention_size.Size``.
+        dsp_columns: columns of the matrix unit that are built on DSP slices.
+
+    Raises:
+        FastprefillError: a size that the engine cannot serve.
+    """
+    size = Size(rows, columns, k_parallel, drain_rows, dim, block)
+    engine = asdict(size)
+    units = {
+        "operands": operands.unit(**engine),
+        "mpu": mpu.unit(rows, dsp_columns, columns - dsp_columns, k_parallel, drain_rows),
+        "softmax": softmax.unit(**engine),
+        "accumulate": accumulate.unit(**engine),
+        "normalise": normalise.unit(columns),
+    }
+    connections = (
+        ("operands.a", "mpu.a", 2),
+        ("operands.b", "mpu.b", 2),
+        ("mpu.c", "operands.c", 2),
+        ("operands.scores", "softmax.c", 2),
+        ("softmax.a", "operands.weights", 2),
+        # the rows of three row tiles: the one whose products arrive, and the two that the softmax is ahead
+        ("softmax.row", "accumulate.row", 3 * size.groups),
+        ("operands.products", "accumulate.c", 2),
+        ("accumulate.head", "normalise.head", 2),
+        ("accumulate.sums", "normalise.sums", 2),
+    )
+    return System("attention", units, connections, {**engine, "dsp_columns": dsp_columns})

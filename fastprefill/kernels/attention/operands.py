@@ -1,0 +1,184 @@
+"""What the matrix unit works on, and where its results go: tiles of scores and of products with the values in turns.
+
+Row tile n's scores come `LAG` row tiles before its product with the values, so that the softmax of a row tile goes on
+while the matrix unit works on others. Blocks of operands are kept and read again for every row tile.
+"""
+
+import allo.dataflow as df
+from allo.ir.types import Stream, UInt, int32
+
+from fastprefill.errors import FastprefillError
+from fastprefill.golden.attention_size import Size
+from fastprefill.kernels.sfu.size import MOST_ROWS
+from fastprefill.system.unit import Unit
+
+LAG = 2
+"""Row tiles between the scores and the product with the values."""
+
+
+def region(size: Size):
+    """The dataflow region of an engine of a size."""
+    ROW_TILES, STEPS, PHASE = size.row_tiles, size.steps, size.key_tiles * size.steps
+    DRAINED = size.key_tiles * size.groups
+    TILES = size.key_tiles
+    A, B = UInt(8 * size.rows * size.k_parallel), UInt(8 * size.columns * size.k_parallel)
+    Results = UInt(32 * size.drain_rows * size.columns)
+
+    @df.region()
+    def operands(jobs: int32[1], blocks: int32[1]):
+        count: Stream[UInt(24), 2]
+        q: Stream[A, 2]
+        k: Stream[B, 2]
+        v: Stream[B, 2]
+        weights: Stream[A, 2]
+        c: Stream[Results, 2]
+        a: Stream[A, 2]
+        b: Stream[B, 2]
+        scores: Stream[Results, 2]
+        products: Stream[Results, 2]
+        q_blocks: Stream[A[ROW_TILES * STEPS], 2]
+        k_blocks: Stream[B[PHASE], 2]
+        v_blocks: Stream[B[PHASE], 2]
+        q_words: Stream[A, 2]
+        k_words: Stream[B, 2]
+        v_words: Stream[B, 2]
+
+        @df.kernel(mapping=[1], args=[blocks])
+        def read_q(lblocks: int32[1]):
+            for n in range(lblocks[0]):
+                held: A[ROW_TILES * STEPS]
+                for i in range(ROW_TILES * STEPS):
+                    held[i] = q.get()
+                q_blocks.put(held)
+
+        @df.kernel(mapping=[1], args=[jobs])
+        def read_k(ljobs: int32[1]):
+            for n in range(ljobs[0]):
+                held: B[PHASE]
+                for i in range(PHASE):
+                    held[i] = k.get()
+                k_blocks.put(held)
+
+        @df.kernel(mapping=[1], args=[jobs])
+        def read_v(ljobs: int32[1]):
+            for n in range(ljobs[0]):
+                held: B[PHASE]
+                for i in range(PHASE):
+                    held[i] = v.get()
+                v_blocks.put(held)
+
+        @df.kernel(mapping=[1], args=[blocks])
+        def feed_q(lblocks: int32[1]):
+            for n in range(lblocks[0]):
+                held: A[ROW_TILES * STEPS] = q_blocks.get()
+                of_block: int32 = count.get()
+                for m in range(of_block):
+                    for r in range(ROW_TILES):
+                        for t in range(TILES):
+                            for s in range(STEPS):
+                                q_words.put(held[STEPS * r + s])
+
+        @df.kernel(mapping=[1], args=[jobs])
+        def feed_k(ljobs: int32[1]):
+            for n in range(ljobs[0]):
+                held: B[PHASE] = k_blocks.get()
+                for r in range(ROW_TILES):
+                    for i in range(PHASE):
+                        k_words.put(held[i])
+
+        @df.kernel(mapping=[1], args=[jobs])
+        def feed_v(ljobs: int32[1]):
+            for n in range(ljobs[0]):
+                held: B[PHASE] = v_blocks.get()
+                for r in range(ROW_TILES):
+                    for i in range(PHASE):
+                        v_words.put(held[i])
+
+        @df.kernel(mapping=[1], args=[jobs])
+        def left(ljobs: int32[1]):
+            for n in range(ljobs[0]):
+                for r in range(ROW_TILES):
+                    for phase in range(2):
+                        for i in range(PHASE):
+                            word: A = 0
+                            if phase == 0:
+                                word = q_words.get()
+                            elif n > 0 or r >= LAG:
+                                word = weights.get()
+                            if phase == 0 or n > 0 or r >= LAG:
+                                a.put(word)
+            for last in range(LAG * PHASE):
+                a.put(weights.get())
+
+        @df.kernel(mapping=[1], args=[jobs])
+        def right(ljobs: int32[1]):
+            for n in range(ljobs[0]):
+                for r in range(ROW_TILES):
+                    for phase in range(2):
+                        for i in range(PHASE):
+                            word: B = 0
+                            if phase == 0:
+                                word = k_words.get()
+                            elif n > 0 or r >= LAG:
+                                word = v_words.get()
+                            if phase == 0 or n > 0 or r >= LAG:
+                                b.put(word)
+            for last in range(LAG * PHASE):
+                b.put(v_words.get())
+
+        @df.kernel(mapping=[1], args=[jobs])
+        def results(ljobs: int32[1]):
+            for n in range(ljobs[0]):
+                for r in range(ROW_TILES):
+                    for phase in range(2):
+                        for i in range(DRAINED):
+                            if phase == 0 or n > 0 or r >= LAG:
+                                word: Results = c.get()
+                                if phase == 0:
+                                    scores.put(word)
+                                else:
+                                    products.put(word)
+            for last in range(LAG * DRAINED):
+                products.put(c.get())
+
+    return operands
+
+
+def unit(rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, block: int) -> Unit:
+    """The operands of an engine; the arguments are those of ``golden.attention_size.Size``.
+
+    Streams in: ``count``, the jobs of each query block; ``q``, for each query block its row tiles as words of the
+    matrix unit's ``a``; ``k`` and ``v``, words of its ``b``: for each job the keys, tile by tile of `columns` keys, and
+    the values, tile by tile of `columns` elements and in them part by part of `dim` keys; ``weights``, from the
+    softmax; ``c``, from the matrix unit. Out: ``a`` and ``b``, to it; ``scores``, to the softmax; ``products``, to the
+    states. Scalars: ``jobs``; ``blocks``, query blocks.
+
+    Raises:
+        FastprefillError: a size that the engine cannot serve.
+    """
+    size = Size(rows, columns, k_parallel, drain_rows, dim, block)
+    if size.row_tiles < LAG:
+        raise FastprefillError(
+            f"blocks of {block} tokens are {size.row_tiles} row tiles of {rows}; the engine overlaps {LAG}: choose "
+            f"at most {block // LAG} rows"
+        )
+
+    def schedule(s) -> None:
+        loops = [f"{kernel}:i" for kernel in ("read_q", "read_k", "read_v", "feed_k", "feed_v")]
+        for kernel in ("left", "right", "results"):
+            loops += [f"{kernel}:i", f"{kernel}:last"]
+        for loop in (*loops, "feed_q:s"):
+            s.pipeline(loop, initiation_interval=1)
+
+    return Unit(
+        "operands",
+        region(size),
+        inputs=("count", "q", "k", "v", "weights", "c"),
+        outputs=("a", "b", "scores", "products"),
+        schedule=schedule,
+        limits={"jobs": (1, MOST_ROWS), "blocks": (1, MOST_ROWS)},
+        parameters={
+            "rows": rows, "columns": columns, "k_parallel": k_parallel, "drain_rows": drain_rows, "dim": dim,
+            "block": block,
+        },
+    )  # fmt: skip
