@@ -104,13 +104,12 @@ def _is_carry(op: Operation) -> bool:
 def _spread(op: Operation) -> tuple[frozenset[SSAValue], int]:
     """What an op in many lanes takes from outside them, and how many levels of registers it takes to bring it there."""
     lanes, at = 1, op.parent_op()
-    outermost = at
-    while is_lane_loop(at):
-        assert isinstance(at, scf.ForOp)
-        outermost, at, lanes = at, at.parent_op(), lanes * (trip_count(at) or 1)
+    outermost: Operation = op
+    while isinstance(at, scf.ForOp) and is_lane_loop(at):
+        lanes *= trip_count(at) or 1
+        outermost, at = at, at.parent_op()
     if lanes < WIDE or isinstance(op, memref.LoadOp):
         return frozenset(), 0
-    assert outermost is not None
     loads = LOADS
     if isinstance(op, StoreOp):
         loads = lanes * width(op.value)

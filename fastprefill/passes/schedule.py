@@ -22,11 +22,11 @@ from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import AcquireOp, GetOp
 from fastprefill.ir.pipe import ExitUnlessOp
 from fastprefill.ir.query import is_scalar_argument, processes
-from fastprefill.passes.arrival import Limit
+from fastprefill.passes.arrival import Limit, Step
 from fastprefill.passes.base import Pass
 from fastprefill.passes.delays import is_wire
 from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded, least_intervals
-from fastprefill.passes.placement import Step, place, steps_of, unknown_at_issue
+from fastprefill.passes.placement import place, steps_of, unknown_at_issue
 from fastprefill.passes.tree import Body, Tree, build
 
 MAX_ROUNDS = 80

@@ -19,8 +19,9 @@ from fastprefill.tools import primitives
 from fastprefill.tools.netlist import bottom_up, net_names
 from fastprefill.tools.primitives import Arc
 
-CARRY_BITS, CHAINS = 32, 1
-"""Longest carry on a path that the rule allows, with any clock: one chain of 32 bits."""
+CARRY_BITS = 32
+"""Bits of carry on a path that the rule allows, with any clock, in one chain or in several short ones: the LUT by which
+a path enters a chain counts among its LUTs."""
 
 # What a path is judged by first, and by what among equals.
 _ORDERS = {
@@ -91,7 +92,6 @@ class Depth:
         return (
             self.luts.luts <= most_luts(clock_mhz)
             and self.carry_bits.carry_bits <= CARRY_BITS
-            and self.chains.chains <= CHAINS
         )
 
 
