@@ -81,8 +81,8 @@ def _fuse(block: Block) -> None:
                 and _elementwise(first, second)
             ):
                 continue
-            if not _computes(first) and _computes(second):
-                continue  # what a finished element passes through on its way out stays outside the elements
+            if _takes_out(first, second):
+                continue
             if not _may_sink(first, second, block):
                 needed = _hoistable(first, second, block)
                 if needed is None:
@@ -94,6 +94,15 @@ def _fuse(block: Block) -> None:
                 block.insert_op_after(second, first)
             _merge(first, second)
             break
+
+
+def _takes_out(first: scf.ForOp, second: scf.ForOp) -> bool:
+    """Whether lanes only move what others finish to arrays that these do not know: that stays outside the elements."""
+    return (
+        not _computes(first)
+        and _computes(second)
+        and not _touched(first)[1] & set().union(*_touched(second))
+    )
 
 
 def _computes(loop: scf.ForOp) -> bool:
