@@ -28,7 +28,7 @@ from fastprefill.passes.delays import delay, is_multiplier, is_wire, read_delay
 from fastprefill.passes.lanes import is_lane_constant
 from fastprefill.passes.storage import storage_of
 
-MAX_SINKS = 8
+MAX_SINKS = 24
 """Placements that are tried to move ops of lanes to the stages that use them."""
 
 WIDE = 64

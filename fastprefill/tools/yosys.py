@@ -42,8 +42,11 @@ MARK_FABRIC = (
 )
 
 # Copies of registers that divide the loads of one between them are marked; Yosys looks for the attribute on the cell of
-# a register, and would merge them.
-KEEP_COPIES = (f"select -set copies a:keep=true %ci1:+{_REGISTERS} t:$*dff* %i", "setattr -set keep 1 @copies")
+# a register, and would merge them. The same holds for registers that are to stay flip-flops.
+KEEP_COPIES = (
+    f"select -set copies a:keep=true a:shreg_extract=no %u %ci1:+{_REGISTERS} t:$*dff* %i",
+    "setattr -set keep 1 @copies",
+)
 
 _ADD_ORDER = "add_order.v"
 

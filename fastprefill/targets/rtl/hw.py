@@ -79,6 +79,7 @@ class Module:
     Attributes:
         src: ``file:line`` of the kernel that what is built next comes from, or empty.
         about: lines of the comment above the module.
+        flip_flops: registers stay flip-flops, and are not made shift registers in LUTs.
         sources: name of a signal, instance or output -> ``file:line``; complete when ``text`` has been called.
     """
 
@@ -98,6 +99,7 @@ class Module:
         self.sources: dict[str, str] = {}
         self.rst = Wire("%rst", 1)
         self.finished: Netlist | None = None
+        self.flip_flops = False
         design.modules.append(self)
 
     # ports
@@ -251,7 +253,11 @@ class Module:
             text = f"seq.compreg name {name} {following.name}, %clk{tail}"
         else:
             text = f"seq.compreg.ce name {name} {following.name}, %clk, {enable.name}{tail}"
-        mark = f' {{sv.attributes = [#sv.attribute<"use_dsp" = "\\"{use_dsp}\\"">]}}' if use_dsp else ""
+        marks = [("use_dsp", use_dsp)] if use_dsp else []
+        if self.flip_flops and enable is None and reset is None:
+            marks.append(("shreg_extract", "no"))
+        listed = ", ".join(f'#sv.attribute<"{key}" = "\\"{value}\\"">' for key, value in marks)
+        mark = f" {{sv.attributes = [{listed}]}}" if marks else ""
         self.lines.append(f"    {wire.name} = {text}{mark} : i{wire.width} loc(unknown)")
         return wire
 

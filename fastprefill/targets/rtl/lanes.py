@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 from xdsl.dialects import memref, scf
@@ -24,6 +25,7 @@ from fastprefill.ir.query import (
 )
 from fastprefill.passes.fuse_lanes import nest
 from fastprefill.passes.lanes import is_lane_constant, only_chooses
+from fastprefill.passes.placement import WIDE
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import Storage, storage_of
 from fastprefill.passes.tree import Body
@@ -52,6 +54,12 @@ def can_outline(loop: scf.ForOp) -> bool:
         not (is_edge(op) or is_view(op) or only_chooses(op) or isinstance(op, moves)) for op in inner.ops
     )
     return lanes >= LEAST_LANES and own_work and not any(is_lane_loop(op) for op in inner.ops)
+
+
+def has_many_lanes(schedule: ProcessSchedule) -> bool:
+    """Whether a process is an array of elements: these are short of LUTs before they are short of flip-flops."""
+    loops = [op for body in schedule.tree.bodies for op in body.op.body.block.ops if is_lane_loop(op)]
+    return any(prod(trip_count(level) or 1 for level in nest(loop)) >= WIDE for loop in loops)
 
 
 def is_edge(op: Operation) -> bool:
@@ -212,6 +220,7 @@ class LaneBuilder:
         self.variables = [level.body.block.args[0] for level in self.loops]
         self.name = process.free_name("lane")
         self.m = Module(process.m.design, f"{process.m.name}_{self.name}", reset=False)
+        self.m.flip_flops = process.m.flip_flops
         self.data = _LaneDatapath(self.m, process.schedule, self.source, inside=set(self.block.ops))
         self.controls: dict[str, _Control] = {}
         self.stored: list[_Stored] = []

@@ -32,7 +32,7 @@ from fastprefill.targets.rtl.comments import process_head
 from fastprefill.targets.rtl.datapath import Datapath, constant_slice
 from fastprefill.targets.rtl.ends import Ends
 from fastprefill.targets.rtl.hw import Design, Module, Wire
-from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline, lane_arrays
+from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline, has_many_lanes, lane_arrays
 from fastprefill.targets.rtl.memory import Rams, Registers, Rom, Window
 from fastprefill.targets.rtl.sequencer import Sequencer
 from fastprefill.targets.rtl.values import Lane, is_view, lane_number
@@ -66,6 +66,7 @@ class ProcessBuilder:
         self.limits = process_limits(module).get(func.sym_name.data, {})
         self.m = Module(design, func.sym_name.data)
         self.m.about = process_head(func, schedule)
+        self.m.flip_flops = has_many_lanes(schedule)
         self.start = self.m.input("start", 1)
         self.sequencer = Sequencer(self.m, schedule)
         self.data = Datapath(self.m, schedule, self.source)
