@@ -41,7 +41,8 @@ def least(module: ModuleOp) -> dict[int, Resources]:
     counts = _region(top, functions)
     for arg, direction in zip(top.body.block.args, text(top, "directions"), strict=False):
         if direction == "o" and isinstance(arg.type, StreamType):
-            counts.setdefault(min(counts, default=0), Counter()).update(_fifo(arg.type))
+            block_rams = _fifo(arg.type)["bram18"]  # of wide words; other outputs may take less than their FIFO
+            counts.setdefault(min(counts, default=0), Counter()).update(bram18=block_rams)
     return {
         slr: Resources(
             lut=count["lut"],

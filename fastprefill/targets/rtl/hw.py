@@ -214,6 +214,12 @@ class Module:
         fill = top if count == 1 else self.op(f"comb.replicate {top.name} : (i1) -> i{count}", count)
         return self.concat([fill, a])
 
+    def low_bits(self, a: Wire, bits: int, name: str) -> Wire:
+        """A value of which only the low bits can be anything but 0."""
+        if bits >= a.width:
+            return a
+        return self.concat([self.const(0, a.width - bits), self.extract(a, 0, bits)], name)
+
     def both(self, values: Iterable[Wire | None], hint: str = "", shared: str = "") -> Wire:
         """AND of the values that are there; true when none is."""
         real = [v for v in dict.fromkeys(values) if v is not None and v != self.constants.get((1, 1))]

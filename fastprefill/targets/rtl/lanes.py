@@ -220,7 +220,7 @@ class LaneBuilder:
         self.variables = [level.body.block.args[0] for level in self.loops]
         self.name = process.free_name("lane")
         self.m = Module(process.m.design, f"{process.m.name}_{self.name}", reset=False)
-        self.m.flip_flops = process.m.flip_flops
+        self.m.flip_flops = True
         self.data = _LaneDatapath(self.m, process.schedule, self.source, inside=set(self.block.ops))
         self.controls: dict[str, _Control] = {}
         self.stored: list[_Stored] = []

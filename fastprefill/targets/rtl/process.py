@@ -107,7 +107,7 @@ class ProcessBuilder:
                 value = self.m.input(array_name(arg), bits)
                 low, high = self.limits.get(array_name(arg), (-1, 0))
                 if low >= 0:  # the bits above are 0 in every run
-                    value = self.m.resize(self.m.extract(value, 0, high.bit_length()), bits, signed=False)
+                    value = self.m.low_bits(value, high.bit_length(), f"{array_name(arg)}_number")
                 self.scalars[arg] = value
 
     def declare_arrays(self) -> None:

@@ -124,7 +124,8 @@ class RegionBuilder:
                 low, high = limits.get(array_name(arg), (-1, 0))
                 bits = high.bit_length() if low >= 0 else value.width  # no run begins with more
                 sampled = m.register(m.extract(value, 0, bits), f"{array_name(arg)}_sampled", enable=accept)
-                self.scalars[arg] = m.resize(sampled, value.width, signed=False)
+                above = [m.const(0, value.width - bits)] if bits < value.width else []
+                self.scalars[arg] = m.concat([*above, sampled], f"{array_name(arg)}_number" if above else "")
                 if array_name(arg) in limits:
                     outside = self.outside(arg, value, limits[array_name(arg)], accept)
                     refused.append((outside, m.const(error_code(len(self.scalars) - 1), ERROR_BITS)))
