@@ -84,7 +84,7 @@ OUTER = load_module(Path(__file__).parent / "kernels" / "outer_product.py")
 WRAPPING = (4, 2, 2, 8, 2)
 MATRIX_UNITS = [
     mpu(4, 2, 2, 2, 2), mpu(4, 4, 0, 1, 2),
-    mpu(4, 0, 4, 8, 4, board="u280"), mpu(8, 4, 2, 8, 2), mpu(4, 2, 2, 4, 2),
+    mpu(4, 0, 4, 8, 4, board="u280"), mpu(8, 4, 2, 8, 4), mpu(4, 2, 2, 4, 2),
 ]  # fmt: skip
 CONTRACTS = {
     **{
