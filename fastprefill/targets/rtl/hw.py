@@ -100,6 +100,7 @@ class Module:
         self.rst = Wire("%rst", 1)
         self.finished: Netlist | None = None
         self.flip_flops = False
+        self.behind: dict[str, list[Loads | None]] = {}
         design.modules.append(self)
 
     # ports
@@ -346,11 +347,14 @@ class Module:
     def _pins(self, instance: str) -> list[Loads | None]:
         """The pins behind each operand of an instance; None where a hand-written part has it: one for each bit."""
         symbol = re.findall(r"@(\w+)", instance)[0]
+        if symbol in self.behind:
+            return self.behind[symbol]
         module = next((m for m in self.design.modules if m.name == symbol), None)
         ports = re.findall(r"(\w+): %[\w.]+: ", instance)
-        if module is None:
-            return [None] * len(ports)
-        return [None if port in ("clk", "rst") else module.netlist().loads(f"%{port}") for port in ports]
+        self.behind[symbol] = [
+            None if module is None or port in ("clk", "rst") else module.netlist().loads(f"%{port}") for port in ports
+        ]
+        return self.behind[symbol]
 
     def _again(self, register: str) -> str:
         """The line of a register with a name for a copy of it."""
