@@ -18,7 +18,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,6 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from sequences import BOS, excerpt, facts, prompt, repeats, texts
 
-LENGTHS = (256, 512, 1024, 2048, 4096)  # of evaluations
 SHORT, ALL = (0.65, 0.35, 0, 0, 0), (0.3, 0.25, 0.15, 0.15, 0.15)  # shares of sequences.KINDS
 
 
@@ -151,16 +150,18 @@ def batch(
 
 
 @torch.no_grad()
-def evaluate(model: Llama, held_out: np.ndarray, prompts: int, device: str) -> dict:
+def evaluate(
+    model: Llama, held_out: np.ndarray, lengths: Sequence[int], prompts: int, device: str
+) -> dict:
     """Share of prompts with all five digits right and bits per byte of held-out text, by length."""
     right, bits = {}, {}
-    for length in LENGTHS:
+    for length in lengths:
         rng = np.random.default_rng(length)
         hits, losses = 0, []
         for _ in range(prompts):
             ids = torch.from_numpy(prompt(rng, held_out, length))[None].to(device)
             hits += bool((model(ids)[0, -6:-1].argmax(-1) == ids[0, -5:]).all())
-        for _ in range(max(8, min(prompts, 32 * 512 // length))):
+        for _ in range(max(8, min(prompts, 32 * 1024 // length))):
             text = np.array([BOS, *excerpt(rng, held_out, length - 1)], np.int64)
             ids = torch.from_numpy(text)[None].to(device)
             losses.append(F.cross_entropy(model(ids)[0, :-1], ids[0, 1:]).item())
@@ -223,6 +224,7 @@ def main() -> None:
     parser.add_argument("--theta", type=float, help="another rope_theta")
     parser.add_argument("--minutes", type=float, help="of each phase, instead of its own")
     parser.add_argument("--every", type=float, default=10, help="minutes between evaluations")
+    parser.add_argument("--lengths", default="256,512,1024,2048,4096", help="of evaluations")
     parser.add_argument("--prompts", type=int, default=32, help="of an evaluation at each length")
     parser.add_argument("--megabytes", type=int, default=40, help="of text")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -240,8 +242,9 @@ def main() -> None:
         model.load_state_dict({name.removeprefix("model."): t.float() for name, t in state.items()})
     text, held_out = texts(args.megabytes * 1_000_000)
     print(f"{sum(p.numel() for p in model.parameters())} parameters; {len(text)} bytes of text", flush=True)
+    lengths = [int(length) for length in args.lengths.split(",")]
     if args.evaluate:
-        print(json.dumps(evaluate(model, held_out, args.prompts, device)))
+        print(json.dumps(evaluate(model, held_out, lengths, args.prompts, device)))
         return
     first, last = (int(number) for number in args.phases.split("-"))
     for index in range(first, last + 1):
@@ -249,7 +252,7 @@ def main() -> None:
 
         def show(done: dict, index: int = index, phase: Phase = phase) -> None:
             save(model, args.out, max(phase.lengths))
-            found = evaluate(model, held_out, args.prompts, device)
+            found = evaluate(model, held_out, lengths, args.prompts, device)
             print(json.dumps({"phase": index} | done | found), flush=True)
 
         train(model, text, phase, rng, show, args.every)

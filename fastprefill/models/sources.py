@@ -40,7 +40,7 @@ def open_source(folder: Path) -> Source:
         return Safetensors.open(folder / SINGLE)
     if (folder / INDEX).is_file():
         return Shards.open(folder / INDEX)
-    raise FastprefillError(f"'{folder}' has no {SINGLE}; its weights are needed for the test vectors")
+    raise FastprefillError(f"'{folder}' has no weights: neither {SINGLE} nor {INDEX}; download them too")
 
 
 @dataclass(frozen=True)

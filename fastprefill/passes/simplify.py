@@ -139,6 +139,10 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
                 return other
             if width(one) == 1 and constant(one) in (1, -1):
                 return one
+    if isinstance(op, arith.CmpiOp):
+        bit = _compared_bit(op)
+        if bit is not None:
+            return bit
     if isinstance(op, arith.SelectOp):
         if op.lhs is op.rhs:
             return op.lhs
@@ -165,6 +169,22 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
     if value is None:
         return None
     return _constant(value, op.results[0])
+
+
+def _compared_bit(op: arith.CmpiOp) -> SSAValue | None:
+    """``x == 1`` and ``x != 0`` of a single bit, extended or not, are the bit."""
+    number = constant(op.rhs)
+    kind = {0: "eq", 1: "ne"}.get(op.predicate.value.data)
+    if number is None or kind is None:
+        return None
+    bit = op.lhs
+    if isinstance(bit.owner, arith.ExtUIOp):
+        bit = bit.owner.input
+    elif width(bit) == 1:
+        number &= 1
+    if width(bit) == 1 and (kind, number) in (("eq", 1), ("ne", 0)):
+        return bit
+    return None
 
 
 def _constant(value: int, result: SSAValue) -> Operation:

@@ -101,11 +101,9 @@ def _own_elements(
         return True
     if not written and isinstance(array.owner, memref.GetGlobalOp):
         return True
-    first = uses[0][1]
-    if any(indices != first for _, indices in uses):
-        return False
+    # In each of the other dimensions a lane may have several addresses.
     return all(
-        any(index is iv and complete[dim] for dim, index in enumerate(first))
+        any(complete[dim] and all(indices[dim] is iv for _, indices in uses) for dim in range(len(complete)))
         for iv in _lane_variables(loop, uses)
     )
 

@@ -12,9 +12,10 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from fastprefill.errors import FastprefillError
 from fastprefill.frontend.names import hint, problem
 from fastprefill.ir.dialect import CreateOp, StreamType
+from fastprefill.ir.query import is_scalar_argument
 from fastprefill.system.build import build_unit
 from fastprefill.system.depths import equalise_depths
-from fastprefill.system.limits import ATTRIBUTE, attach, limits_of
+from fastprefill.system.limits import ATTRIBUTE, Limits, attach, limits_of
 from fastprefill.system.unit import Unit
 
 Connection = tuple[str, str, int]
@@ -31,12 +32,16 @@ class System:
             one `Unit` object, or copies of it with `slr` replaced.
         connections: streams from an output port to an input port. Ports that are not connected become ports
             of the system, named ``<instance>_<port>``, as do the scalars.
+        parameters: what the system was generated from.
+        names: ``"instance.port"`` -> another name for a port or scalar of the system. Scalars of several instances
+            with one name are one scalar; it has the limits that all of them allow.
     """
 
     name: str
     units: Mapping[str, Unit]
     connections: tuple[Connection, ...] = ()
     parameters: Mapping[str, int | str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,15 @@ class _Port:
     letter: str
     direction: str
     ssa: SSAValue
+    given: str | None = None
 
     @property
     def flat(self) -> str:
-        return f"{self.instance}_{self.name}"
+        return self.given or f"{self.instance}_{self.name}"
+
+    @property
+    def is_scalar(self) -> bool:
+        return is_scalar_argument(self.ssa)
 
 
 def link(system: System) -> ModuleOp:
@@ -68,8 +78,13 @@ def link(system: System) -> ModuleOp:
     ports = {
         f"{instance}.{port.name}": port
         for instance in system.units
-        for port in _ports(instance, regions[instance])
+        for port in _ports(instance, regions[instance], system.names)
     }
+    for name in system.names:
+        if name not in ports:
+            raise FastprefillError(
+                f"system '{system.name}' gives '{name}' a name; it has no such port, only {', '.join(ports)}"
+            )
     streams = _connections(system, ports)
     top = _top(system, regions, ports, streams)
     ops: list[Operation] = []
@@ -136,7 +151,7 @@ def _check_symbols(modules: list[ModuleOp]) -> None:
             seen[symbol.data] = unit.data
 
 
-def _ports(instance: str, region: func.FuncOp) -> list[_Port]:
+def _ports(instance: str, region: func.FuncOp, given: Mapping[str, str]) -> list[_Port]:
     names, letters, directions = (region.attributes[key] for key in ("arg_names", "itypes", "directions"))
     assert (
         isinstance(names, ArrayAttr)
@@ -144,7 +159,7 @@ def _ports(instance: str, region: func.FuncOp) -> list[_Port]:
         and isinstance(directions, StringAttr)
     )
     return [
-        _Port(instance, name.data, ssa.type, letter, direction, ssa)
+        _Port(instance, name.data, ssa.type, letter, direction, ssa, given.get(f"{instance}.{name.data}"))
         for name, letter, direction, ssa in zip(
             names, letters.data, directions.data, region.body.block.args, strict=True
         )
@@ -189,6 +204,38 @@ def _order(port: _Port) -> int:
     return 1 + "io".index(port.direction) if isinstance(port.type, StreamType) else 0
 
 
+def _shared(system: System, outer: list[_Port]) -> list[_Port]:
+    """Without the scalars that share the name of one before."""
+    first: dict[str, _Port] = {}
+    kept = []
+    for port in outer:
+        other = first.setdefault(port.flat, port)
+        if port.is_scalar and other.is_scalar and port.given and other.given and port is not other:
+            if (port.ssa.type, port.letter) != (other.ssa.type, other.letter):
+                raise FastprefillError(
+                    f"system '{system.name}': the scalars '{other.instance}.{other.name}' and "
+                    f"'{port.instance}.{port.name}' share the name '{port.flat}' and differ in type"
+                )
+            continue
+        kept.append(port)
+    return kept
+
+
+def _common(system: System, ports: Mapping[str, _Port], limits: Mapping[str, Limits]) -> Limits:
+    """The limits of the system's scalars: what every instance allows."""
+    found: Limits = {}
+    for port in ports.values():
+        if port.name in limits[port.instance]:
+            low, high = limits[port.instance][port.name]
+            least, most = found.get(port.flat, (low, high))
+            found[port.flat] = max(low, least), min(high, most)
+            if found[port.flat][0] > found[port.flat][1]:
+                raise FastprefillError(
+                    f"system '{system.name}': no value of the scalar '{port.flat}' is within the limits of all units"
+                )
+    return found
+
+
 def _top(
     system: System,
     regions: Mapping[str, func.FuncOp],
@@ -196,6 +243,7 @@ def _top(
     streams: Mapping[str, tuple[str, StreamType, bool]],
 ) -> func.FuncOp:
     outer = sorted((port for name, port in ports.items() if name not in streams), key=_order)
+    outer = _shared(system, outer)
     flat = [port.flat for port in outer]
     for name in {*flat, *(stream for stream, _, _ in streams.values())}:
         _check_name(name, "port", port=True)
@@ -204,10 +252,12 @@ def _top(
                 f"system '{system.name}' gets two ports named '{name}'; rename an instance"
             )
     entry = Block(arg_types=[port.ssa.type for port in outer])
-    known: dict[str, SSAValue] = {}
-    for port, ssa in zip(outer, entry.args, strict=True):
-        ssa.name_hint = hint(port.flat)
-        known[f"{port.instance}.{port.name}"] = ssa
+    arguments = dict(zip(flat, entry.args, strict=True))
+    for name, ssa in arguments.items():
+        ssa.name_hint = hint(name)
+    known: dict[str, SSAValue] = {
+        name: arguments[port.flat] for name, port in ports.items() if name not in streams
+    }
     created: dict[str, SSAValue] = {}
     for name, (stream, type_, unsigned) in streams.items():
         if stream not in created:
@@ -218,7 +268,7 @@ def _top(
         known[name] = created[stream]
     for instance, unit in system.units.items():
         region = regions[instance]
-        values = [known[f"{instance}.{port.name}"] for port in _ports(instance, region)]
+        values = [known[f"{instance}.{port.name}"] for port in _ports(instance, region, {})]
         call = func.CallOp(region.sym_name.data, values, [])
         call.attributes["instance"] = StringAttr(instance)
         call.attributes["slr"] = IntegerAttr(unit.slr, i32)
@@ -231,7 +281,7 @@ def _top(
     top.attributes["itypes"] = StringAttr("".join(port.letter for port in outer))
     top.attributes["directions"] = StringAttr("".join(port.direction for port in outer))
     limits = {instance: limits_of(region) for instance, region in regions.items()}
-    attach(top, {p.flat: limits[p.instance][p.name] for p in outer if p.name in limits[p.instance]})
+    attach(top, _common(system, ports, limits))
     for region in regions.values():
         region.attributes.pop(ATTRIBUTE, None)  # checked once, where the system starts
     return top

@@ -50,7 +50,7 @@ def mix(size: Size, seed: int) -> list[Case]:
 
 
 @pytest.mark.parametrize("size", [(16, 11, 5, 8, 4), (16, 16, 0, 1, 2), (32, 16, 8, 8, 8)])
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_mixes_of_k(size: tuple[int, ...], seed: int, tmp_path: Path, record_property: PROPERTY) -> None:
     needs("rtl")
     mixed = replace(matrix_unit(*size), cases=lambda s: mix(Size(*size), s))

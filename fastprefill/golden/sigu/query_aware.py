@@ -16,7 +16,7 @@ from fastprefill.golden.sigu.rows import MASKED, RowStatistics, weights
 #: Rows that the model computes at a time; no result depends on it.
 _CHUNK = 128
 #: 2^16 / p and 2^16 / p^2 with p^3 = p + 1: multiples of them fall evenly over rows, columns and diagonals.
-_ALONG_KEYS, _ALONG_ROWS = 49_471, 37_345
+ALONG_KEYS, ALONG_ROWS = 49_471, 37_345
 
 
 def pooled_blocks(queries: Codes, keys: Codes, registers: Registers) -> NDArray[np.bool_]:
@@ -71,6 +71,6 @@ def _sweep(queries: Codes, keys: Codes) -> Iterator[tuple[slice, NDArray[np.bool
 
 def _drawn(cut: Cut, row: NDArray[np.intp], key: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which of the weights that even the finer bins do not tell apart are taken: their share, spread evenly."""
-    place = (key * _ALONG_KEYS + row * _ALONG_ROWS) & 0xFFFF
+    place = (key * ALONG_KEYS + row * ALONG_ROWS) & 0xFFFF
     drawn: NDArray[np.bool_] = place < (cut.share << 16) // max(cut.inside, 1)
     return drawn

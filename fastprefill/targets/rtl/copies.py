@@ -42,12 +42,12 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Load:
-    """An operand of an op, reached from a register through views."""
+    """An operand of an op, reached from a register through views, perhaps on several ways (as a sign extension is)."""
 
     line: int
     operand: int
-    through: tuple[tuple[int, int], ...]
-    """Views on the way with the operand by which each is entered, the nearest to the register first."""
+    views: frozenset[int]
+    """Lines of the views on all ways."""
     bits: Loads
 
 
@@ -72,6 +72,7 @@ class Netlist:
         self.inside, self.rename = inside, rename
         self.width = dict(widths)
         self.uses: dict[str, list[tuple[int, int]]] = {}
+        self.maker: dict[str, int] = {}
         self.behind: dict[int, list[Loads | None]] = {}
         self.fresh = 0
         for line in lines:
@@ -85,6 +86,7 @@ class Netlist:
         self.lines.append(_Line(text, names, kind))
         if len(names) == 1 and kind != "hw.instance":
             self.width[names[0]] = _width(kind, text)
+        self.maker.update(dict.fromkeys(names, number))
         for operand, name in enumerate(self.lines[number].used):
             self.uses.setdefault(name, []).append((number, operand))
         return number
@@ -103,9 +105,18 @@ class Netlist:
             total += load.bits
         return total
 
-    def leaves(self, name: str) -> Iterator[_Load]:
-        """The operands that a value reaches through slices and concatenations."""
-        stack: list[tuple[str, int, int, tuple[tuple[int, int], ...]]] = [(name, 0, 0, ())]
+    def leaves(self, name: str) -> list[_Load]:
+        """The operands that a value reaches through slices and concatenations, in the order of the lines."""
+        found: dict[tuple[int, int], tuple[Loads, set[int]]] = {}
+        for line, operand, through, bits in self._ways(name):
+            total, views = found.setdefault((line, operand), (np.zeros_like(bits), set()))
+            total += bits
+            views.update(through)
+        return [_Load(*place, frozenset(views), bits) for place, (bits, views) in sorted(found.items())]
+
+    def _ways(self, name: str) -> Iterator[tuple[int, int, tuple[int, ...], Loads]]:
+        """Each way from a value to an operand: its line and place, the lines of the views, and the pins."""
+        stack: list[tuple[str, int, int, tuple[int, ...]]] = [(name, 0, 0, ())]
         width = self.width[name]
         while stack:
             value, low, at, through = stack.pop()  # bits from `low` of the register are at bit `at` of the value
@@ -114,12 +125,12 @@ class Netlist:
                 op = self.lines[line]
                 if op.kind in _VIEWS and len(through) < 64:
                     step = self._through(op, operand, low, at, seen)
-                    stack += [(op.made[0], *place, (*through, (line, operand))) for place in step]
+                    stack += [(op.made[0], *place, (*through, line)) for place in step]
                     continue
                 bits = np.zeros(width, np.int64)
                 bits[low : low + seen] = self._pins(line, operand, self.width[value])[at : at + seen]
                 if bits.any():
-                    yield _Load(line, operand, through, bits)
+                    yield line, operand, through, bits
 
     def _through(self, op: _Line, operand: int, low: int, at: int, seen: int) -> list[tuple[int, int]]:
         """Where the bits of an operand are in a view of it: (lowest bit of the register, bit of the view)."""
@@ -177,14 +188,14 @@ class Netlist:
     def _copy(self, number: int) -> None:
         line = self.lines[number]
         (name,) = line.made
-        loads = list(self.leaves(name))
+        loads = self.leaves(name)
         total = np.zeros(self.width[name], np.int64)
         for load in loads:
             total += load.bits
         if total.max(initial=0) <= MOST_LOADS:
             return
         groups: list[tuple[Loads, list[_Load]]] = []
-        for load in sorted(loads, key=lambda one: (one.line, one.operand)):
+        for load in loads:
             if not groups or (groups[-1][0] + load.bits).max() > MOST_LOADS:
                 groups.append((np.zeros_like(total), []))
             groups[-1][0][:] += load.bits
@@ -195,28 +206,32 @@ class Netlist:
             self.fresh += 1
             copy = f"%copy.{self.fresh}"
             self.add(self.rename(line.text).replace(f"{name} =", f"{copy} =", 1))
-            views: dict[tuple[int, str], str] = {}
+            again = {name: copy}
             for load in some:
-                self._move(load, name, copy, views)
+                old = self.lines[load.line].used[load.operand]
+                self._exchange(load.line, load.operand, old, self._behind(old, load.views, again))
 
-    def _move(self, load: _Load, old: str, new: str, views: dict[tuple[int, str], str]) -> None:
-        """Let a load take its value from a copy; the views on the way are made again behind the copy."""
-        for line, operand in load.through:
-            key = (line, new)
-            (made,) = self.lines[line].made
-            if key not in views:
-                self.fresh += 1
-                views[key] = f"%copy.{self.fresh}"
-                text = re.sub(r" \{sv\.namehint = [^}]*\}|<\d+>", "", self.lines[line].text)
-                head, _, tail = text.partition(" = ")
-                again = self.add(f"{head.replace(made, views[key])} = {tail}")
-                self._exchange(again, operand, old, new)
-            old, new = made, views[key]
-        self._exchange(load.line, load.operand, old, new)
+    def _behind(self, value: str, views: frozenset[int], again: dict[str, str]) -> str:
+        """The same value made behind a copy: `again` has what is there already, at first the register itself."""
+        if value in again:
+            return again[value]
+        line = self.maker.get(value)
+        if line is None or line not in views:
+            return value
+        inputs = [self._behind(name, views, again) for name in self.lines[line].used]
+        self.fresh += 1
+        again[value] = f"%copy.{self.fresh}"
+        text = re.sub(r" \{sv\.namehint = [^}]*\}|<\d+>", "", self.lines[line].text)
+        head, _, tail = text.partition(" = ")
+        number = self.add(f"{head.replace(value, again[value])} = {tail}")
+        for operand, (old, new) in enumerate(zip(self.lines[line].used, inputs, strict=True)):
+            self._exchange(number, operand, old, new)
+        return again[value]
 
     def _exchange(self, line: int, operand: int, old: str, new: str) -> None:
+        if old == new:
+            return
         op = self.lines[line]
-        assert op.used[operand] == old, (op.text, operand, old)
         head, equals, tail = op.text.partition(" = ")
         if not op.made:
             head, equals, tail = "", "", op.text

@@ -123,7 +123,7 @@ def test_no_weights(checkpoint: Path, out: Path) -> None:
     (checkpoint / "model.safetensors").unlink()
     refused(
         generate(checkpoint, out),
-        f"'{checkpoint}' has no model.safetensors; its weights are needed for the test vectors",
+        f"'{checkpoint}' has no weights: neither model.safetensors nor model.safetensors.index.json; download them too",
     )
 
 

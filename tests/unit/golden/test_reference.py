@@ -12,7 +12,7 @@ from fastprefill.golden.selection import all_blocks
 
 ROOT = Path(__file__).parents[3]
 CHECKPOINTS = ROOT / "tests" / "data" / "checkpoints"
-RECORDED = [*sorted(CHECKPOINTS.iterdir()), ROOT / "examples" / "tiny-llama"]
+RECORDED = [*sorted(CHECKPOINTS.iterdir()), *sorted((ROOT / "examples").glob("tiny-llama*"))]
 LLAMA = CHECKPOINTS / "llama"
 
 

@@ -116,6 +116,8 @@ def test_changes_of_width_of_constants(line: str, bits: int, process: Any, apply
         ("arith.select %true, %p, %q : i1", "p"),
         ("arith.select %false, %p, %q : i1", "q"),
         ("arith.select %q, %p, %p : i1", "p"),
+        ("arith.cmpi eq, %p, %true : i1", "p"),
+        ("arith.cmpi ne, %p, %false : i1", "p"),
     ],
 )
 def test_predicates_fold(line: str, kept: str, process: Any, apply: Any, ops: Any) -> None:
@@ -257,3 +259,25 @@ def test_a_known_element_of_a_constant_array_is_a_constant(
     (only,) = ops(text, PutOp)
     assert query.constant(only.value) == expected  # an element outside the array is left to the interpreter
     assert len(ops(text, memref.LoadOp)) == (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("line", "folds"),
+    [
+        ("arith.cmpi eq, %w, %one : i8", True),
+        ("arith.cmpi ne, %w, %zero : i8", True),
+        ("arith.cmpi eq, %w, %zero : i8", False),
+        ("arith.cmpi ne, %w, %one : i8", False),
+        ("arith.cmpi eq, %w, %two : i8", False),
+        ("arith.cmpi eq, %s, %one : i8", False),
+        ("arith.cmpi ugt, %w, %zero : i8", False),
+    ],
+)
+def test_a_bit_compared_after_extension(line: str, folds: bool, process: Any, apply: Any, ops: Any) -> None:
+    text = body(
+        "%zero = arith.constant 0 : i8\n%one = arith.constant 1 : i8\n%two = arith.constant 2 : i8\n"
+        "%w = arith.extui %p : i1 to i8\n%s = arith.extsi %p : i1 to i8\n"
+        f"%v = {line}\npipe.store %v, %out[%c0] : i1, memref<1xi1>"
+    )
+    (store,) = ops(apply(process(text, "out: memref<1xi1>", "p: i1"), Simplify()), StoreOp)
+    assert (store.value.name_hint == "p") is folds

@@ -45,8 +45,13 @@ SHIFT = (
             "%w = arith.index_cast %r : index to i32\n%q = arith.index_cast %w : i32 to index\n"
             + COPY.replace("b[%r]", "b[%q]")
         ),
+        # a memory for each lane, read at one address and written at another
+        register("a", '["complete", "none"]', "4x8xi8")
+        + lane(
+            "%v = memref.load %a[%r, %c1] : memref<4x8xi8>\nmemref.store %v, %a[%r, %c2] : memref<4x8xi8>"
+        ),
     ],
-    ids=["elementwise", "private variable", "broadcast", "casts"],
+    ids=["elementwise", "private variable", "broadcast", "casts", "two addresses"],
 )
 def test_lanes_with_elements_of_their_own_stay_a_loop(body: str, process: Any, apply: Any, ops: Any) -> None:
     text = apply(process(body), Unroll())

@@ -15,6 +15,7 @@ from fastprefill.frontend import load_module
 from fastprefill.ir.dialect import CreateOp, StreamType
 from fastprefill.ir.text import parse, to_text
 from fastprefill.system import System, link
+from fastprefill.system.limits import limits_of
 from fastprefill.targets import interpreter
 
 KERNELS = Path(__file__).parents[2] / "contract" / "kernels"
@@ -107,3 +108,24 @@ def test_names_are_checked(crossing: ModuleType) -> None:
         link(System("bad", {"wire": crossing.stage("near", 1, 1, 0)}))
     with pytest.raises(FastprefillError, match="has no units; give at least one"):
         link(System("bad", {}))
+
+
+def test_names_of_ports_and_shared_scalars(requant: ModuleType) -> None:
+    system = replace(
+        requant.system(), names={"mpu.sums": "count", "quant.words": "count", "quant.y": "bytes"}
+    )
+    top = link(system).body.block.last_op
+    assert isinstance(top, func.FuncOp)
+    names = ["mpu_steps", "mpu_chain", "count", "quant_scale", "mpu_a", "mpu_b", "bytes"]
+    assert top.attributes["arg_names"] == ArrayAttr([StringAttr(name) for name in names])
+    assert limits_of(top)["count"] == (1, 2**24 - 1)
+
+
+def test_bad_names(requant: ModuleType) -> None:
+    system = requant.system()
+    with pytest.raises(
+        FastprefillError, match=r"gives 'quant.z' a name; it has no such port, only mpu.steps"
+    ):
+        link(replace(system, names={"quant.z": "y"}))
+    with pytest.raises(FastprefillError, match="gets two ports named 'x'"):
+        link(replace(system, names={"mpu.a": "x", "mpu.b": "x"}))

@@ -62,3 +62,23 @@ def test_a_register_with_an_enable_stays_one() -> None:
     for number in range(100):
         m.instance(f"sink_{number}", Part("sink", (("bit", "in", 1),)), {"bit": word})
     assert sum(line.kind.startswith("seq.compreg") for line in m.netlist().lines) == 1
+
+
+def test_a_sign_extension_is_made_again_behind_each_copy() -> None:
+    """The word reaches each product as itself and through its sign: two ways to one operand, which moves once."""
+    design = Design()
+    m = Module(design, "top")
+    word = m.register(m.input("word", 8), "word_now")
+    wide, other = m.resize(word, 16, signed=True), m.input("other", 16)
+    for number in range(100):
+        product = m.binary("mul", wide, m.binary("xor", other, m.const(number, 16)))
+        m.instance(f"sink_{number}", Part("sink", (("product", "in", 16),)), {"product": product})
+    netlist = m.netlist()
+    registers = [line.made[0] for line in netlist.lines if line.kind == "seq.compreg"]
+    assert len(registers) > 1
+    # Each of the 100 products takes 7 bits once and the sign nine times.
+    assert sum(netlist.loads(name) for name in registers).tolist() == [100] * 7 + [900]
+    assert all(netlist.loads(name).max() <= MOST_LOADS for name in registers)
+    behind = [{load.line for load in netlist.leaves(name)} for name in registers]
+    assert sum(map(len, behind)) == len(set.union(*behind)) == 100
+    export(design.text())

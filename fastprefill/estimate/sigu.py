@@ -1,0 +1,53 @@
+"""Cycles of index generation: words of scores are counted, what comes after them is fitted to RTL simulations."""
+
+from __future__ import annotations
+
+from fastprefill.golden.sigu.size import Size
+from fastprefill.golden.sigu.streams import SWEEPS
+
+#: Cycles beside the words of scores: of a start, for each block, for each word that the scan of the block mask reads.
+#: Fitted by ``python benchmarks/sigu_cycles.py`` on heads that are not query-aware, 4 in a group.
+COEFFICIENTS = (0.0, 0.0, 0.0)
+
+
+def score_words(tokens: int, size: Size) -> int:
+    """Words of scores of both passes over the keys, one a cycle."""
+    return 2 * -(-tokens // size.tile_keys) * size.group * size.row_tiles * size.key_groups
+
+
+def scan_words(tokens: int, size: Size) -> int:
+    """Words that the scan of the block mask reads, by query block and by key block."""
+    blocks = -(-tokens // size.block)
+    tiles = -(-blocks // size.rows)
+    by_query = sum(row // size.lanes + 1 for row in range(blocks))
+    by_key = sum(tiles - column // size.rows for column in range(blocks))
+    return by_query + by_key
+
+
+def features(tokens: int, size: Size) -> list[float]:
+    """What `COEFFICIENTS` are multiplied by."""
+    return [1.0, float(-(-tokens // size.block)), float(scan_words(tokens, size))]
+
+
+def pooled_words(tokens: int, size: Size) -> int:
+    """Words of scores of a sweep over pooled blocks, for one head."""
+    blocks = -(-tokens // size.block)
+    return sum(
+        -(-min(row + size.rows, blocks) // size.tile_keys) * size.key_groups
+        for row in range(0, blocks, size.rows)
+    )
+
+
+def cycles(tokens: int, size: Size, query_aware: int = 0) -> float:
+    """Cycles of one KV head's group when scores are always there.
+
+    Args:
+        tokens: of a prompt that does not keep all blocks.
+        size: of the unit.
+        query_aware: heads that take the cut over pooled blocks: a sweep at the pace of scores, the others at that of
+            their histograms (not fitted: counted).
+    """
+    rest = sum(c * f for c, f in zip(COEFFICIENTS, features(tokens, size), strict=True))
+    slow = size.lanes * size.rows // size.choices
+    sweeps = query_aware * pooled_words(tokens, size) * (1 + (SWEEPS - 1) * slow)
+    return score_words(tokens, size) + rest + sweeps
