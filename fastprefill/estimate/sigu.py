@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastprefill.golden.sigu.size import Size
 from fastprefill.golden.sigu.streams import SWEEPS
 
-#: Cycles beside the words of scores: of a start, for each block, for each word that the scan of the block mask reads.
+#: Cycles beside the words of scores: for each head, for each block of a head, for each word that the scan of the block
+#: mask reads.
 #: Fitted by ``python benchmarks/sigu_cycles.py`` on heads that are not query-aware, 4 in a group.
 COEFFICIENTS = (0.0, 0.0, 0.0)
 
@@ -26,7 +27,8 @@ def scan_words(tokens: int, size: Size) -> int:
 
 def features(tokens: int, size: Size) -> list[float]:
     """What `COEFFICIENTS` are multiplied by."""
-    return [1.0, float(-(-tokens // size.block)), float(scan_words(tokens, size))]
+    blocks = -(-tokens // size.block)
+    return [float(size.group), float(size.group * blocks), float(scan_words(tokens, size))]
 
 
 def pooled_words(tokens: int, size: Size) -> int:
