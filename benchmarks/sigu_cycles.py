@@ -53,11 +53,11 @@ if lacking is not None:
     sys.exit(1)
 lengths = sorted((*FITTED, *OTHERS))
 cycles = measured(lengths)
-rest = np.array([cycles[n] - model.score_words(n, SIZE) for n in FITTED], float)
+rest = np.array([cycles[n] - model.counted(n, SIZE) for n in FITTED], float)
 coefficients, *_ = np.linalg.lstsq(np.array([model.features(n, SIZE) for n in FITTED]), rest, rcond=None)
 results = []
 for tokens in lengths:
-    predicted = model.score_words(tokens, SIZE) + float(np.dot(coefficients, model.features(tokens, SIZE)))
+    predicted = model.counted(tokens, SIZE) + float(np.dot(coefficients, model.features(tokens, SIZE)))
     results.append(
         {
             "tokens": tokens,
