@@ -19,6 +19,9 @@ PASSED, FAILED, SKIPPED = "pass", "FAIL", "NOT RUN"
 REFERENCE = "reference"
 """The level whose outputs the others are compared with, where there is no golden model."""
 
+SMALLER = "RTL, smaller"
+"""The RTL level of a design of another size than the one that was generated."""
+
 NO_VECTORS = (
     "the project has no test vectors: its kernel has no cases(seed), and random inputs do not exercise it"
 )
@@ -29,7 +32,7 @@ class LevelResult:
     """What one level gave.
 
     Attributes:
-        level: ``golden``, ``interpreter``, ``C-sim``, ``lint``, ``RTL``, ``RTL, 4-state`` or ``structure``.
+        level: ``golden``, ``interpreter``, ``C-sim``, ``lint``, ``RTL``, `SMALLER`, ``RTL, 4-state`` or ``structure``.
         result: `PASSED`, `FAILED`, `SKIPPED` or `REFERENCE`.
         detail: why not, or the first difference.
         tokens: output tokens compared with the golden model.
@@ -131,21 +134,28 @@ def lint(project: Project) -> LevelResult:
     project.need("rtl")
     started = time.perf_counter()
     top = project.unit["rtl_top"]
-    for module in (top, f"{top}_shell"):
-        verilator.lint(project.folder / "rtl", module)
+    verilator.lint(project.folder / "rtl", f"{top}_shell")  # which has the unit inside
     tiers.note("verilator")
     return LevelResult("lint", PASSED, f"-Wall: {top}, {top}_shell", seconds=time.perf_counter() - started)
 
 
-def rtl(project: Project, vectors: Sequence[Vectors], *, seed: int = 1) -> LevelResult:
-    """The generated SystemVerilog in cocotb on Verilator: at full speed, then with random gaps and a reset."""
+def rtl(project: Project, vectors: Sequence[Vectors], *, seed: int = 1, full: bool = False) -> LevelResult:
+    """The generated SystemVerilog in cocotb on Verilator: at full speed, then with random gaps and a reset.
+
+    A design that is too large for that is simulated smaller (``checks.reduced``) and the result says so; not if `full`.
+    """
+    from fastprefill.checks.reduced import reduced
     from fastprefill.tools import verilator
 
     lacking = project.lacks("rtl") or ("" if vectors else NO_VECTORS) or verilator.missing()
     if lacking:
         return LevelResult("RTL", SKIPPED, lacking)
     project.need("rtl")
-    build = verilator.build(project.folder / "rtl", project.ports)
+    smaller = None if full else reduced(project, list(vectors))
+    if smaller is None:
+        build = verilator.build(project.folder / "rtl", project.ports)
+    else:
+        build, vectors = verilator.build(smaller.texts, smaller.ports), smaller.vectors
     started = time.perf_counter()
     found = verilator.run(build, [one.case for one in vectors], seed=seed)
     seconds = time.perf_counter() - started
@@ -153,12 +163,15 @@ def rtl(project: Project, vectors: Sequence[Vectors], *, seed: int = 1) -> Level
     failure = found.failure
     if failure is not None:
         where = f"; waveform: {found.waveform}" if found.waveform else ""
-        return LevelResult("RTL", FAILED, failure.describe() + where, seconds=seconds)
+        name = "RTL" if smaller is None else SMALLER
+        return LevelResult(name, FAILED, failure.describe() + where, seconds=seconds)
     cycles = sum(found.cycles(one.case.name) or 0 for one in vectors)
     complete = [step for step in found.steps if step.kind == "run"]
     compared = sum(_compared_in(step.case, vectors) for step in complete)
+    label = f"{smaller.title} (--full simulates that); " if smaller else ""
     return LevelResult(
-        "RTL", PASSED, f"{len(complete)} runs, {len(found.steps) - len(complete)} reset", compared, seconds,
+        "RTL" if smaller is None else SMALLER, PASSED,
+        f"{label}{len(complete)} runs, {len(found.steps) - len(complete)} reset", compared, seconds,
         cycles=cycles, utilisation=_utilisation(vectors, cycles), cycles_per_second=found.cycles_per_second,
     )  # fmt: skip
 

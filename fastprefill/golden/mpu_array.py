@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from fastprefill.golden import mpu
 from fastprefill.system.case import Case
 
-A_STREAM = "dispatch_a"
+A_STREAM = "a"
 
 
 def b_stream(array: int) -> str:
     """The input with the words of B for one of the units."""
-    return f"dispatch_b_{array}"
+    return f"b_{array}"
 
 
 def c_stream(array: int) -> str:
     """The output of one of the units."""
-    return f"mpu{array}_c"
+    return f"c_{array}"
 
 
 def case(
@@ -27,12 +27,9 @@ def case(
     """One start: `a` [tiles, rows, k] for all units, `b` [tiles, k, arrays x columns] cut up between them."""
     parts = np.split(b, arrays, axis=2)
     alone = [mpu.case(name, a, part, size, chain) for part in parts]
-    scalars = {
-        f"mpu{n}_{scalar}": value for n, one in enumerate(alone) for scalar, value in one.scalars.items()
-    }
     return Case(
         name=name,
-        scalars={"dispatch_words": len(alone[0].inputs["a"]), **scalars},
+        scalars=alone[0].scalars,
         inputs={
             A_STREAM: alone[0].inputs["a"],
             **{b_stream(n): one.inputs["b"] for n, one in enumerate(alone)},
@@ -51,7 +48,7 @@ def cases(
     drain_rows: int = 2,
     regions: int = 1,
 ) -> list[Case]:
-    """Cases of a system: one product, random tiles, chains, the extreme values."""
+    """Cases of a system: one product, random tiles, chains, the extreme values, a start outside the limits."""
     size = mpu.Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
     rng = np.random.default_rng(seed)
     result = []
@@ -64,4 +61,7 @@ def cases(
         a = rng.integers(lowest, 128, (tiles, rows, k)).astype(np.int8)
         b = rng.integers(lowest, 128, (tiles, k, arrays * size.columns)).astype(np.int8)
         result.append(case(name, a, b, arrays, size, chain))
+    nothing: dict[str, list[int]] = {A_STREAM: [], **{b_stream(n): [] for n in range(arrays)}}
+    scalars = {"steps": rows // drain_rows - 1, "chain": 1, "sums": 1}
+    result.append(Case("refused", scalars, nothing, {c_stream(n): [] for n in range(arrays)}))
     return result

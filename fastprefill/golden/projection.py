@@ -121,6 +121,19 @@ def expected_words(inputs: Mapping[str, Sequence[int]], shape: Shape) -> dict[st
     return found
 
 
+def operands(
+    inputs: Mapping[str, Sequence[int]], shape: Shape
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """What a case was made from: codes of x [tokens, k] and w [channels, k]."""
+    size = shape.size
+    a_name, *b_names = _input_names(shape)
+    a = _operand(inputs[a_name], shape.tiles, size.rows, size.k_parallel)[:: shape.channel_tiles]
+    b = np.stack([_operand(inputs[name], shape.tiles, size.columns, size.k_parallel) for name in b_names], axis=1)
+    x = a.reshape(shape.token_tiles * size.rows, -1)
+    w = b[: shape.channel_tiles].reshape(shape.channel_tiles * shape.columns, -1)
+    return x[: shape.tokens, : shape.k], w[: shape.channels, : shape.k]
+
+
 def _input_names(shape: Shape) -> list[str]:
     """The stream of A, then that of B of each array."""
     if shape.arrays == 1:

@@ -9,7 +9,9 @@ import re
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from fastprefill import resources
@@ -20,6 +22,9 @@ from fastprefill.tools.testbench import Build, SimulationResult, StepResult, run
 
 OFTEN = 32
 """Instances of a module from which on it is compiled apart."""
+
+LONG = 5000
+"""Lines of a module from which on it is compiled apart when there are two of it."""
 
 __all__ = [
     "Build", "SimulationResult", "StepResult", "build", "compile_cocotb", "find", "lint", "missing", "run", "setup",
@@ -79,7 +84,7 @@ def lint(rtl: Path | Mapping[str, str], top: str, *, defines: Sequence[str] = ()
     if isinstance(rtl, Path):
         _check_complete(rtl, texts)
     with tempfile.TemporaryDirectory(prefix="fastprefill-lint-") as folder:
-        files = _write(texts, Path(folder))
+        files = [_apart(_instantiated_often(texts), Path(folder)), *_write(texts, Path(folder))]
         _verilated.verilate(
             ["--lint-only", "-Wall", "--quiet", "--quiet-stats", "--top-module", top, *_parts(),
              *(f"-D{name}" for name in defines), resources.path("sim/waivers.vlt"), *files],
@@ -149,11 +154,9 @@ def compile_cocotb(
         return executable, False
     made = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
     try:
-        files = _write(texts, made)
-        apart = "".join(f'no_inline -module "{name}"\n' for name in many)
-        (made / "apart.vlt").write_text(f"`verilator_config\n{apart}")
+        files = [_apart(many, made), *_write(texts, made)]
         _verilated.verilate(
-            [*options, "-Mdir", "obj", *_parts(), "apart.vlt", *files], cwd=made, what=f"verilating {top!r}"
+            [*options, "-Mdir", "obj", *_parts(), *files], cwd=made, what=f"verilating {top!r}"
         )
         _verilated.link_cocotb(made / "obj", made / "simulation", trace=trace)
         target.mkdir(exist_ok=True)
@@ -163,12 +166,31 @@ def compile_cocotb(
     return executable, True
 
 
+def _apart(modules: Sequence[str], folder: Path) -> Path:
+    """The file that tells Verilator to look at these modules once, and not to copy them into their parents."""
+    file = folder / "apart.vlt"
+    file.write_text("`verilator_config\n" + "".join(f'no_inline -module "{name}"\n' for name in modules))
+    return file
+
+
 def _instantiated_often(texts: Mapping[str, str]) -> list[str]:
-    """Modules with so many instances that each is better compiled once than copied into its parent."""
-    names = {Path(name).stem for name in texts}
-    everything = "\n".join(texts.values())
-    instances = re.findall(r"^ +(\w+) (?:#\([^;]*?\) )?\w+ \(", everything, re.MULTILINE)
-    return sorted(name for name in names if instances.count(name) >= OFTEN)
+    """Modules with so many instances in the whole design that each is better compiled once than copied."""
+    modules = {Path(name).stem: text for name, text in texts.items()}
+    inside = {
+        name: Counter(re.findall(r"^ +(\w+) (?:#\([^;]*?\) )?\w+ \(", text, re.MULTILINE))
+        for name, text in modules.items()
+    }
+
+    @cache
+    def count(module: str) -> int:
+        around = [(parent, parts[module]) for parent, parts in inside.items() if parts[module] and parent != module]
+        return sum(count(parent) * times for parent, times in around) if around else 1
+
+    return sorted(
+        name
+        for name, text in modules.items()
+        if count(name) >= OFTEN or (count(name) > 1 and text.count("\n") >= LONG)
+    )
 
 
 def _texts(rtl: Path | Mapping[str, str]) -> dict[str, str]:

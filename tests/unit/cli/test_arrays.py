@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fastprefill import tools
+from fastprefill.checks import reduced
+from fastprefill.checks.project import Project
 from fastprefill.cli import main
 from fastprefill.tools import csim
 
@@ -42,9 +44,9 @@ def test_an_array_in_each_region(project: Path) -> None:
     assert [(part["instance"], part["unit"], part["slr"]) for part in unit["placement"]] == [
         ("dispatch", "dispatch", 0), ("mpu0", "mpu", 0), ("mpu1", "mpu", 1), ("mpu2", "mpu", 2),
     ]  # fmt: skip
-    b_words = {f"dispatch_b_{n}": 64 for n in range(3)}
-    assert unit["inputs"] == {"dispatch_a": 64, **b_words}
-    assert unit["outputs"] == {f"mpu{n}_c": 256 for n in range(3)}
+    assert unit["inputs"] == {"a": 64, **{f"b_{n}": 64 for n in range(3)}}
+    assert unit["outputs"] == {f"c_{n}": 256 for n in range(3)}
+    assert list(unit["scalars"]) == ["steps", "chain", "sums"]  # shared, so that they cannot disagree
 
 
 def test_arrays_share_their_modules(project: Path) -> None:
@@ -67,12 +69,12 @@ def test_arrays_share_their_modules(project: Path) -> None:
 def test_link_of_arrays_in_three_regions(project: Path) -> None:
     """One kernel over the regions; each mover has a pseudo-channel of its own and is beside its end of the stream."""
     link = (project / "bitstream/link.cfg").read_text()
-    movers = ["mm2s_dispatch_a", *(f"mm2s_dispatch_b_{n}" for n in range(3)), *(f"s2mm_mpu{n}_c" for n in range(3))]
+    movers = ["mm2s_a", *(f"mm2s_b_{n}" for n in range(3)), *(f"s2mm_c_{n}" for n in range(3))]
     assert re.findall(r"^nk=(\w+):1:", link, re.MULTILINE) == ["mpus", *movers]
     ports = re.findall(r"^sp=(\w+)_1\.\w+:(HBM\[\d+\])$", link, re.MULTILINE)
     assert [mover for mover, _ in ports] == movers and len({port for _, port in ports}) == len(movers)
     placed = dict(re.findall(r"^slr=(\w+)_1:SLR(\d)$", link, re.MULTILINE))
-    assert placed == {mover: mover[8] if mover.startswith("s2mm") else "0" for mover in movers}
+    assert placed == {mover: mover[-1] if mover.startswith("s2mm") else "0" for mover in movers}
     tcl = (project / "bitstream/slr.tcl").read_text()
     parts = dict(re.findall(r"\*/unit/(\w+)\}\] \{\n.*?ASSIGNMENT SLR(\d)", tcl))
     assert parts == {"dispatch": "0", "mpu0": "0", "mpu1": "1", "mpu2": "2"}
@@ -100,10 +102,36 @@ def test_every_level_passes(project: Path) -> None:
     assert found["errors"][0]["relative"] < 0.01
 
 
+def test_a_large_design_is_simulated_smaller_and_says_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not tools.available("verilator"):
+        pytest.skip("verilator is not installed")
+    monkeypatch.setattr(reduced, "LARGEST", 95)
+    monkeypatch.setattr(reduced, "SIDE", 4)
+    monkeypatch.setattr(reduced, "TILES", 2)
+    result = run("cosim", project, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["level"] == "RTL, smaller"
+    assert found["detail"].startswith(
+        "simulated 3 x (4 x 4: 3 DSP + 1 LUT columns), generated 3 x (4 x 4: 3 DSP + 1 LUT columns) "
+        "(--full simulates that); "
+    )
+    assert found["tokens"] % (3 * 2 * 11 * 2) == 0 < found["tokens"]
+
+
+def test_no_smaller_design_in_place_of_one_that_can_be_simulated(project: Path) -> None:
+    opened = Project.open(project)
+    vectors = opened.vectors()
+    assert vectors[0].projection is not None and vectors[0].projection.shape.macs_per_cycle == 96
+    assert reduced.reduced(opened, vectors) is None
+
+
 def test_each_array_has_words_of_its_own(project: Path) -> None:
     """Were they equal, an array that computes another's tiles would not be noticed."""
     case = project / "vectors/layer0_q_proj"
-    for streams in ("mpu{}_c", "dispatch_b_{}"):
+    for streams in ("c_{}", "b_{}"):
         assert len({(case / f"{streams.format(n)}.hex").read_text() for n in range(3)}) == 3
 
 

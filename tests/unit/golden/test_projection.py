@@ -44,7 +44,7 @@ def test_several_arrays_give_the_product(
     assert projection.expected_words(case.inputs, shape) == case.outputs
     words = shape.tiles * size.steps(k)
     assert {len(words) for words in case.inputs.values()} == {words}
-    assert case.scalars["dispatch_words"] == words
+    assert case.scalars == {"steps": size.steps(k), "chain": 1, "sums": shape.tiles}
     assert shape.channel_tiles == -(-channels // (arrays * size.columns))
     assert shape.macs_per_cycle == arrays * size.macs
 
@@ -60,3 +60,12 @@ def test_words_of_the_streams() -> None:
     first, second = 0xFFFFFFFE_FFFFFFFF_00000002_00000001, 0xFFFFFFFC_FFFFFFFD_00000004_00000003
     assert case.outputs["c"][0] == second << 128 | first
     assert case.outputs["c"][2:] == [6 << 128 | 2, 14 << 128 | 10]
+
+
+@settings(deadline=None)
+@given(SIDES, st.integers(1, 29), SIDES, SIZES, st.integers(1, 3), st.integers(0, 99))
+def test_operands_come_back(tokens: int, channels: int, k: int, size: Size, arrays: int, seed: int) -> None:
+    x, w = codes(seed, tokens, k), codes(seed + 1, channels, k)
+    case, shape = projection.case("test", x, w, size, arrays)
+    found = projection.operands(case.inputs, shape)
+    assert np.array_equal(found[0], x.codes) and np.array_equal(found[1], w.codes)
