@@ -43,7 +43,7 @@ snapshots: $(STAMP) ## rewrite the expected texts in tests/snapshots (look at th
 mutants: $(STAMP) ## break the generated hardware on purpose; every break must be caught
 	$(PYTEST) -n $(JOBS) -m mutants
 
-formal: $(STAMP) ## prove the FIFO, credit and relay parts by induction
+formal: $(STAMP) ## prove the hand-written parts and their arithmetic by induction
 	$(PYTEST) -n $(JOBS) -m formal
 
 docs: $(STAMP) ## check the links in the documentation and the commands it shows

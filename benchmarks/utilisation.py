@@ -1,19 +1,21 @@
-"""Utilisation of the matrix unit in RTL, tiles back to back, by K and by the rows that leave in a cycle."""
+"""Utilisation of the matrix unit in RTL, tiles back to back, by K and by the rows that leave in a cycle; its LUTs."""
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
-from fastprefill import boards
+from fastprefill import boards, tools
 from fastprefill.golden import mpu as golden
 from fastprefill.kernels import mpu
 from fastprefill.system.build import build_unit
 from fastprefill.system.ports import ports
 from fastprefill.targets import rtl
-from fastprefill.tools import testbench, verilator
+from fastprefill.tools import testbench, verilator, yosys
 
 ROWS, DSP_COLUMNS, LUT_COLUMNS, K_PARALLEL = 16, 4, 4, 8
 PRODUCTS = 64 * 512
@@ -27,7 +29,9 @@ def measure(drain_rows: int) -> list[dict[str, object]]:
     size = golden.Size(ROWS, DSP_COLUMNS, LUT_COLUMNS, K_PARALLEL, drain_rows)
     rng = np.random.default_rng(ROWS)
     module = build_unit(mpu.unit(ROWS, DSP_COLUMNS, LUT_COLUMNS, K_PARALLEL, drain_rows))
-    build = verilator.build(rtl.emit(module, boards.load("kv260")), ports(module))
+    files = rtl.emit(module, boards.load("kv260"))
+    build = verilator.build(files, ports(module))
+    luts = count(files)
     measured: list[dict[str, object]] = []
     for k in LEAST:
         tiles = PRODUCTS // k
@@ -46,9 +50,21 @@ def measure(drain_rows: int) -> list[dict[str, object]]:
                 "tiles": tiles,
                 "cycles": cycles,
                 "utilisation": round(used, 4),
+                "lut": luts,
             }
         )
     return measured
+
+
+def count(files: dict[str, str]) -> int | None:
+    """LUTs of the unit, by Yosys; None where that is not installed."""
+    if not tools.available("yosys"):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        sources = [Path(folder) / name for name in files if name.endswith(".sv")]
+        for source in sources:
+            source.write_text(files[source.name])
+        return yosys.synthesise(sources, "mpu").total.lut
 
 
 lacking = verilator.missing()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastprefill.accuracy import Report
     from fastprefill.build.plan import BuildPlan
     from fastprefill.build.steps import Steps
+    from fastprefill.caching import Balance, Comparison
     from fastprefill.checks.levels import LevelResult
     from fastprefill.checks.project import Project
     from fastprefill.reports.bitstream import Bitstream
@@ -581,3 +582,72 @@ def _synthesised(project: Project) -> ResourceUse:
     cells = found.total
     used = Resources(cells.lut, cells.ff, cells.dsp, math.ceil(cells.bram36), cells.uram)
     return ResourceUse(used, available, where, f"synthesised by Yosys {found.version}")
+
+
+def cache_policies(
+    names: tuple[str, ...],
+    *,
+    text: Path | None = None,
+    window: int = 8,
+    parts: tuple[int, ...] = (16, 8, 4, 2, 1),
+    gamma: float = 0.9,
+    min_budget: int = 1024,
+    plot: Path | None = None,
+    show: Show = quiet,
+) -> Comparison:
+    """Replay job lists under the KV cache's policy and others.
+
+    Args:
+        names: traces, see `fastprefill.caching.load`.
+        text: what a checkpoint reads.
+        window: open query blocks.
+        parts: capacities as fractions of the key blocks.
+        gamma: share of the attention mass that SIGU keeps where it selects.
+        min_budget: least tokens that it keeps.
+        plot: file for an SVG picture.
+        show: gets lines of progress.
+
+    Raises:
+        FastprefillError: no such trace, or a file that cannot be written.
+    """
+    from fastprefill import caching
+    from fastprefill.caching.plot import svg
+
+    traces = []
+    for name in names:
+        show(f"loading {name}")
+        traces += caching.load(name, text=text, gamma=gamma, min_budget=min_budget)
+    found = caching.compare(traces, window=window, parts=parts, show=show)
+    if plot is not None:
+        plot.write_text(svg(found))
+    return found
+
+
+def cache_balance(
+    names: tuple[str, ...],
+    *,
+    contexts: tuple[int, ...],
+    densities: tuple[float, ...],
+    windows: tuple[int, ...],
+    head_dim: int = 64,
+    show: Show = quiet,
+) -> Balance:
+    """Compute time against memory time of attention, and the cache that each board needs.
+
+    Args:
+        names: boards; none: those of the package.
+        contexts: tokens.
+        densities: of the block masks.
+        windows: open query blocks.
+        head_dim: width of a head.
+        show: gets lines of progress.
+
+    Raises:
+        FastprefillError: an unknown board, or a number that cannot be.
+    """
+    from fastprefill import boards as data
+    from fastprefill import caching
+
+    return caching.balance(
+        names or data.names(), contexts=contexts, densities=densities, windows=windows, head_dim=head_dim, show=show
+    )

@@ -362,6 +362,74 @@ def accuracy(
     _print(as_json, result.as_dict(), result.text())
 
 
+@main.command()
+@click.option(
+    "--trace",
+    "traces",
+    multiple=True,
+    metavar="TRACE",
+    help="Job lists to replay: selected:TOKENS, random:DENSITY[:TOKENS], a .npz file or a job list, or a checkpoint's "
+    "folder. May be given several times.",
+)
+@click.option("--balance", is_flag=True, help="Compute time against memory time instead, for each board.")
+@click.option("--text", type=click.Path(path_type=Path), help="With --trace: what a checkpoint reads.")
+@click.option("--window", "windows", default=None, help="Open query blocks; with --balance: with commas. [8; 1,4,8]")
+@click.option(
+    "--parts", default="16,8,4,2,1", show_default=True, help="With --trace: capacities; 2 is 1/2 of the key blocks."
+)
+@click.option("--gamma", type=float, default=0.9, show_default=True, help="With --trace: share that SIGU keeps.")
+@click.option("--min-budget", type=int, default=1024, show_default=True, help="With --trace: least tokens to keep.")
+@click.option("--plot", type=click.Path(path_type=Path), help="With --trace: write a picture, SVG.")
+@click.option("--board", "boards", multiple=True, help="With --balance: a board; default: all.")
+@click.option("--contexts", default="8192,32768,131072", show_default=True, help="With --balance: tokens.")
+@click.option("--densities", default="0.01,0.05,0.2,1", show_default=True, help="With --balance: of the masks.")
+@click.option("--head-dim", type=int, default=64, show_default=True, help="With --balance: width of a head.")
+@as_json
+def cache(
+    traces: tuple[str, ...],
+    balance: bool,
+    text: Path | None,
+    windows: str | None,
+    parts: str,
+    gamma: float,
+    min_budget: int,
+    plot: Path | None,
+    boards: tuple[str, ...],
+    contexts: str,
+    densities: str,
+    head_dim: int,
+    as_json: bool,
+) -> None:
+    """Measure what the KV cache saves: policies on job lists, or compute time against memory time."""
+    if balance == bool(traces):
+        raise FastprefillError("give either --trace, once or several times, or --balance")
+    if balance:
+        found = api.cache_balance(
+            boards,
+            contexts=tuple(_list(contexts, int, "--contexts")),
+            densities=tuple(_list(densities, float, "--densities")),
+            windows=tuple(_list(windows or "1,4,8", int, "--window")),
+            head_dim=head_dim,
+            show=progress,
+        )
+        _print(as_json, found.as_dict(), found.text())
+        return
+    chosen = _list(windows or "8", int, "--window")
+    if len(chosen) != 1:
+        raise FastprefillError(f"--window {windows} with --trace; give one number of query blocks")
+    replayed = api.cache_policies(
+        traces,
+        text=text,
+        window=chosen[0],
+        parts=tuple(_list(parts, int, "--parts")),
+        gamma=gamma,
+        min_budget=min_budget,
+        plot=plot,
+        show=progress,
+    )
+    _print(as_json, replayed.as_dict(), replayed.text())
+
+
 def _list(given: str, kind: type, option: str) -> list[Any]:
     """What is between commas."""
     try:

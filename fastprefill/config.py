@@ -129,13 +129,12 @@ def unit_size(board: Board, given: Mapping[str, int | None]) -> Size:
 
 
 def default_size(board: Board) -> Size:
-    """The largest of a few arrays that takes at most 60 % of the DSPs and 45 % of the LUTs and FFs of a region.
+    """The largest of a few arrays that takes at most 60 % of the DSPs and 45 % of the LUTs and FFs of any region.
 
-    As many columns as the DSPs allow are DSP columns, the rest LUT columns. On a board of several regions, each
-    gets an array; the shares are those of the average region.
+    As many columns as the DSPs allow are DSP columns, the rest LUT columns. On a board of several regions each gets an
+    array like it, so what counts is, for each resource, the region with the least.
     """
-    regions = len(board.slrs)
-    have = {name: sum(slr.as_dict()[name] for slr in board.slrs) / regions for name in ("lut", "ff", "dsp")}
+    have = {name: min(slr.as_dict()[name] for slr in board.slrs) for name in ("lut", "ff", "dsp")}
     for rows, columns in _ARRAYS:
         dsp_columns = min(columns, int(DSP_SHARE * have["dsp"] / (rows / 2 * 8)))
         size = Size(rows, dsp_columns, columns - dsp_columns, 8, drain_rows(rows, columns, 8))
@@ -145,20 +144,20 @@ def default_size(board: Board) -> Size:
     return Size(4, 4)
 
 
-_ARRAYS = (*((32, columns) for columns in range(24, 15, -1)), (16, 16), (8, 8), (4, 4))
+_ARRAYS = (*((24, columns) for columns in range(32, 15, -1)), (16, 16), (8, 8), (4, 4))
 """Rows and columns of arrays, the largest first."""
 
 
 def drain_rows(rows: int, columns: int, k_parallel: int) -> int:
     """Rows drained in a cycle: an even divisor of `rows`, 2 where `rows` is none that a matrix unit can have.
 
-    The fewest with which a tile of K = 64 is drained in half the cycles that it is computed in; fewer where a word of
+    The fewest with which a tile of K = 64 is drained two steps before the next one is computed; fewer where a word of
     so many rows would be wider than `WIDEST_WORD`.
     """
     best = 2
     for candidate in range(2, rows + 1, 2):
         if rows % candidate == 0 and 32 * columns * candidate <= WIDEST_WORD:
             best = candidate
-            if rows // candidate <= max(1, 64 // k_parallel // 2):
+            if rows // candidate <= max(1, 64 // k_parallel - 2):
                 break
     return best

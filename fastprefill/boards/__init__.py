@@ -284,3 +284,12 @@ def _positive(entry: Mapping[str, Any], name: str) -> float:
 
 def _build(kind: type[Memory], entry: Mapping[str, Any]) -> Memory:
     return kind(**{f.name: entry[f.name] for f in fields(kind)})
+
+
+def most_luts(clock_mhz: float) -> int:
+    """LUTs on a path that the rule allows: 6 up to 200 MHz, 4 up to 300 MHz.
+
+    One LUT and its net take 0.4 to 0.5 ns on these parts (the boards' delay models), so 4 of them with a carry
+    chain, set-up and clock uncertainty fill a period of 3.3 ns, and 6 one of 5 ns, with a margin for the placement.
+    """
+    return 6 if clock_mhz <= 200 else 4

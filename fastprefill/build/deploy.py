@@ -22,6 +22,8 @@ STEPS = "steps.toml"
 FIRST_WITHOUT_VITIS_HLS = (2024, 1)
 """From this release on Vitis HLS is started with ``vitis-run``; ``vitis_hls`` is deprecated and later gone."""
 
+_MOVERS = "fp_axi_movers.h"
+
 _SMARTCONNECT_PORTS = 16
 """Masters that a SmartConnect serves (PG247)."""
 
@@ -71,6 +73,7 @@ def files(module: ModuleOp, registers: Mapping[str, Any], board: Board) -> dict[
     for origin in (folder, resources.path("bitstreams/common"), resources.path("hls_templates/movers")):
         for template in sorted(path.name for path in origin.glob("*.j2")):
             made[f"bitstream/{_named(template, context)}"] = _render(origin, template, context)
+    made[f"bitstream/{_MOVERS}"] = (resources.path("extern/cpp") / _MOVERS).read_text()
     if len(context["slrs"]) < 2:
         made.pop("bitstream/slr.tcl", None)
     host = resources.path("hls_templates/host")

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastprefill.boards import Board
 from fastprefill.errors import FastprefillError
+from fastprefill.extern.axi import Port
 from fastprefill.system.ports import Ports
 
 UNIT_ADDRESS = 0xA000_0000
@@ -20,6 +21,9 @@ MEMORY_REGISTER, TOKENS_REGISTER = 0x10, 0x1C
 
 WIDEST_STREAM = 4096
 """Bits of an AXI4-Stream that the vendor's infrastructure takes (PG085) and of an ap_uint (UG1399)."""
+
+BURST, OUTSTANDING = 16, 16
+"""Beats of a burst and outstanding bursts of a mover's port: 256 beats cover the latency of HBM and DDR."""
 
 _NARROWEST_WORD = 32
 
@@ -52,6 +56,17 @@ class Mover:
     def name(self) -> str:
         """Of the kernel: ``mm2s_a``, memory-mapped to stream, or ``s2mm_c``."""
         return f"{'mm2s' if self.reads else 's2mm'}_{self.stream}"
+
+    @property
+    def axi(self) -> Port:
+        """Its memory port; the one that Vitis HLS makes has one ID."""
+        return Port(self.word_bits, 1, BURST, OUTSTANDING, BURST * OUTSTANDING)
+
+    @property
+    def pragma(self) -> str:
+        """Options of its m_axi pragma (UG1399) that say the same."""
+        way, port = "read" if self.reads else "write", self.axi
+        return f"max_{way}_burst_length={port.burst} num_{way}_outstanding={port.outstanding}"
 
     @property
     def data_bits(self) -> int:

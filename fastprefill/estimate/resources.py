@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from fastprefill.boards import Board, Resources
 from fastprefill.errors import FastprefillError
 from fastprefill.golden.mpu import Size
+from fastprefill.passes.placement import WIDE
+from fastprefill.passes.storage import fifo_storage
 
 LABELS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 
@@ -14,17 +16,25 @@ LABELS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "U
 def matrix_unit(size: Size) -> Resources:
     """Modelled resources of a matrix unit: its elements, the finished tile and its way out, the edges, the control.
 
-    Fitted to Yosys' counts of seven sizes from 4 x 4 to 16 x 16; within 15 % of them, from 8 x 8 on within 5 % of
-    the LUTs.
+    Put together from Yosys' counts of the parts at 4 x 4 to 16 x 16.
     """
-    pairs = (size.k_parallel + 1) // 2
+    k, pairs, columns = size.k_parallel, (size.k_parallel + 1) // 2, size.columns
     dsp_elements, lut_elements = size.rows // 2 * size.dsp_columns, size.rows * size.lut_columns
-    outputs, edges = size.rows * size.columns, size.k_parallel * (size.rows + size.columns)
+    operands, word = 8 * k * (size.rows + columns), 32 * columns * size.drain_rows
+    many = max(dsp_elements, lut_elements) >= WIDE  # operands are delayed in flip-flops, elsewhere in LUTs
+    way_out = word * -(-(size.rows // size.drain_rows) // 6)
+    edges = 12 * k * columns + (9 * pairs * size.rows if lut_elements else 0)
+    fifo = fifo_storage(word, 32)
+    slices = -(-word // fifo.slice_bits) if fifo.slice_bits else 1
+    memory = 0 if fifo.memory == "block" else 8 * -(-word // 14)
     return Resources(
-        lut=66 * dsp_elements + (79 * pairs + 34) * lut_elements + 30 * outputs + 14 * edges + 200,
-        ff=64 * dsp_elements + (38 * pairs + 30) * lut_elements + 32 * outputs + 20 * edges + 300,
-        dsp=size.k_parallel * dsp_elements,
-    )
+        lut=66 * dsp_elements + (79 * pairs + 34) * lut_elements
+        + way_out + edges + memory + 18 * slices + 250 + (0 if many else operands),
+        ff=64 * dsp_elements + (52 * pairs + 30) * lut_elements + 64 * size.rows * columns
+        + operands * (12 if many else 3) + (word if fifo.slice_bits else 0) + 20 * slices + 300,
+        dsp=k * dsp_elements,
+        bram36=-(-word // 72) if fifo.memory == "block" else 0,
+    )  # fmt: skip
 
 
 def excess(needed: Resources, available: Resources) -> dict[str, tuple[int, int]]:

@@ -20,7 +20,7 @@ from fastprefill.estimate.placement import slr_of_call
 from fastprefill.estimate.resources import refuse_excess
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.ir.query import number, text, trip_count
-from fastprefill.passes.storage import block_storage, storage_of
+from fastprefill.passes.storage import block_storage, fifo_storage, storage_of
 
 Count = Counter[str]
 """Primitives by name: lut, ff, dsp, bram18, uram."""
@@ -29,7 +29,6 @@ Count = Counter[str]
 # half the words of each but the first, which it gives up for half the bits.
 _BLOCK_RAM = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
 _URAM_WORDS, _URAM_BITS = 4096, 72  # UG573, URAM288
-_LARGEST_LUTRAM_FIFO = 512  # as in extern/sv/fp_fifo.sv
 
 
 def least(module: ModuleOp) -> dict[int, Resources]:
@@ -39,6 +38,11 @@ def least(module: ModuleOp) -> dict[int, Resources]:
     """
     functions = {op.sym_name.data: op for op in module.ops if isinstance(op, func.FuncOp)}
     top = list(functions.values())[-1]
+    counts = _region(top, functions)
+    for arg, direction in zip(top.body.block.args, text(top, "directions"), strict=False):
+        if direction == "o" and isinstance(arg.type, StreamType):
+            block_rams = _fifo(arg.type)["bram18"]  # of wide words; other outputs may take less than their FIFO
+            counts.setdefault(min(counts, default=0), Counter()).update(bram18=block_rams)
     return {
         slr: Resources(
             lut=count["lut"],
@@ -47,7 +51,7 @@ def least(module: ModuleOp) -> dict[int, Resources]:
             bram36=math.ceil(count["bram18"] / 2),
             uram=count["uram"],
         )
-        for slr, count in _region(top, functions).items()
+        for slr, count in counts.items()
     }
 
 
@@ -122,10 +126,17 @@ def _stream(create: CreateOp) -> Count:
             return Counter(ff=storage.banks * words * storage.width)
         return _times(memory(storage.width, words, storage.memory), storage.banks)
     assert isinstance(kind, StreamType)
+    return _fifo(kind)
+
+
+def _fifo(kind: StreamType) -> Count:
     bits, depth = kind.element_type.width.data, kind.depth.data
     if depth == 1:
         return Counter(ff=bits)
-    return memory(bits, depth, "distributed" if depth <= _LARGEST_LUTRAM_FIFO else "block")
+    storage = fifo_storage(bits, depth)
+    slices, rest = divmod(bits, storage.slice_bits) if storage.slice_bits else (0, bits)
+    total = _times(memory(storage.slice_bits, depth, storage.memory), slices) if slices else Counter()
+    return total + (memory(rest, depth, storage.memory) if rest else Counter())
 
 
 def _process(process: func.FuncOp) -> Count:

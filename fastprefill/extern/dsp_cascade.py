@@ -52,5 +52,7 @@ class DspCascade:
         for name, values, bits in (("a", a, _A_BITS), ("b", b, _B_BITS), ("c", (c,), _SUM_BITS)):
             for value in values:
                 if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-                    raise FastprefillError(f"{value} on port '{name}' of a DSP cascade, which has {bits} bits, signed")
+                    raise FastprefillError(
+                        f"{value} on port '{name}' of a DSP cascade, which has {bits} bits, signed"
+                    )
         self.past.append((tuple(a), tuple(b), c))

@@ -148,22 +148,6 @@ def key_words(job: Tile, size: Size) -> list[int]:
     return element_words(both, size.columns, 32)
 
 
-def key_operands(job: Tile, size: Size) -> list[int]:
-    """The keys as words of the matrix unit's `b`: tile by tile of `columns` keys."""
-    return _right(job.k.values.T.reshape(size.dim, size.key_tiles, size.columns).transpose(1, 0, 2), size)
-
-
-def value_operands(job: Tile, size: Size) -> list[int]:
-    """The values as words of `b`: tile by tile of `columns` elements, in them part by part of `dim` keys."""
-    apart = job.v.values.reshape(size.parts, size.dim, size.dim_tiles, size.columns)
-    return _right(apart.transpose(2, 0, 1, 3).reshape(-1, size.dim, size.columns), size)
-
-
-def _right(matrices: NDArray[np.int8], size: Size) -> list[int]:
-    whole = mpu.Size(size.rows, 0, size.columns, size.k_parallel, size.drain_rows)
-    return mpu.b_words(np.ascontiguousarray(matrices), whole)
-
-
 def value_products(job: Tile, size: Size) -> list[int]:
     """Products of the weights less 128 with the values, as the matrix unit drains them, part by part of the keys."""
     codes = (job.weighed()[1] - 128).astype(np.int8)
@@ -233,9 +217,9 @@ def engine(name: str, rows: Sequence[Block], size: Size, fraction: int) -> Case:
     }  # fmt: skip
     inputs = {
         "operands_count": [len(row.jobs) for row in rows],
-        "operands_q": [w for row in rows for part in operand_words(row.jobs[0].q.values, size) for w in part],
-        "operands_k": [word for job in jobs for word in key_operands(job, size)],
-        "operands_v": [word for job in jobs for word in value_operands(job, size)],
+        "operands_q": [word for row in rows for word in code_words(row.jobs[0].q, size)],
+        "operands_k": [word for job in jobs for word in code_words(job.k, size)],
+        "operands_v": [word for job in jobs for word in code_words(job.v, size)],
         "softmax_job": flags,
         "softmax_row_scale": [word for job in jobs for word in row_scale_words(job, size)],
         "softmax_key_scale": [word for job in jobs for word in key_words(job, size)],
@@ -244,6 +228,11 @@ def engine(name: str, rows: Sequence[Block], size: Size, fraction: int) -> Case:
     }
     y = [word for row in rows for word in element_words(normalise(row.state(), fraction), size.columns, 24)]
     return Case(name, scalars, inputs, {"normalise_y": y})
+
+
+def code_words(codes: Codes, size: Size) -> list[int]:
+    """Codes [block, dim] token by token, words of `columns` codes."""
+    return element_words(codes.values, size.columns, 8)
 
 
 def row_scale_words(job: Tile, size: Size) -> list[int]:

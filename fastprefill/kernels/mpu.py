@@ -24,6 +24,10 @@ FIELD = 19
 PLANES = 8
 """Bit planes of b."""
 
+FEED, FINISH, CLEAR, PUT, OVER, GROUP = range(6)
+"""Bits of a turn of the array: a step of operands; the tile is finished with it; the sum too; the rows selected in the
+turn before are put; the end of a run; from GROUP up, a bit for each group of rows, to select it."""
+
 LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**24 - 1)}
 
 
@@ -31,12 +35,13 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
     """The dataflow region of an array; the parameters are those of ``unit``."""
     columns = dsp_columns + lut_columns
     pairs = (k_parallel + 1) // 2
-    GROUPS = rows // drain_rows
+    GROUPS, PAIRS = rows // drain_rows, drain_rows // 2
     second = k_parallel > 1  # a pair has a second element
     Word = UInt(8 * k_parallel)
     AWord = UInt(8 * k_parallel * rows)
     BWord = UInt(8 * k_parallel * columns)
     CWord = UInt(32 * columns * drain_rows)
+    Turn = UInt(GROUP + GROUPS)
     Packed = Int(FIELD + 8)
     Sum = Int(FIELD)
     Planes = UInt(FIELD)
@@ -95,129 +100,170 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
         a: Stream[AWord, 2]
         b: Stream[BWord, 2]
         c: Stream[CWord, 2]
+        turns: Stream[Turn, 2]
 
         @df.kernel(mapping=[1], args=[steps, chain, sums])
-        def array(lsteps: int32[1], lchain: int32[1], lsums: int32[1]):
-            with allo.meta_if(dsp_columns > 0):
-                even: int32[rows // 2, dsp_columns] = 0
-                odd: int32[rows // 2, dsp_columns] = 0
-                even_done: int32[rows // 2, dsp_columns]
-                odd_done: int32[rows // 2, dsp_columns]
-            with allo.meta_if(lut_columns > 0):
-                acc: int32[rows, lut_columns] = 0
-                done: int32[rows, lut_columns]
+        def control(lsteps: int32[1], lchain: int32[1], lsums: int32[1]):
+            selected: UInt(1) = 0  # a group of rows was selected in the turn before, and is put in this one
             for s in range(lsums[0]):
                 for part in range(lchain[0]):
                     for step in range(lsteps[0]):
-                        aw: AWord = a.get()
-                        bw: BWord = b.get()
-                        signs: ConstExpr[AWord] = SIGNS
-                        shifted: AWord = aw ^ signs  # every a + 128
-
-                        with allo.meta_if(dsp_columns > 0):
-                            starts: UInt(FIELD * dsp_columns) = 0
-                            for j in range(dsp_columns, unroll=True):
-                                column: Word = bw[8 * k_parallel * j : 8 * k_parallel * j + 8 * k_parallel]
-                                starts[FIELD * j : FIELD * j + FIELD] = start_of(column, DSP_START)
-                            for p, j in allo.grid(rows // 2, dsp_columns, unroll=True):
-                                start: Planes = starts[FIELD * j : FIELD * j + FIELD]
-                                products: Int(48) = start
-                                for i in range(k_parallel, unroll=True):
-                                    low_at: int32 = 8 * (2 * k_parallel * p + i)
-                                    high_at: int32 = low_at + 8 * k_parallel
-                                    b_at: int32 = 8 * (k_parallel * j + i)
-                                    a_even: UInt(8) = shifted[low_at : low_at + 8]
-                                    a_odd: UInt(8) = aw[high_at : high_at + 8]
-                                    x: Packed = 0
-                                    x[0:8] = a_even
-                                    x[FIELD : FIELD + 8] = a_odd
-                                    y: int8 = bw[b_at : b_at + 8]
-                                    products += x * y
-                                low: Sum = products[0:FIELD]
-                                low = low ^ MIDDLE
-                                high: Int(48 - FIELD) = products[FIELD:48]
-                                even[p, j] += low
-                                odd[p, j] += high
-
-                        with allo.meta_if(lut_columns > 0):
-                            lut_starts: UInt(FIELD * lut_columns) = 0
-                            for j in range(lut_columns, unroll=True):
-                                lut_at: int32 = 8 * k_parallel * (dsp_columns + j)
-                                lut_column: Word = bw[lut_at : lut_at + 8 * k_parallel]
-                                lut_starts[FIELD * j : FIELD * j + FIELD] = start_of(lut_column, LUT_START)
-                            pair_sums: UInt(9 * pairs * rows) = 0
-                            for r, i in allo.grid(rows, pairs, unroll=True):
-                                pair_at: int32 = 8 * (k_parallel * r + 2 * i)
-                                first: UInt(8) = shifted[pair_at : pair_at + 8]
-                                other: UInt(8) = 0
-                                with allo.meta_if(second):
-                                    other = shifted[pair_at + 8 : pair_at + 16]
-                                sum_at: int32 = 9 * (pairs * r + i)
-                                pair_sums[sum_at : sum_at + 9] = first + other
-                            for r, j in allo.grid(rows, lut_columns, unroll=True):
-                                total: Planes = lut_starts[FIELD * j : FIELD * j + FIELD]
-                                for i in range(pairs, unroll=True):
-                                    a_at: int32 = 8 * (k_parallel * r + 2 * i)
-                                    y_at: int32 = 8 * (k_parallel * (dsp_columns + j) + 2 * i)
-                                    both_at: int32 = 9 * (pairs * r + i)
-                                    a_0: UInt(8) = shifted[a_at : a_at + 8]
-                                    b_0: UInt(8) = bw[y_at : y_at + 8]
-                                    both: UInt(9) = pair_sums[both_at : both_at + 9]
-                                    a_1: UInt(8) = 0
-                                    b_1: UInt(8) = 0
-                                    with allo.meta_if(second):
-                                        a_1 = shifted[a_at + 8 : a_at + 16]
-                                        b_1 = bw[y_at + 8 : y_at + 16]
-                                    total = add_pair(total, a_0, a_1, both, b_0, b_1)
-                                exact: Sum = total
-                                acc[r, j] += exact
-
+                        turn: Turn = 0
+                        turn[FEED] = 1
+                        turn[PUT] = selected
+                        selected = 0
+                        if step == lsteps[0] - 1:
+                            turn[FINISH] = 1
+                            if part == lchain[0] - 1:
+                                turn[CLEAR] = 1
                         # The tile before leaves while this one is computed.
                         if (s > 0 or part > 0) and step < GROUPS:
-                            leaving: CWord = 0
-                            with allo.meta_if(dsp_columns > 0):
-                                for d, j in allo.grid(drain_rows // 2, dsp_columns, unroll=True):
-                                    even_at: int32 = 32 * (2 * columns * d + j)
-                                    odd_at: int32 = even_at + 32 * columns
-                                    leaving[even_at : even_at + 32] = even_done[drain_rows // 2 * step + d, j]
-                                    leaving[odd_at : odd_at + 32] = odd_done[drain_rows // 2 * step + d, j]
-                            with allo.meta_if(lut_columns > 0):
-                                for d, j in allo.grid(drain_rows, lut_columns, unroll=True):
-                                    lut_at: int32 = 32 * (columns * d + dsp_columns + j)
-                                    leaving[lut_at : lut_at + 32] = done[drain_rows * step + d, j]
-                            c.put(leaving)
+                            selected = 1
+                            with allo.meta_for(GROUPS) as g:
+                                if step == g:
+                                    turn[GROUP + g] = 1
+                        turns.put(turn)
+            for extra in range(GROUPS + 2):  # the last tile
+                last: Turn = 0
+                last[PUT] = selected
+                selected = 1
+                if extra == GROUPS + 1:
+                    last[OVER] = 1
+                with allo.meta_for(GROUPS) as g:
+                    if extra == g:
+                        last[GROUP + g] = 1
+                turns.put(last)
 
-                    # The tile is finished: it moves out of the accumulators' way.
+        @df.kernel(mapping=[1])
+        def array():
+            with allo.meta_if(dsp_columns > 0):
+                even: int32[GROUPS, PAIRS, dsp_columns] = 0
+                odd: int32[GROUPS, PAIRS, dsp_columns] = 0
+                even_done: int32[GROUPS, PAIRS, dsp_columns]
+                odd_done: int32[GROUPS, PAIRS, dsp_columns]
+                even_out: int32[GROUPS, PAIRS, dsp_columns]
+                odd_out: int32[GROUPS, PAIRS, dsp_columns]
+            with allo.meta_if(lut_columns > 0):
+                acc: int32[GROUPS, drain_rows, lut_columns] = 0
+                done: int32[GROUPS, drain_rows, lut_columns]
+                out: int32[GROUPS, drain_rows, lut_columns]
+            turn: Turn = turns.get()
+            while turn[OVER] == 0:
+                # The rows selected in the turn before; the others are 0.
+                word: CWord
+                if turn[PUT] == 1:
+                    joined: CWord = 0
                     with allo.meta_if(dsp_columns > 0):
-                        for p, j in allo.grid(rows // 2, dsp_columns, unroll=True):
-                            even_done[p, j] = even[p, j]
-                            odd_done[p, j] = odd[p, j]
+                        for d, j in allo.grid(PAIRS, dsp_columns, unroll=True):
+                            even_at: int32 = 32 * (2 * columns * d + j)
+                            odd_at: int32 = even_at + 32 * columns
+                            even_now: int32 = 0
+                            odd_now: int32 = 0
+                            with allo.meta_for(GROUPS) as g:
+                                even_now |= even_out[g, d, j]
+                                odd_now |= odd_out[g, d, j]
+                            joined[even_at : even_at + 32] = even_now
+                            joined[odd_at : odd_at + 32] = odd_now
                     with allo.meta_if(lut_columns > 0):
-                        for r, j in allo.grid(rows, lut_columns, unroll=True):
-                            done[r, j] = acc[r, j]
+                        for d, j in allo.grid(drain_rows, lut_columns, unroll=True):
+                            out_at: int32 = 32 * (columns * d + dsp_columns + j)
+                            out_now: int32 = 0
+                            with allo.meta_for(GROUPS) as g:
+                                out_now |= out[g, d, j]
+                            joined[out_at : out_at + 32] = out_now
+                    word = joined
 
-                # The next sum starts at 0.
+                # Those of the finished tile that are selected in this turn.
                 with allo.meta_if(dsp_columns > 0):
-                    for p, j in allo.grid(rows // 2, dsp_columns, unroll=True):
-                        even[p, j] = 0
-                        odd[p, j] = 0
+                    for g, d, j in allo.grid(GROUPS, PAIRS, dsp_columns, unroll=True):
+                        even_out[g, d, j] = 0
+                        odd_out[g, d, j] = 0
+                        if turn[GROUP + g] == 1:
+                            even_out[g, d, j] = even_done[g, d, j]
+                            odd_out[g, d, j] = odd_done[g, d, j]
                 with allo.meta_if(lut_columns > 0):
-                    for r, j in allo.grid(rows, lut_columns, unroll=True):
-                        acc[r, j] = 0
+                    for g, d, j in allo.grid(GROUPS, drain_rows, lut_columns, unroll=True):
+                        out[g, d, j] = 0
+                        if turn[GROUP + g] == 1:
+                            out[g, d, j] = done[g, d, j]
 
-            for g in range(GROUPS):  # the last tile
-                word: CWord = 0
-                with allo.meta_if(dsp_columns > 0):
-                    for d, j in allo.grid(drain_rows // 2, dsp_columns, unroll=True):
-                        even_to: int32 = 32 * (2 * columns * d + j)
-                        odd_to: int32 = even_to + 32 * columns
-                        word[even_to : even_to + 32] = even_done[drain_rows // 2 * g + d, j]
-                        word[odd_to : odd_to + 32] = odd_done[drain_rows // 2 * g + d, j]
-                with allo.meta_if(lut_columns > 0):
-                    for d, j in allo.grid(drain_rows, lut_columns, unroll=True):
-                        lut_to: int32 = 32 * (columns * d + dsp_columns + j)
-                        word[lut_to : lut_to + 32] = done[drain_rows * g + d, j]
-                c.put(word)
+                if turn[FEED] == 1:
+                    aw: AWord = a.get()
+                    bw: BWord = b.get()
+                    signs: ConstExpr[AWord] = SIGNS
+                    shifted: AWord = aw ^ signs  # every a + 128
+
+                    with allo.meta_if(dsp_columns > 0):
+                        starts: UInt(FIELD * dsp_columns) = 0
+                        for j in range(dsp_columns, unroll=True):
+                            column: Word = bw[8 * k_parallel * j : 8 * k_parallel * j + 8 * k_parallel]
+                            starts[FIELD * j : FIELD * j + FIELD] = start_of(column, DSP_START)
+                        for g, d, j in allo.grid(GROUPS, PAIRS, dsp_columns, unroll=True):
+                            start: Planes = starts[FIELD * j : FIELD * j + FIELD]
+                            products: Int(48) = start
+                            for i in range(k_parallel, unroll=True):
+                                low_at: int32 = 8 * (k_parallel * (drain_rows * g + 2 * d) + i)
+                                high_at: int32 = low_at + 8 * k_parallel
+                                b_at: int32 = 8 * (k_parallel * j + i)
+                                a_even: UInt(8) = shifted[low_at : low_at + 8]
+                                a_odd: UInt(8) = aw[high_at : high_at + 8]
+                                x: Packed = 0
+                                x[0:8] = a_even
+                                x[FIELD : FIELD + 8] = a_odd
+                                y: int8 = bw[b_at : b_at + 8]
+                                products += x * y
+                            low: Sum = products[0:FIELD]
+                            low = low ^ MIDDLE
+                            high: Int(48 - FIELD) = products[FIELD:48]
+                            even_sum: int32 = even[g, d, j] + low
+                            odd_sum: int32 = odd[g, d, j] + high
+                            even[g, d, j] = 0 if turn[CLEAR] == 1 else even_sum
+                            odd[g, d, j] = 0 if turn[CLEAR] == 1 else odd_sum
+                            if turn[FINISH] == 1:  # out of the accumulators' way
+                                even_done[g, d, j] = even_sum
+                                odd_done[g, d, j] = odd_sum
+
+                    with allo.meta_if(lut_columns > 0):
+                        lut_starts: UInt(FIELD * lut_columns) = 0
+                        for j in range(lut_columns, unroll=True):
+                            lut_at: int32 = 8 * k_parallel * (dsp_columns + j)
+                            lut_column: Word = bw[lut_at : lut_at + 8 * k_parallel]
+                            lut_starts[FIELD * j : FIELD * j + FIELD] = start_of(lut_column, LUT_START)
+                        pair_sums: UInt(9 * pairs * rows) = 0
+                        for r, i in allo.grid(rows, pairs, unroll=True):
+                            pair_at: int32 = 8 * (k_parallel * r + 2 * i)
+                            first: UInt(8) = shifted[pair_at : pair_at + 8]
+                            other: UInt(8) = 0
+                            with allo.meta_if(second):
+                                other = shifted[pair_at + 8 : pair_at + 16]
+                            sum_at: int32 = 9 * (pairs * r + i)
+                            pair_sums[sum_at : sum_at + 9] = first + other
+                        for g, d, j in allo.grid(GROUPS, drain_rows, lut_columns, unroll=True):
+                            total: Planes = lut_starts[FIELD * j : FIELD * j + FIELD]
+                            for i in range(pairs, unroll=True):
+                                a_at: int32 = 8 * (k_parallel * (drain_rows * g + d) + 2 * i)
+                                y_at: int32 = 8 * (k_parallel * (dsp_columns + j) + 2 * i)
+                                both_at: int32 = 9 * (pairs * (drain_rows * g + d) + i)
+                                a_0: UInt(8) = shifted[a_at : a_at + 8]
+                                b_0: UInt(8) = bw[y_at : y_at + 8]
+                                both: UInt(9) = pair_sums[both_at : both_at + 9]
+                                a_1: UInt(8) = 0
+                                b_1: UInt(8) = 0
+                                with allo.meta_if(second):
+                                    a_1 = shifted[a_at + 8 : a_at + 16]
+                                    b_1 = bw[y_at + 8 : y_at + 16]
+                                total = add_pair(total, a_0, a_1, both, b_0, b_1)
+                            exact: Sum = total
+                            sum_now: int32 = acc[g, d, j] + exact
+                            acc[g, d, j] = 0 if turn[CLEAR] == 1 else sum_now
+                            if turn[FINISH] == 1:
+                                done[g, d, j] = sum_now
+
+                # The next turn is there before it begins, so that what it needs is known from registers.
+                following: Turn = turns.get()
+                if turn[PUT] == 1:
+                    c.put(word)
+                turn = following
 
     return mpu
 
@@ -238,12 +284,12 @@ def unit(rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1,
     size = Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
 
     def schedule(s) -> None:
-        arrays = ["even", "odd", "even_done", "odd_done"] if dsp_columns else []
-        arrays += ["acc", "done"] if lut_columns else []
+        arrays = ["even", "odd", "even_done", "odd_done", "even_out", "odd_out"] if dsp_columns else []
+        arrays += ["acc", "done", "out"] if lut_columns else []
         for name in arrays:
             s.partition(f"array:{name}", dim=0)
-        s.pipeline("array:step", initiation_interval=1)
-        s.pipeline("array:g", initiation_interval=1)
+        for loop in ("control:step", "control:extra", "array:while"):
+            s.pipeline(loop, initiation_interval=1)
 
     return Unit(
         name="mpu",

@@ -15,7 +15,9 @@ from fastprefill.models.tokens import tokeniser
 _DRAWN_TOKENS = 1024
 
 
-def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = None) -> NDArray[np.int64]:
+def read_prompt(
+    config: ModelConfig, model_folder: Path, prompt: Path | None = None, *, cut: bool = False
+) -> NDArray[np.int64]:
     """Token ids, int64 [tokens], of a prompt file.
 
     A ``.json`` file is a list of token ids, taken as it is. Any other file is text, which the model's
@@ -26,6 +28,7 @@ def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = N
         config: gives the vocabulary and the start token.
         model_folder: where the tokeniser is.
         prompt: defaults to ``prompt.txt`` in the model's folder.
+        cut: take what fits into the context of a longer one.
 
     Raises:
         FastprefillError: no such file, an empty one, ids outside the vocabulary, more tokens than the
@@ -49,6 +52,8 @@ def read_prompt(config: ModelConfig, model_folder: Path, prompt: Path | None = N
         raise FastprefillError(
             f"the prompt '{path}' holds token {bad}; the vocabulary has {config.vocabulary} ids"
         )
+    if cut:
+        ids = ids[: config.context]
     if len(ids) > config.context:
         raise FastprefillError(
             f"the prompt '{path}' has {len(ids)} tokens; the model's context is {config.context}"

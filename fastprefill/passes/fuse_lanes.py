@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects import memref, scf
+from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.rewriter import Rewriter
@@ -14,6 +14,8 @@ from fastprefill.ir.dialect import AcquireOp, ReleaseOp
 from fastprefill.ir.pipe import BodyOp, FirstOp, LastOp, LiveOp, StoreOp, WindowOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, processes, strip_casts, text
 from fastprefill.passes.base import Pass
+from fastprefill.passes.delays import is_wire
+from fastprefill.passes.lanes import only_chooses
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def _fuse(block: Block) -> None:
                 and _elementwise(first, second)
             ):
                 continue
+            if _takes_out(first, second):
+                continue
             if not _may_sink(first, second, block):
                 needed = _hoistable(first, second, block)
                 if needed is None:
@@ -90,6 +94,21 @@ def _fuse(block: Block) -> None:
                 block.insert_op_after(second, first)
             _merge(first, second)
             break
+
+
+def _takes_out(first: scf.ForOp, second: scf.ForOp) -> bool:
+    """Whether lanes only move what others finish to arrays that these do not know: that stays outside the elements."""
+    return (
+        not _computes(first)
+        and _computes(second)
+        and not _touched(first)[1] & set().union(*_touched(second))
+    )
+
+
+def _computes(loop: scf.ForOp) -> bool:
+    """Whether lanes do more than choose and move elements."""
+    moves = (memref.LoadOp, StoreOp, arith.ConstantOp, scf.ForOp, scf.YieldOp)
+    return any(not (isinstance(op, moves) or only_chooses(op) or is_wire(op)) for op in loop.walk())
 
 
 def _share_an_array(first: scf.ForOp, second: scf.ForOp) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xdsl.dialects import arith
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
-from fastprefill.ir.query import is_lane_loop, strip_casts
+from fastprefill.ir.query import is_lane_loop, strip_casts, width
 
 FOLDED = (
     arith.AddiOp,
@@ -18,6 +18,14 @@ FOLDED = (
 
 
 _PLAIN = frozenset(FOLDED)  # asked of every bit of every lane, where isinstance would take most of the time
+
+
+_CHOOSING = (arith.SelectOp, arith.CmpiOp, arith.AndIOp, arith.OrIOp, arith.XOrIOp)
+
+
+def only_chooses(op: Operation) -> bool:
+    """Whether an op does no more than choose: a selection, or a condition of one bit."""
+    return isinstance(op, _CHOOSING) and (isinstance(op, arith.SelectOp) or width(op.results[0]) == 1)
 
 
 def is_lane_constant(value: SSAValue) -> bool:

@@ -5,61 +5,39 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from xdsl.dialects import arith, memref
+from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import IndexType, IntegerType
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.boards import Board
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import AcquireOp, GetOp, GetSliceOp, SetSliceOp
-from fastprefill.ir.pipe import CascadeOp, StoreOp
-from fastprefill.ir.query import array_name, constant, is_lane_loop, is_scalar_argument, text, width
+from fastprefill.ir.pipe import CascadeOp, LastOp, LiveOp, StoreOp
+from fastprefill.ir.query import (
+    array_name,
+    constant,
+    is_lane_loop,
+    is_scalar_argument,
+    text,
+    trip_count,
+    width,
+)
 from fastprefill.passes.addresses import address_delay
+from fastprefill.passes.arrival import AT_ISSUE, Arrival, Limit, Step, after, at_once, together
 from fastprefill.passes.delays import delay, is_multiplier, is_wire, read_delay
 from fastprefill.passes.lanes import is_lane_constant
 from fastprefill.passes.storage import storage_of
 
-MAX_SINKS = 8
+MAX_SINKS = 24
 """Placements that are tried to move ops of lanes to the stages that use them."""
+
+WIDE = 64
+"""Lanes from which on what comes from outside them goes through registers, which can be copied."""
+LOADS = 48
+"""Pins that one of those registers drives."""
 
 Pinned = Mapping[Operation, GetOp | AcquireOp]
 """Ops whose values must be known when an iteration issues, each with the read that depends on it."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """An op with what placing it needs.
-
-    Attributes:
-        waits_for: values, each with the stages after the op's own in which it is used.
-        subscripts: those of a load or store, which pass the address logic first.
-        address: ns of that.
-        registered: products: their operands come from registers.
-        latency: stages from the op's own to the first that has its result.
-        delay: ns of logic, behind the memory where it has latency; None for wires, which never start a stage.
-        is_sum: an addition or subtraction: its delay is a LUT and a carry through all bits.
-        carry_per_bit: ns.
-        bits: width of the result.
-        drops: of wires, bits of the operand below the lowest of the result; None where lanes differ.
-        may_sink: an op of a lane that depends on nothing that the lane keeps to itself.
-    """
-
-    op: Operation
-    waits_for: tuple[tuple[SSAValue, int], ...]
-    subscripts: frozenset[SSAValue]
-    address: float
-    registered: bool
-    latency: int
-    delay: float | None
-    is_sum: bool
-    carry_per_bit: float
-    bits: int
-    drops: int | None
-    may_sink: bool
-
-    def carry(self, bits: int) -> float:
-        """ns that a carry takes through so many bits of a sum."""
-        return bits * self.carry_per_bit
 
 
 @dataclass
@@ -70,8 +48,12 @@ class Placed:
     ready: dict[SSAValue, int] = field(default_factory=dict)
 
 
-def steps_of(ops: Collection[Operation], forwarded: Collection[Operation], board: Board) -> list[Step]:
+def steps_of(
+    ops: Collection[Operation], forwarded: Collection[Operation], board: Board, spread: bool = False
+) -> list[Step]:
     """The ops of a body in order; `forwarded` are loads that see the stores of their own cycle.
+
+    With `spread`, what many lanes take from outside goes through registers first.
 
     Raises:
         KernelError: an address that takes more than a cycle.
@@ -103,13 +85,46 @@ def steps_of(ops: Collection[Operation], forwarded: Collection[Operation], board
                 latency,
                 None if is_wire(op) else cost,
                 isinstance(op, arith.AddiOp | arith.SubiOp),
+                isinstance(op, arith.SelectOp | arith.AndIOp | arith.OrIOp | arith.XOrIOp),
+                0 if is_wire(op) else max(1, round(cost / board.delays.lut)) if not _is_carry(op) else 1,
                 board.delays.carry_per_bit,
                 _bits(op),
                 _dropped_bits(op),
                 may_sink,
+                *(_spread(op) if spread else (frozenset(), 0)),
             )
         )
     return steps
+
+
+def _is_carry(op: Operation) -> bool:
+    return isinstance(op, arith.AddiOp | arith.SubiOp | arith.CmpiOp | LastOp | LiveOp)
+
+
+def _spread(op: Operation) -> tuple[frozenset[SSAValue], int]:
+    """What an op in many lanes takes from outside them, and how many levels of registers it takes to bring it there."""
+    lanes, at = 1, op.parent_op()
+    outermost: Operation = op
+    while isinstance(at, scf.ForOp) and is_lane_loop(at):
+        lanes *= trip_count(at) or 1
+        outermost, at = at, at.parent_op()
+    if lanes < WIDE or isinstance(op, memref.LoadOp):
+        return frozenset(), 0
+    loads = LOADS
+    if isinstance(op, StoreOp):
+        loads = lanes * width(op.value)
+        outside = {op.predicate} - {None}
+    else:
+        outside = {v for v in op.operands if not (_is_stable(v) or is_lane_constant(v))}
+    levels = 1 if loads <= LOADS * LOADS else 2
+    return frozenset(v for v in outside if v is not None and not outermost.is_ancestor(_owner(v))), levels
+
+
+def _owner(value: SSAValue) -> Operation:
+    """The op that makes a value, or that has the block whose argument it is."""
+    owner = value.owner if isinstance(value.owner, Operation) else value.owner.parent_op()
+    assert owner is not None
+    return owner
 
 
 def _slow_address(op: memref.LoadOp | StoreOp, address: float, board: Board) -> KernelError:
@@ -123,9 +138,9 @@ def _slow_address(op: memref.LoadOp | StoreOp, address: float, board: Board) -> 
 
 
 def place(
-    steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, period: float, push: bool
+    steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, limit: Limit, push: bool
 ) -> Placed:
-    """Stages as soon as possible, chained inside the period (ns); `least` gives stages that are not undercut.
+    """Stages as soon as possible, chained inside the limit; `least` gives stages that are not undercut.
 
     What a lane can compute later without keeping anything for it, it does in the stage that uses it: its operands are
     kept in registers that all lanes share, and its result would need some in every lane. Only with `push` may another
@@ -134,14 +149,14 @@ def place(
     Raises:
         KernelError: whether a read happens is not known when the iteration issues.
     """
-    placed = _as_soon_as_possible(steps, least, pinned, period)
+    placed = _as_soon_as_possible(steps, least, pinned, limit)
     sunk = dict(least)
     staying: set[Operation] = set(pinned)
     for _ in range(MAX_SINKS):
         late = _later_stages(steps, placed, staying)
         if not late:
             break
-        trial = _as_soon_as_possible(steps, {**sunk, **late}, pinned, period)
+        trial = _as_soon_as_possible(steps, {**sunk, **late}, pinned, limit)
         pushed = [s for s in steps if trial.stages[s.op] > late.get(s.op, placed.stages[s.op])]
         if pushed and not push:
             staying |= {op for step in pushed for op in _fed_by(step.op, late)}
@@ -152,33 +167,35 @@ def place(
 
 
 def _as_soon_as_possible(
-    steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, period: float
+    steps: list[Step], least: Mapping[Operation, int], pinned: Pinned, limit: Limit
 ) -> Placed:
     placed = Placed()
-    at: dict[SSAValue, _Arrival] = {}
+    at: dict[SSAValue, Arrival] = {}
     for step in steps:
         op = step.op
-        came = [(at.get(v, _AT_ISSUE), lag, v in step.subscripts) for v, lag in step.waits_for]
-        stage = max(least.get(op, 0), 0, *(arrival.stage - lag for arrival, lag, _ in came))
-        start, chained = _at_once(stage, step.address), False
-        for arrival, lag, subscript in came:
-            if arrival.stage - lag == stage and arrival.last > 0.0:
-                start, chained = start.and_then(arrival, step.address if subscript else 0.0), True
+        levels = 0 if op in pinned else step.levels
+        came = [
+            (at_once(at.get(v, AT_ISSUE).stage + levels) if v in step.outside else at.get(v, AT_ISSUE), lag, v)
+            for v, lag in step.waits_for
+        ]
+        first = levels if isinstance(op, StoreOp) else 0
+        stage = max(least.get(op, 0), first, *(arrival.stage - lag for arrival, lag, _ in came))
+        now = [(arrival, v) for arrival, lag, v in came if arrival.stage - lag == stage and not arrival.registered]
         if isinstance(op, GetOp | AcquireOp):
             if stage > 0:
                 raise unknown_at_issue(op)
-            done = _at_once(0, step.delay or 0.0)  # the data is there whether or not it is taken
+            done = at_once(0, step.delay or 0.0)  # the data is there whether or not it is taken
         elif step.registered:
-            stage += chained
-            done = _at_once(stage + step.latency, 0.0)
+            stage += bool(now)
+            done = at_once(stage + step.latency)
         elif step.latency:
-            stage += chained and start.last > period
-            done = _at_once(stage + step.latency, step.delay or 0.0)
+            stage += bool(now) and together(step, stage, now).last > limit.period
+            done = at_once(stage + step.latency, step.delay or 0.0)
         else:
-            done = _after(step, start)
-            if step.delay is not None and chained and done.last > period:
+            done = after(step, stage, now)
+            if step.delay is not None and now and not limit.holds(done):
                 stage += 1
-                done = _after(step, _at_once(stage, step.address))
+                done = after(step, stage, [])
         if op in pinned and done.stage > 0:
             raise unknown_at_issue(pinned[op])
         placed.stages[op] = stage
@@ -186,47 +203,6 @@ def _as_soon_as_possible(
             at[value] = done
             placed.ready[value] = done.stage
     return placed
-
-
-# when values are there
-
-
-@dataclass(frozen=True)
-class _Arrival:
-    """When a value is there: the stage, and in it the time (ns) of its last bit and of its lowest.
-
-    Bit n comes no later than n carries after the lowest. So additions in a row overlap: the next one starts with the
-    low bits while the carry still runs through the high ones.
-    """
-
-    stage: int
-    last: float
-    lowest: float
-
-    def and_then(self, other: _Arrival, delay: float) -> _Arrival:
-        """When this is there and, in the same stage and behind a delay, `other`."""
-        lowest = other.last if delay else other.lowest
-        return _Arrival(self.stage, max(self.last, other.last + delay), max(self.lowest, lowest + delay))
-
-
-_AT_ISSUE = _Arrival(0, 0.0, 0.0)
-
-
-def _at_once(stage: int, time: float) -> _Arrival:
-    return _Arrival(stage, time, time)
-
-
-def _after(step: Step, start: _Arrival) -> _Arrival:
-    """When the result of a combinational op is there."""
-    if step.delay is None:
-        if step.drops is None:
-            return _at_once(start.stage, start.last)
-        lowest = min(start.last, start.lowest + step.carry(step.drops))
-        return _Arrival(start.stage, min(start.last, lowest + step.carry(step.bits - 1)), lowest)
-    if not step.is_sum:
-        return _at_once(start.stage, start.last + step.delay)
-    last = start.lowest + step.delay
-    return _Arrival(start.stage, last, last - step.carry(step.bits - 1))
 
 
 def _dropped_bits(op: Operation) -> int | None:

@@ -17,18 +17,21 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill import boards
-from fastprefill.boards import Board
+from fastprefill.boards import Board, most_luts
 from fastprefill.errors import KernelError
 from fastprefill.ir.dialect import AcquireOp, GetOp
 from fastprefill.ir.pipe import ExitUnlessOp
 from fastprefill.ir.query import is_scalar_argument, processes
+from fastprefill.passes.arrival import Limit, Step
 from fastprefill.passes.base import Pass
 from fastprefill.passes.delays import is_wire
 from fastprefill.passes.dependences import Access, Constraint, constraints, forwarded, least_intervals
-from fastprefill.passes.placement import Step, place, steps_of, unknown_at_issue
+from fastprefill.passes.placement import place, steps_of, unknown_at_issue
 from fastprefill.passes.tree import Body, Tree, build
 
 MAX_ROUNDS = 80
+FEW_ROUNDS = 16
+"""For a first attempt with strict limits, which many kernels with recurrences cannot keep."""
 MAX_ATTEMPTS = 400
 
 
@@ -96,12 +99,15 @@ def schedule(func: FuncOp, board: Board) -> ProcessSchedule:
     }
     found = constraints(tree)
     pinned = _pinned(tree)
-    steps = {body: steps_of(body.ops, result.forwarded, board) for body in tree.bodies}
     period = board.clock_ns - board.delays.ff_setup
-    if _attempt(result, found, pinned, steps, period, push=True) is None:
-        return result  # the least registers in the elements of lanes, and no interval suffers
+    # Few LUTs in a row, and registers between what many lanes share and the lanes, where no interval suffers.
+    strict, loose = Limit(period, most_luts(board.clock_mhz)), Limit(period, None)
+    for limit, spread, rounds in ((strict, True, FEW_ROUNDS), (loose, False, MAX_ROUNDS)):
+        steps = {body: steps_of(body.ops, result.forwarded, board, spread) for body in tree.bodies}
+        if _attempt(result, found, pinned, steps, limit, push=True, rounds=rounds) is None:
+            return result  # the least registers in the elements of lanes
     for _ in range(MAX_ATTEMPTS):
-        failed = _attempt(result, found, pinned, steps, period, push=False)
+        failed = _attempt(result, found, pinned, steps, limit, push=False)
         if failed is None:
             return result
         _relax(result, failed)
@@ -130,8 +136,9 @@ def _attempt(
     found: list[Constraint],
     pinned: dict[Operation, GetOp | AcquireOp],
     steps: dict[Body, list[Step]],
-    period: float,
+    limit: Limit,
     push: bool,
+    rounds: int = MAX_ROUNDS,
 ) -> Constraint | None:
     """Place all ops; returns the constraint that does not let the stages converge, or None."""
     least: dict[Operation, int] = {}
@@ -140,10 +147,10 @@ def _attempt(
     result.stages.clear()
     result.ready.clear()
     moved = set(result.tree.bodies)
-    for round_number in range(MAX_ROUNDS):
+    for round_number in range(rounds):
         for body in result.tree.bodies:
             if body in moved:
-                placed = place(steps[body], least, pinned, period, push)
+                placed = place(steps[body], least, pinned, limit, push)
                 result.stages |= placed.stages
                 result.ready |= placed.ready
         before, moved = moved, set()
@@ -158,7 +165,7 @@ def _attempt(
                     continue
                 if later is None or later in pinned:
                     continue  # cannot move; whether it must is known when everything else is in place
-                raised[c] += round_number > MAX_ROUNDS // 2
+                raised[c] += round_number > rounds // 2
                 least[later] = result.stages[later] = result.stages[later] + short
                 moved.add(end)
         if not moved:

@@ -176,3 +176,32 @@ def block_storage(create: CreateOp) -> Storage:
     )
     name = asked.data if isinstance(asked, StringAttr) else "AUTO"
     return storage(kind.block_type, parts, name, text(create, "src") or None)
+
+
+LARGEST_LUTRAM_FIFO = 512
+"""Words of the deepest FIFO in distributed RAM, as in extern/sv/fp_fifo.sv."""
+WIDE_WORD, WIDEST_LUTRAM_WORD = 512, 2048
+"""Bits from which on a FIFO is built in slices, and up to which its words are in distributed RAM."""
+
+
+@dataclass(frozen=True)
+class FifoStorage:
+    """How a FIFO keeps its words.
+
+    Attributes:
+        memory: ``distributed`` or ``block``.
+        slice_bits: bits of a slice with control of its own, so few that no net has more than 64 loads; 0: no slices.
+    """
+
+    memory: str
+    slice_bits: int
+
+
+def fifo_storage(bits: int, depth: int) -> FifoStorage:
+    """Storage of a FIFO of `depth` words of `bits` bits."""
+    if bits > WIDEST_LUTRAM_WORD:
+        return FifoStorage("block", 6 * 72)  # six RAMB36E2
+    memory = "distributed" if depth <= LARGEST_LUTRAM_FIFO else "block"
+    if bits <= WIDE_WORD or memory == "block":
+        return FifoStorage(memory, 0)
+    return FifoStorage(memory, 7 * 14 if depth <= 32 else 7 * 7)  # seven times eight LUTs

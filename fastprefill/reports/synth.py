@@ -11,7 +11,7 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
-from fastprefill.boards import Resources
+from fastprefill.boards import Resources, most_luts
 from fastprefill.build.plan import Changes
 from fastprefill.estimate.placement import placement, slr_of
 from fastprefill.estimate.resources import LABELS
@@ -113,7 +113,7 @@ class Synthesis:
             "depth": {
                 "proxy": "look-up tables and carry bits in a row; nothing is placed or routed",
                 "clock_mhz": self.clock_mhz,
-                "most_luts": timing_proxy.most_luts(self.clock_mhz),
+                "most_luts": most_luts(self.clock_mhz),
                 "most_carry_bits": timing_proxy.CARRY_BITS,
                 "within": depth.within(self.clock_mhz),
                 **asdict(depth),
@@ -192,9 +192,9 @@ class Synthesis:
 
     def _depth(self) -> list[str]:
         depth = self.found.depth
-        luts = timing_proxy.most_luts(self.clock_mhz)
+        luts = most_luts(self.clock_mhz)
         kept = "kept" if depth.within(self.clock_mhz) else "not kept"
-        rule = f"at most {luts} LUTs and a chain of {timing_proxy.CARRY_BITS} bits at {self.clock_mhz:g} MHz: {kept}"
+        rule = f"at most {luts} LUTs and {timing_proxy.CARRY_BITS} carry bits at {self.clock_mhz:g} MHz: {kept}"
         return [
             "depth between registers, a proxy for timing: nothing is placed or routed",
             f"  {rule}",

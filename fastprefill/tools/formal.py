@@ -78,6 +78,12 @@ PROOFS = (
     Proof("fp_dsp_cascade", {"SLICES": 1}, any_products=True),
     Proof("fp_dsp_cascade", {"SLICES": 8}, any_products=True),
     Proof("fp_packed_sum"),
+    Proof("fp_axi_reader"),
+    Proof("fp_axi_reader", {"IDS": 1, "BURST": 3, "OUTSTANDING": 3, "BOUNDARY": 16}),
+    Proof("fp_axi_reader", {"BURST": 1, "OUTSTANDING": 3, "BUFFER": 2}),
+    Proof("fp_axi_writer"),
+    Proof("fp_axi_writer", {"IDS": 1, "BURST": 3, "OUTSTANDING": 3, "BOUNDARY": 16}),
+    Proof("fp_axi_writer", {"BURST": 1, "OUTSTANDING": 3, "BUFFER": 1}),
 )
 
 
@@ -109,7 +115,7 @@ def prove(proof: Proof, *, replaced: Mapping[str, str] | None = None, timeout_s:
             "flatten",
             "opt_clean",
             *(("opt_merge", "cutpoint t:$mul") if proof.any_products else ()),
-            "memory -nomap",
+            "memory -nordff -nomap",  # merged read registers would be state that no assertion speaks of
             "memory_map",
             "opt",
             "async2sync",

@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from fastprefill.boards import most_luts
 from fastprefill.tools import primitives
 from fastprefill.tools.netlist import bottom_up, net_names
 from fastprefill.tools.primitives import Arc
 
-CARRY_BITS, CHAINS = 32, 1
-"""Longest carry on a path that the rule allows, with any clock: one chain of 32 bits."""
+CARRY_BITS = 32
+"""Bits of carry on a path that the rule allows, with any clock, in one chain or in several short ones: the LUT by which
+a path enters a chain counts among its LUTs."""
 
 # What a path is judged by first, and by what among equals.
 _ORDERS = {
@@ -90,17 +92,7 @@ class Depth:
         return (
             self.luts.luts <= most_luts(clock_mhz)
             and self.carry_bits.carry_bits <= CARRY_BITS
-            and self.chains.chains <= CHAINS
         )
-
-
-def most_luts(clock_mhz: float) -> int:
-    """LUTs on a path that the rule allows: 6 up to 200 MHz, 4 up to 300 MHz.
-
-    One LUT and its net take 0.4 to 0.5 ns on these parts (the boards' delay models), so 4 of them with a carry
-    chain, set-up and clock uncertainty fill a period of 3.3 ns, and 6 one of 5 ns, with a margin for the placement.
-    """
-    return 6 if clock_mhz <= 200 else 4
 
 
 def depths(

@@ -41,6 +41,13 @@ MARK_FABRIC = (
     'setattr -set use_dsp "no" @fabric',
 )
 
+# Copies of registers that divide the loads of one between them are marked; Yosys looks for the attribute on the cell of
+# a register, and would merge them. The same holds for registers that are to stay flip-flops.
+KEEP_COPIES = (
+    f"select -set copies a:keep=true a:shreg_extract=no %u %ci1:+{_REGISTERS} t:$*dff* %i",
+    "setattr -set keep 1 @copies",
+)
+
 _ADD_ORDER = "add_order.v"
 
 ORDER_ADDITIONS = (
@@ -134,6 +141,7 @@ def synthesise(
         *read_commands(sv_files, top, parameters, primitives=True),
         f"synth_xilinx {options} -run begin:prepare",
         *MARK_FABRIC,
+        *KEEP_COPIES,
         f"synth_xilinx {options} -run prepare:map_dsp",
         "booth t:$mul a:use_dsp=no %i",
         f"synth_xilinx {options} -run map_dsp:coarse",

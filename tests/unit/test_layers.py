@@ -7,7 +7,8 @@ PACKAGE = Path(__file__).parents[2] / "fastprefill"
 
 LAYERS = (
     "errors resources", "standin boards models ir", "frontend", "system", "kernels golden", "quantisation passes",
-    "targets extern estimate", "config", "build", "tools", "checks", "reports", "accuracy", "api", "cli", "__main__",
+    "targets extern estimate", "config", "build", "tools", "checks", "reports", "accuracy caching", "api", "cli",
+    "__main__",
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 

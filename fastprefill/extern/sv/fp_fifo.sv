@@ -56,8 +56,12 @@ module fp_fifo #(
       logic [CW-1:0] held;
       wire [AW-1:0] write_next = write_at == LAST ? '0 : write_at + 1'b1;
       wire [AW-1:0] read_next = read_at == LAST ? '0 : read_at + 1'b1;
-      // Words in memory that stay after this cycle's take; a word put in this cycle is not among them.
-      wire [CW-1:0] stay = take ? held - ONE : held;
+      // What follows with a take in this cycle and without one; which it is comes late, and only chooses.
+      wire [CW-1:0] held_taken = put ? held : held - ONE;
+      wire [CW-1:0] held_kept = put ? held + ONE : held;
+      wire filled = put && !PREFETCH;
+      wire valid_taken = held > ONE || filled;
+      wire valid_kept = held != '0 || filled;
 
       always_ff @(posedge clk) begin
         if (rst) begin
@@ -68,8 +72,8 @@ module fp_fifo #(
         end else begin
           if (put) write_at <= write_next;
           if (take) read_at <= read_next;
-          held <= put ? stay + ONE : stay;
-          valid <= stay != '0 || (put && !PREFETCH);
+          held <= take ? held_taken : held_kept;
+          valid <= take ? valid_taken : valid_kept;
         end
       end
 

@@ -1,7 +1,8 @@
 """What the matrix unit works on, and where its results go: tiles of scores and of products with the values in turns.
 
 Row tile n's scores come `LAG` row tiles before its product with the values, so that the softmax of a row tile goes on
-while the matrix unit works on others. Blocks of operands are kept and read again for every row tile.
+while the matrix unit works on others. Blocks of operands are kept and read again for every row tile; they lie in as
+many banks as tokens are read at once, so codes come in token by token and leave as the matrix unit's words.
 """
 
 import allo.dataflow as df
@@ -18,27 +19,29 @@ LAG = 2
 
 def region(size: Size):
     """The dataflow region of an engine of a size."""
+    R, C, P = size.rows, size.columns, size.k_parallel
     ROW_TILES, STEPS, PHASE = size.row_tiles, size.steps, size.key_tiles * size.steps
     DRAINED = size.key_tiles * size.groups
-    TILES = size.key_tiles
-    A, B = UInt(8 * size.rows * size.k_parallel), UInt(8 * size.columns * size.k_parallel)
-    Results = UInt(32 * size.drain_rows * size.columns)
+    TILES, DIM_TILES, DEEP = size.key_tiles, size.dim_tiles, size.block // size.k_parallel
+    SHARE = C // P  # words of the matrix unit in a word of `columns` codes
+    A, B, Codes = UInt(8 * R * P), UInt(8 * C * P), UInt(8 * C)
+    Results = UInt(32 * size.drain_rows * C)
 
     @df.region()
     def operands(jobs: int32[1], blocks: int32[1]):
         count: Stream[UInt(24), 2]
-        q: Stream[A, 2]
-        k: Stream[B, 2]
-        v: Stream[B, 2]
+        q: Stream[Codes, 2]
+        k: Stream[Codes, 2]
+        v: Stream[Codes, 2]
         weights: Stream[A, 2]
         c: Stream[Results, 2]
         a: Stream[A, 2]
         b: Stream[B, 2]
         scores: Stream[Results, 2]
         products: Stream[Results, 2]
-        q_blocks: Stream[A[ROW_TILES * STEPS], 2]
-        k_blocks: Stream[B[PHASE], 2]
-        v_blocks: Stream[B[PHASE], 2]
+        q_blocks: Stream[Codes[R, ROW_TILES * DIM_TILES], 2]
+        k_blocks: Stream[Codes[C, TILES * DIM_TILES], 2]
+        v_blocks: Stream[Codes[P, DEEP * DIM_TILES], 2]
         q_words: Stream[A, 2]
         k_words: Stream[B, 2]
         v_words: Stream[B, 2]
@@ -46,53 +49,78 @@ def region(size: Size):
         @df.kernel(mapping=[1], args=[blocks])
         def read_q(lblocks: int32[1]):
             for n in range(lblocks[0]):
-                held: A[ROW_TILES * STEPS]
-                for i in range(ROW_TILES * STEPS):
-                    held[i] = q.get()
+                held: Codes[R, ROW_TILES * DIM_TILES]
+                for t in range(ROW_TILES):
+                    for r in range(R):
+                        for e in range(DIM_TILES):
+                            held[r, DIM_TILES * t + e] = q.get()
                 q_blocks.put(held)
 
         @df.kernel(mapping=[1], args=[jobs])
         def read_k(ljobs: int32[1]):
             for n in range(ljobs[0]):
-                held: B[PHASE]
-                for i in range(PHASE):
-                    held[i] = k.get()
+                held: Codes[C, TILES * DIM_TILES]
+                for t in range(TILES):
+                    for j in range(C):
+                        for e in range(DIM_TILES):
+                            held[j, DIM_TILES * t + e] = k.get()
                 k_blocks.put(held)
 
         @df.kernel(mapping=[1], args=[jobs])
         def read_v(ljobs: int32[1]):
             for n in range(ljobs[0]):
-                held: B[PHASE]
-                for i in range(PHASE):
-                    held[i] = v.get()
+                held: Codes[P, DEEP * DIM_TILES]
+                for u in range(DEEP):
+                    for i in range(P):
+                        for e in range(DIM_TILES):
+                            held[i, DIM_TILES * u + e] = v.get()
                 v_blocks.put(held)
 
         @df.kernel(mapping=[1], args=[blocks])
         def feed_q(lblocks: int32[1]):
             for n in range(lblocks[0]):
-                held: A[ROW_TILES * STEPS] = q_blocks.get()
+                held: Codes[R, ROW_TILES * DIM_TILES] = q_blocks.get()
                 of_block: int32 = count.get()
                 for m in range(of_block):
                     for r in range(ROW_TILES):
                         for t in range(TILES):
                             for s in range(STEPS):
-                                q_words.put(held[STEPS * r + s])
+                                word: A = 0
+                                at: int32 = DIM_TILES * r + s // SHARE
+                                part: int32 = 8 * P * (s % SHARE)
+                                for x in range(R, unroll=True):
+                                    codes: Codes = held[x, at]
+                                    word[8 * P * x : 8 * P * x + 8 * P] = codes[part : part + 8 * P]
+                                q_words.put(word)
 
         @df.kernel(mapping=[1], args=[jobs])
         def feed_k(ljobs: int32[1]):
             for n in range(ljobs[0]):
-                held: B[PHASE] = k_blocks.get()
+                held: Codes[C, TILES * DIM_TILES] = k_blocks.get()
                 for r in range(ROW_TILES):
-                    for i in range(PHASE):
-                        k_words.put(held[i])
+                    for t in range(TILES):
+                        for s in range(STEPS):
+                            word: B = 0
+                            at: int32 = DIM_TILES * t + s // SHARE
+                            part: int32 = 8 * P * (s % SHARE)
+                            for j in range(C, unroll=True):
+                                codes: Codes = held[j, at]
+                                word[8 * P * j : 8 * P * j + 8 * P] = codes[part : part + 8 * P]
+                            k_words.put(word)
 
         @df.kernel(mapping=[1], args=[jobs])
         def feed_v(ljobs: int32[1]):
             for n in range(ljobs[0]):
-                held: B[PHASE] = v_blocks.get()
+                held: Codes[P, DEEP * DIM_TILES] = v_blocks.get()
                 for r in range(ROW_TILES):
-                    for i in range(PHASE):
-                        v_words.put(held[i])
+                    for e in range(DIM_TILES):
+                        for u in range(DEEP):
+                            word: B = 0
+                            for i in range(P, unroll=True):
+                                codes: Codes = held[i, DIM_TILES * u + e]
+                                for j in range(C, unroll=True):
+                                    word[8 * P * j + 8 * i : 8 * P * j + 8 * i + 8] = codes[8 * j : 8 * j + 8]
+                            v_words.put(word)
 
         @df.kernel(mapping=[1], args=[jobs])
         def left(ljobs: int32[1]):
@@ -147,11 +175,10 @@ def region(size: Size):
 def unit(rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, block: int) -> Unit:
     """The operands of an engine; the arguments are those of ``golden.attention_size.Size``.
 
-    Streams in: ``count``, the jobs of each query block; ``q``, for each query block its row tiles as words of the
-    matrix unit's ``a``; ``k`` and ``v``, words of its ``b``: for each job the keys, tile by tile of `columns` keys, and
-    the values, tile by tile of `columns` elements and in them part by part of `dim` keys; ``weights``, from the
-    softmax; ``c``, from the matrix unit. Out: ``a`` and ``b``, to it; ``scores``, to the softmax; ``products``, to the
-    states. Scalars: ``jobs``; ``blocks``, query blocks.
+    Streams in: ``count``, the jobs of each query block; ``q``, its codes for each query block, and ``k`` and ``v``, the
+    codes of keys and values for each job, all token by token in words of `columns` codes, as records in memory are;
+    ``weights``, from the softmax; ``c``, from the matrix unit. Out: ``a`` and ``b``, to it; ``scores``, to the softmax;
+    ``products``, to the states. Scalars: ``jobs``; ``blocks``, query blocks.
 
     Raises:
         FastprefillError: a size that the engine cannot serve.
@@ -164,10 +191,12 @@ def unit(rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, bl
         )
 
     def schedule(s) -> None:
-        loops = [f"{kernel}:i" for kernel in ("read_q", "read_k", "read_v", "feed_k", "feed_v")]
+        for array in ("read_q:held", "read_k:held", "read_v:held"):
+            s.partition(array, dim=1)
+        loops = [f"{kernel}:e" for kernel in ("read_q", "read_k", "read_v")]
         for kernel in ("left", "right", "results"):
             loops += [f"{kernel}:i", f"{kernel}:last"]
-        for loop in (*loops, "feed_q:s"):
+        for loop in (*loops, "feed_q:s", "feed_k:s", "feed_v:u"):
             s.pipeline(loop, initiation_interval=1)
 
     return Unit(

@@ -157,6 +157,7 @@ def split(text: str) -> dict[str, str]:
 def _with_their_parts(names: set[str]) -> list[str]:
     needs = {
         "fp_fifo": {"fp_ram"},
+        "fp_wide_fifo": {"fp_fifo", "fp_ram"},
         "fp_relay": {"fp_fifo", "fp_credit", "fp_ram"},
         "fp_dsp_cascade": {"fp_dsp48e2"},
     }

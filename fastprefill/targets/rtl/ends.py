@@ -46,9 +46,12 @@ class _Read:
 
 @dataclass
 class _Put:
+    """A put; where it is not known at issue whether it happens, with the predicate in its stage."""
+
     op: PutOp
     body: Body
     stage: int
+    happens: Wire
     predicate: Wire | None
     known_at_issue: Wire | None
     data: Wire
@@ -101,11 +104,13 @@ class Ends:
         op: PutOp,
         body: Body,
         stage: int,
+        happens: Wire,
         predicate: Wire | None,
         known_at_issue: Wire | None,
         data: Wire,
     ) -> None:
-        self.puts.setdefault(op.stream, []).append(_Put(op, body, stage, predicate, known_at_issue, data))
+        put = _Put(op, body, stage, happens, predicate, known_at_issue, data)
+        self.puts.setdefault(op.stream, []).append(put)
 
     def acquire(self, op: AcquireOp, body: Body, predicate: Wire | None) -> None:
         self.acquires.setdefault(op.stream, []).append(_Read(op, body, predicate))
@@ -216,10 +221,11 @@ class Ends:
             self.wait(body, ready, self.blocked)
             takes.append(m.mux(self.sequencer.issue[body], wanted, m.const(0, bits), shared=f"{name}_take"))
         for p in puts:
-            valid = self.sequencer.valid(p.body, p.stage)
             m.src = text(p.op, "src")
-            enables.append((m.both([valid, p.predicate], shared=f"{name}_now"), p.data))
-            if p.predicate is not None and p.known_at_issue is None:
+            enables.append((p.happens, p.data))
+            if p.predicate is not None:
+                valid = self.sequencer.valid(p.body, p.stage)
+                m.src = text(p.op, "src")
                 backs.append(m.both([valid, m.invert(p.predicate)]))
         take = takes[0] if takes else m.const(0, bits)
         for other in takes[1:]:

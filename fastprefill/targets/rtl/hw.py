@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fastprefill.targets.rtl.copies import Loads, Netlist
+
 
 @dataclass(frozen=True)
 class Wire:
@@ -77,6 +79,7 @@ class Module:
     Attributes:
         src: ``file:line`` of the kernel that what is built next comes from, or empty.
         about: lines of the comment above the module.
+        flip_flops: registers stay flip-flops, and are not made shift registers in LUTs.
         sources: name of a signal, instance or output -> ``file:line``; complete when ``text`` has been called.
     """
 
@@ -95,6 +98,9 @@ class Module:
         self.about: list[str] = []
         self.sources: dict[str, str] = {}
         self.rst = Wire("%rst", 1)
+        self.finished: Netlist | None = None
+        self.flip_flops = False
+        self.behind: dict[str, list[Loads | None]] = {}
         design.modules.append(self)
 
     # ports
@@ -209,6 +215,12 @@ class Module:
         fill = top if count == 1 else self.op(f"comb.replicate {top.name} : (i1) -> i{count}", count)
         return self.concat([fill, a])
 
+    def low_bits(self, a: Wire, bits: int, name: str) -> Wire:
+        """A value of which only the low bits can be anything but 0."""
+        if bits >= a.width:
+            return a
+        return self.concat([self.const(0, a.width - bits), self.extract(a, 0, bits)], name)
+
     def both(self, values: Iterable[Wire | None], hint: str = "", shared: str = "") -> Wire:
         """AND of the values that are there; true when none is."""
         real = [v for v in dict.fromkeys(values) if v is not None and v != self.constants.get((1, 1))]
@@ -248,7 +260,11 @@ class Module:
             text = f"seq.compreg name {name} {following.name}, %clk{tail}"
         else:
             text = f"seq.compreg.ce name {name} {following.name}, %clk, {enable.name}{tail}"
-        mark = f' {{sv.attributes = [#sv.attribute<"use_dsp" = "\\"{use_dsp}\\"">]}}' if use_dsp else ""
+        marks = [("use_dsp", use_dsp)] if use_dsp else []
+        if self.flip_flops and enable is None and reset is None:
+            marks.append(("shreg_extract", "no"))
+        listed = ", ".join(f'#sv.attribute<"{key}" = "\\"{value}\\"">' for key, value in marks)
+        mark = f" {{sv.attributes = [{listed}]}}" if marks else ""
         self.lines.append(f"    {wire.name} = {text}{mark} : i{wire.width} loc(unknown)")
         return wire
 
@@ -312,18 +328,42 @@ class Module:
         ports += [f"in %{n} : i{w}" for n, w in self.inputs]
         ports += [f"out {n} : i{w.width}" for n, w in self.outputs]
         ports = [f"{port} loc(unknown)" for port in ports]
-        names, kinds = (
-            ", ".join(w.name for _, w in self.outputs),
-            ", ".join(f"i{w.width}" for _, w in self.outputs),
-        )
-        tail = (
-            f"    hw.output {names} : {kinds} loc(unknown)" if self.outputs else "    hw.output loc(unknown)"
-        )
         head = f"  hw.module @{self.name}({', '.join(ports)}) {{"
-        return "\n".join([head, *self._named(*self._used([*self.lines, tail])), "  } loc(unknown)"])
+        netlist = self.netlist()
+        counts = Counter({name: len(uses) for name, uses in netlist.uses.items()})
+        return "\n".join([head, *self._named(netlist.text(), counts), "  } loc(unknown)"])
 
-    def _used(self, lines: list[str]) -> tuple[list[str], Counter[str]]:
-        """Lines that matter, with the values that were bound later in place; and how often each value is used."""
+    def netlist(self) -> Netlist:
+        """The lines that matter, with registers copied where they drive many pins. Nothing may be added afterwards."""
+        if self.finished is None:
+            names = ", ".join(w.name for _, w in self.outputs)
+            kinds = ", ".join(f"i{w.width}" for _, w in self.outputs)
+            tail = f"    hw.output {names} : {kinds} loc(unknown)" if names else "    hw.output loc(unknown)"
+            widths = {"%clk": 1, "%rst": 1, **{f"%{name}": width for name, width in self.inputs}}
+            self.finished = Netlist(self._used([*self.lines, tail]), widths, self._pins, self._again)
+            self.finished.spread()
+        return self.finished
+
+    def _pins(self, instance: str) -> list[Loads | None]:
+        """The pins behind each operand of an instance; None where a hand-written part has it: one for each bit."""
+        symbol = re.findall(r"@(\w+)", instance)[0]
+        if symbol in self.behind:
+            return self.behind[symbol]
+        module = next((m for m in self.design.modules if m.name == symbol), None)
+        ports = re.findall(r"(\w+): %[\w.]+: ", instance)
+        self.behind[symbol] = [
+            None if module is None or port in ("clk", "rst") else module.netlist().loads(f"%{port}") for port in ports
+        ]
+        return self.behind[symbol]
+
+    def _again(self, register: str) -> str:
+        """The line of a register with a name for a copy of it."""
+        number = int(_PLACEHOLDER.findall(register)[0])
+        self.names.append(self.names[number])
+        return _PLACEHOLDER.sub(f"<{len(self.names) - 1}>", register)
+
+    def _used(self, lines: list[str]) -> list[str]:
+        """Lines that matter, with the values that were bound later in place."""
 
         def resolve(match: re.Match[str]) -> str:
             name = match.group(0)
@@ -351,8 +391,7 @@ class Module:
                 if maker is not None and maker not in keep:
                     keep.add(maker)
                     stack.append(maker)
-        counts = Counter(name for number in keep for name in uses[number])
-        return [line for number, line in enumerate(resolved) if number in keep], counts
+        return [line for number, line in enumerate(resolved) if number in keep]
 
     def _named(self, lines: list[str], counts: Counter[str]) -> list[str]:
         """Lines with every name in place: those of ports first, then instances, registers and wires."""

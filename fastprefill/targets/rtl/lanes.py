@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 from xdsl.dialects import memref, scf
@@ -23,7 +24,8 @@ from fastprefill.ir.query import (
     width,
 )
 from fastprefill.passes.fuse_lanes import nest
-from fastprefill.passes.lanes import is_lane_constant
+from fastprefill.passes.lanes import is_lane_constant, only_chooses
+from fastprefill.passes.placement import WIDE
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import Storage, storage_of
 from fastprefill.passes.tree import Body
@@ -41,15 +43,23 @@ LEAST_LANES = 4
 
 
 def can_outline(loop: scf.ForOp) -> bool:
-    """Whether a lane nest is perfect, has lanes enough, and does more than move elements."""
+    """Whether a lane nest is perfect, has lanes enough, and does more than choose and move elements."""
     loops = nest(loop)
     lanes = 1
     for level in loops:
         lanes *= trip_count(level) or 0
     inner = loops[-1].body.block
     moves = (StoreOp, scf.YieldOp)
-    own_work = any(not (is_edge(op) or is_view(op) or isinstance(op, moves)) for op in inner.ops)
+    own_work = any(
+        not (is_edge(op) or is_view(op) or only_chooses(op) or isinstance(op, moves)) for op in inner.ops
+    )
     return lanes >= LEAST_LANES and own_work and not any(is_lane_loop(op) for op in inner.ops)
+
+
+def has_many_lanes(schedule: ProcessSchedule) -> bool:
+    """Whether a process is an array of elements: these are short of LUTs before they are short of flip-flops."""
+    loops = [op for body in schedule.tree.bodies for op in body.op.body.block.ops if is_lane_loop(op)]
+    return any(prod(trip_count(level) or 1 for level in nest(loop)) >= WIDE for loop in loops)
 
 
 def is_edge(op: Operation) -> bool:
@@ -210,6 +220,7 @@ class LaneBuilder:
         self.variables = [level.body.block.args[0] for level in self.loops]
         self.name = process.free_name("lane")
         self.m = Module(process.m.design, f"{process.m.name}_{self.name}", reset=False)
+        self.m.flip_flops = True
         self.data = _LaneDatapath(self.m, process.schedule, self.source, inside=set(self.block.ops))
         self.controls: dict[str, _Control] = {}
         self.stored: list[_Stored] = []
@@ -302,8 +313,9 @@ class LaneBuilder:
                 for (value, low, bits, stage), name in self.data.imports.items()
             }
             for name, control in self.controls.items():
-                enable = process.enable(control.body, control.stage, control.predicate, lane)
-                inputs[name] = process.m.both(enable, shared=f"{self.name}_{name}")
+                inputs[name] = process.happens(
+                    control.body, control.stage, control.predicate, lane, f"{self.name}_{name}"
+                )
             process.m.src = ""
             label = "_".join([self.name, *map(str, numbers)])
             outs = process.m.instance(label, self.m, inputs)

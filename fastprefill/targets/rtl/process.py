@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from xdsl.dialects import memref, scf
-from xdsl.dialects.builtin import MemRefType
+from xdsl.dialects.builtin import MemRefType, ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 
@@ -18,6 +18,7 @@ from fastprefill.ir.query import (
     is_lane_loop,
     is_scalar_argument,
     source_of,
+    strip_casts,
     text,
     trip_count,
     width,
@@ -25,12 +26,13 @@ from fastprefill.ir.query import (
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.storage import global_values, storage_of
 from fastprefill.passes.tree import Body
+from fastprefill.system.limits import process_limits
 from fastprefill.targets.rtl.addresses import Index
 from fastprefill.targets.rtl.comments import process_head
 from fastprefill.targets.rtl.datapath import Datapath, constant_slice
 from fastprefill.targets.rtl.ends import Ends
 from fastprefill.targets.rtl.hw import Design, Module, Wire
-from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline, lane_arrays
+from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline, has_many_lanes, lane_arrays
 from fastprefill.targets.rtl.memory import Rams, Registers, Rom, Window
 from fastprefill.targets.rtl.sequencer import Sequencer
 from fastprefill.targets.rtl.values import Lane, is_view, lane_number
@@ -59,8 +61,12 @@ class ProcessBuilder:
 
     def __init__(self, design: Design, func: FuncOp, schedule: ProcessSchedule) -> None:
         self.func, self.schedule = func, schedule
+        module = func.parent_op()
+        assert isinstance(module, ModuleOp)
+        self.limits = process_limits(module).get(func.sym_name.data, {})
         self.m = Module(design, func.sym_name.data)
         self.m.about = process_head(func, schedule)
+        self.m.flip_flops = has_many_lanes(schedule)
         self.start = self.m.input("start", 1)
         self.sequencer = Sequencer(self.m, schedule)
         self.data = Datapath(self.m, schedule, self.source)
@@ -71,6 +77,7 @@ class ProcessBuilder:
         self.of_lanes = lane_arrays(schedule)
         self.body: Body | None = None
         self.names_used: dict[str, int] = {}
+        self.happening: dict[tuple[Body, int, SSAValue, tuple[int, ...]], Wire] = {}
 
     def build(self) -> ProcessModule:
         self.run_time_scalars()
@@ -96,7 +103,12 @@ class ProcessBuilder:
         for arg in self.func.body.block.args:
             if is_scalar_argument(arg):
                 assert isinstance(arg.type, MemRefType)
-                self.scalars[arg] = self.m.input(array_name(arg), width(arg.type.element_type))
+                bits = width(arg.type.element_type)
+                value = self.m.input(array_name(arg), bits)
+                low, high = self.limits.get(array_name(arg), (-1, 0))
+                if low >= 0:  # the bits above are 0 in every run
+                    value = self.m.low_bits(value, high.bit_length(), f"{array_name(arg)}_number")
+                self.scalars[arg] = value
 
     def declare_arrays(self) -> None:
         for op in self.func.body.block.ops:
@@ -124,6 +136,11 @@ class ProcessBuilder:
         for loop in self.sequencer.names:
             low, high, step = (self.outside(v) for v in loop.op.operands)
             self.sequencer.bounds[loop] = (low, high, step)
+            bound = strip_casts(loop.op.ub)
+            if isinstance(bound.owner, memref.LoadOp) and is_scalar_argument(bound.owner.memref):
+                limits = self.limits.get(array_name(bound.owner.memref))
+                if limits is not None and limits[0] >= 0 and limits[1] < 1 << (width(bound) - 1):
+                    self.sequencer.most[loop] = limits[1]
 
     def outside(self, value: SSAValue) -> Wire:
         """A value of the sequencer: constants, run-time scalars, loop variables, variables and casts of them."""
@@ -187,12 +204,23 @@ class ProcessBuilder:
     def predicate(self, value: SSAValue | None, stage: int, lane: Lane) -> Wire | None:
         return None if value is None else self.data.at(value, stage, lane)
 
-    def enable(self, body: Body, stage: int, predicate: SSAValue | None, lane: Lane) -> list[Wire | None]:
-        """Conditions under which something of a body, also of another than the present one, happens."""
-        here, self.body = self.body, body
-        wanted = self.predicate(predicate, stage, lane)
-        self.body = here
-        return [self.sequencer.valid(body, stage), wanted]
+    def happens(self, body: Body, stage: int, predicate: SSAValue | None, lane: Lane, name: str) -> Wire:
+        """Whether something of a body, also of another than the present one, happens: an iteration is in the stage and
+        the predicate holds. Known as soon as the predicate is, and kept in one register a stage from there on."""
+        if predicate is None or lane_number(predicate, lane) == 1:
+            return self.sequencer.valid(body, stage)
+        key = (body, stage, predicate, self.data.lane_key(predicate.owner, lane))
+        if key not in self.happening:
+            if stage > self.schedule.ready.get(predicate, 0):
+                before = self.happens(body, stage - 1, predicate, lane, name)
+                self.m.src = text(body.op, "src")
+                self.happening[key] = self.m.register(before, f"{name}_s{stage}", reset=0)
+            else:
+                here, self.body = self.body, body
+                wanted = self.predicate(predicate, stage, lane)
+                self.body = here
+                self.happening[key] = self.m.both([self.sequencer.valid(body, stage), wanted], shared=name)
+        return self.happening[key]
 
     def indices(self, values: list[SSAValue], stage: int, lane: Lane) -> list[Index]:
         found: list[Index] = []
@@ -233,11 +261,11 @@ class ProcessBuilder:
     def write(self, op: StoreOp, lane: Lane, data: Wire, predicate: Wire | None) -> None:
         """Store `data`; the predicate is given when it was computed inside a processing element."""
         stage = self.schedule.stages[op]
+        name = f"{array_name(op.memref)}_write"
         if predicate is None:
-            predicate = self.predicate(op.predicate, stage, lane)
-        valid = self.sequencer.valid(self.here, stage)
-        self.m.src = text(op, "src")
-        enable = self.m.both([valid, predicate], shared=f"{array_name(op.memref)}_write")
+            enable = self.happens(self.here, stage, op.predicate, lane, name)
+        else:
+            enable = self.m.both([self.sequencer.valid(self.here, stage), predicate], shared=name)
         where = self.indices(list(op.indices), stage, lane)
         self.m.src = text(op, "src")
         array = self.arrays[op.memref]
@@ -255,10 +283,11 @@ class ProcessBuilder:
     def put(self, op: PutOp, lane: Lane) -> None:
         stage = self.schedule.stages[op]
         early = op.predicate is not None and self.schedule.ready.get(op.predicate, 0) == 0
-        predicate = self.predicate(op.predicate, stage, lane)
+        happens = self.happens(self.here, stage, op.predicate, lane, f"{array_name(op.stream)}_now")
+        dropped = None if early or op.predicate is None else self.predicate(op.predicate, stage, lane)
         known_at_issue = self.predicate(op.predicate, 0, lane) if early else None
         data = self.data.at(op.value, stage, lane)
-        self.ends.put(op, self.here, stage, predicate, known_at_issue, data)
+        self.ends.put(op, self.here, stage, happens, dropped, known_at_issue, data)
 
     def release(self, op: ReleaseOp, lane: Lane) -> None:
         stage = self.schedule.stages[op]

@@ -11,7 +11,7 @@ from xdsl.ir import SSAValue
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
 from fastprefill.ir.query import array_name, is_scalar_argument, number, source_of, strings, text, width
 from fastprefill.passes.addresses import bits as address_bits
-from fastprefill.passes.storage import block_storage
+from fastprefill.passes.storage import block_storage, fifo_storage
 from fastprefill.system.limits import error_code, limits_of, scalar_ranges
 from fastprefill.targets.rtl.blocks import build_blocks
 from fastprefill.targets.rtl.comments import region_head, source_range
@@ -37,7 +37,13 @@ def fifo(width_: int, depth: int) -> Part:
         ("data", "out", width_),
         ("ready", "in", 1),
     )
-    return Part("fp_fifo", ports, (("WIDTH", width_), ("DEPTH", depth)))
+    storage = fifo_storage(width_, depth)
+    if not storage.slice_bits:
+        return Part("fp_fifo", ports, (("WIDTH", width_), ("DEPTH", depth)))
+    parameters = [("WIDTH", width_), ("DEPTH", depth), ("SLICE", storage.slice_bits)]
+    if storage.memory == "block":
+        parameters.append(("LARGEST_LUTRAM", 1))
+    return Part("fp_wide_fifo", ports, tuple(parameters))
 
 
 def relay(width_: int, hops: int) -> Part:
@@ -115,7 +121,11 @@ class RegionBuilder:
             if is_scalar_argument(arg):
                 assert isinstance(arg.type, MemRefType)
                 value = m.input(array_name(arg), width(arg.type.element_type))
-                self.scalars[arg] = m.register(value, f"{array_name(arg)}_sampled", enable=accept)
+                low, high = limits.get(array_name(arg), (-1, 0))
+                bits = high.bit_length() if low >= 0 else value.width  # no run begins with more
+                sampled = m.register(m.extract(value, 0, bits), f"{array_name(arg)}_sampled", enable=accept)
+                above = [m.const(0, value.width - bits)] if bits < value.width else []
+                self.scalars[arg] = m.concat([*above, sampled], f"{array_name(arg)}_number" if above else "")
                 if array_name(arg) in limits:
                     outside = self.outside(arg, value, limits[array_name(arg)], accept)
                     refused.append((outside, m.const(error_code(len(self.scalars) - 1), ERROR_BITS)))

@@ -34,6 +34,7 @@ class Sequencer:
 
     Attributes:
         issue: per body, the cycle in which an iteration issues; wires to be bound by ``finish``.
+        most: per loop, the most that its upper bound can be, where that is known.
     """
 
     m: Module
@@ -47,6 +48,8 @@ class Sequencer:
     parent: dict[Node, tuple[Loop | Repeat | None, list[Node], int]] = field(default_factory=dict)
     valids: dict[tuple[Body, int], Wire] = field(default_factory=dict)
     bounds: dict[Loop, tuple[Wire, Wire, Wire]] = field(default_factory=dict)
+    most: dict[Loop, int] = field(default_factory=dict)
+    lasts: dict[Loop, Wire] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._visit(self.schedule.tree.nodes, None)
@@ -98,18 +101,46 @@ class Sequencer:
     def live(self, loop: Loop) -> Wire:
         """The loop variable is below the upper bound."""
         self.m.src = text(loop.op, "src")
+        if self.counts(loop):  # it is, once the loop has begun with it below
+            low, high, _ = self.bounds[loop]
+            return self.m.compare("slt", low, high, f"{self.names[loop]}_live")
         return self.m.compare("slt", self.value(loop), self.bounds[loop][1], f"{self.names[loop]}_live")
 
     def last(self, loop: Loop) -> Wire:
         """The next value of the loop variable is not below the upper bound."""
         wide, name = INDEX_BITS + 1, self.names[loop]
-        following = self._next(loop, wide)
-        high = self.m.resize(self.bounds[loop][1], wide, signed=True)
         # In a loop without iterations the loops inside end at once: nobody has computed their bounds.
         empty = [self.m.invert(self.live(outer)) for outer in self._outer(loop)]
+        if self.counts(loop):
+            if loop not in self.lasts:
+                self.lasts[loop] = self.m.later(1)
+            over = self.lasts[loop]
+        else:
+            following = self._next(loop, wide)
+            high = self.m.resize(self.bounds[loop][1], wide, signed=True)
+            self.m.src = text(loop.op, "src")
+            over = self.m.compare("sge", following, high, f"{name}_last")
         self.m.src = text(loop.op, "src")
-        over = self.m.compare("sge", following, high, f"{name}_last")
         return self.m.any([over, *empty], shared=f"{name}_ends")
+
+    def counts(self, loop: Loop) -> bool:
+        """Whether a loop counts up by one between bounds that do not change in a run. Then a register says in time
+        that its last iteration comes: no path holds a comparison behind an addition."""
+        return constant(loop.op.step) == 1 and not (_changes(loop.op.lb) or _changes(loop.op.ub))
+
+    def _last_after(self, loop: Loop) -> tuple[Wire, Wire]:
+        """Whether the iteration after an entry is the last, and the one after an iteration that is not."""
+        m, name = self.m, self.names[loop]
+        low, high, _ = self.bounds[loop]
+        wide = INDEX_BITS + 1
+        m.src = text(loop.op, "src")
+        after = m.binary("add", m.resize(low, wide, signed=True), m.const(1, wide))
+        entered = m.compare("sge", after, m.resize(high, wide, signed=True), shared=f"{name}_single")
+        # The variable is below the bound by two or more, so equal is enough, and wrapping does no harm.
+        two_before = m.register(m.binary("sub", high, m.const(2, INDEX_BITS)), f"{name}_two_before")
+        if constant(loop.op.ub) is not None:
+            two_before = m.const((constant(loop.op.ub) or 0) - 2, INDEX_BITS)
+        return entered, m.compare("eq", self.variable[loop], two_before, shared=f"{name}_last_but_one")
 
     def _outer(self, loop: Loop) -> list[Loop]:
         """The loops around this one that may have no iterations."""
@@ -178,6 +209,8 @@ class Sequencer:
         while not isinstance(at, Body):
             if isinstance(at, Loop):
                 sets += [("variable", at, self.bounds[at][0]), ("first", at, self.m.const(1, 1))]
+                if self.counts(at):
+                    sets.append(("last", at, self._last_after(at)[0]))
             at = at.children[0]
         return _Move(when, source, at, sets)
 
@@ -208,6 +241,8 @@ class Sequencer:
             ("variable", parent, self._next(parent, INDEX_BITS)),
             ("first", parent, self.m.const(0, 1)),
         ]
+        if self.counts(parent):
+            again.sets.append(("last", parent, self._last_after(parent)[1]))
         self.m.src = text(parent.op, "src")
         return [again, *self._step(parent, self.m.both([when, last], shared=f"{name}_over"), source)]
 
@@ -238,6 +273,8 @@ class Sequencer:
         states = [("variable", self.variable[loop], name)]
         if loop in self.firsts:
             states.append(("first", self.firsts[loop], f"{name}_first"))
+        if loop in self.lasts:
+            states.append(("last", self.lasts[loop], f"{name}_last"))
         for kind, wire, label in states:
             whens: dict[Wire, list[Wire]] = {}  # by new value; the first one is that of entering the loop
             for move in moves:
@@ -252,7 +289,18 @@ class Sequencer:
                     entering, enters, select(m, [(m.any(whens[new]), new) for new in others], wire.width)
                 )
             enable = m.any([when for some in whens.values() for when in some], shared=f"{name}_moves")
-            m.bind(wire, m.register(value, label, enable=enable))
+            bits = self._bits(loop) if kind == "variable" else 1
+            held = m.register(m.extract(value, 0, bits), label, enable=enable)
+            above = m.const(0, wire.width - bits) if bits < wire.width else None
+            m.bind(wire, m.concat([above, held], f"{label}_number") if above else held)
+
+    def _bits(self, loop: Loop) -> int:
+        """Bits of a loop variable that can be anything but 0."""
+        low, high = constant(loop.op.lb), constant(loop.op.ub)
+        most = high if high is not None else self.most.get(loop)
+        if low is None or low < 0 or most is None or constant(loop.op.step) != 1:
+            return INDEX_BITS
+        return max(low, most - 1, 1).bit_length()
 
 
 def _changes(bound: SSAValue) -> bool:

@@ -38,6 +38,9 @@ CREDIT = Proof("fp_credit", {"MAXIMUM": 5, "TAKE_WIDTH": 2, "BACK_WIDTH": 1})
 RELAY = Proof("fp_relay", {"HOPS": 2})
 CASCADE = Proof("fp_dsp_cascade", {"SLICES": 2}, any_products=True)
 PACKED = Proof("fp_packed_sum")
+READER = Proof("fp_axi_reader")
+WRITER = Proof("fp_axi_writer")
+LATER = pytest.mark.formal  # seconds each
 
 BROKEN = [
     (FIFO, "sv/fp_fifo.sv", "credit <= take && !rst;", "credit <= valid && !rst;"),
@@ -60,6 +63,18 @@ BROKEN = [
     (CASCADE, "sv/fp_dsp_cascade.sv", ".pcin (chain[48*i+:48])", ".pcin (chain[47:0])"),
     (PACKED, "formal/fp_packed_sum_proof.sv", "MIDDLE - (all_wide <<< 7)", "MIDDLE"),
     (PACKED, "formal/fp_packed_sum_proof.sv", "low >= -16256 &&", ""),
+    pytest.param(READER, "sv/fp_axi_reader.sv", "32'(room) >= 32'(burst_beats)", "room != '0", marks=LATER),
+    pytest.param(READER, "sv/fp_axi_reader.sv", "m_axi_rvalid && m_axi_rid == ID", "m_axi_rvalid", marks=LATER),
+    pytest.param(READER, "sv/fp_axi_reader.sv", "if (free) m_axi_arvalid <=", "m_axi_arvalid <=", marks=LATER),
+    pytest.param(READER, "sv/fp_axi_reader.sv", "order_credits != '0 &&", "", marks=LATER),
+    pytest.param(READER, "sv/fp_axi_reader.sv", "end else if (take)", "end else if (take && !stop)", marks=LATER),
+    pytest.param(READER, "sv/fp_axi_split.sv", "PAGE_BEATS - {1'b0, at[PW-1:0]}", "PAGE_BEATS", marks=LATER),
+    pytest.param(WRITER, "sv/fp_axi_writer.sv", "32'(stored) >= 32'(burst_beats)", "stored != '0", marks=LATER),
+    pytest.param(WRITER, "sv/fp_axi_writer.sv", "write_at <= promise_at;", "write_at <= read_at;", marks=LATER),
+    pytest.param(WRITER, "sv/fp_axi_writer.sv", "room <= EMPTY - promised_next;", "room <= EMPTY;", marks=LATER),
+    pytest.param(WRITER, "sv/fp_axi_writer.sv", ".rst(bus_rst), .put(read)", ".rst(rst), .put(read)", marks=LATER),
+    pytest.param(WRITER, "sv/fp_axi_writer.sv", "m_axi_bvalid && m_axi_bid == ID", "m_axi_bvalid", marks=LATER),
+    pytest.param(WRITER, "sv/fp_axi_writer.sv", "answer_credits == ALL", "1'b1", marks=LATER),
 ]  # fmt: skip
 
 
@@ -86,6 +101,10 @@ def test_a_broken_part_is_not_proved(proof: Proof, file: str, old: str, new: str
         (CREDIT, "!(out == MAXIMUM)"),
         (RELAY, "!(tracked && age == HOPS && ahead == 2)"),
         (RELAY, "!(probe_count == 0)"),
+        pytest.param(READER, "!(tracked && ahead == 1 && probe_have[0] && owed[1] != 0)", marks=LATER),
+        pytest.param(READER, "!(seen && older == 1 && probe_take && rst)", marks=LATER),
+        pytest.param(WRITER, "!(tracked && !in_order && ahead_answer == 1 && probe_pop)", marks=LATER),
+        pytest.param(WRITER, "!(seen && rst && older >= probe_promised && probe_promised != 0)", marks=LATER),
         (PACKED, "!(slice == 1 && rest == 0 && lows > 16000)"),
         (PACKED, "!(slice == 2 && lows < -30000 && highs > 30000)"),
     ],
@@ -93,8 +112,9 @@ def test_a_broken_part_is_not_proved(proof: Proof, file: str, old: str, new: str
 def test_the_assumptions_leave_interesting_states_reachable(proof: Proof, never: str) -> None:
     """A proof under assumptions that exclude everything would hold as well: claim the opposite of what happens."""
     file = f"formal/{proof.part}_proof.sv"
-    start = "if (!rst) begin\n      ass"
-    claim = f"if (!rst) begin\n      assert ({never});\n      ass"
+    reset = "bus_rst" if proof.part.startswith("fp_axi") else "rst"
+    start = f"if (!{reset}) begin\n      ass"
+    claim = f"if (!{reset}) begin\n      assert ({never});\n      ass"
     outcome = formal.prove(proof, replaced=replaced(file, start, claim))
     assert outcome.reason == "a counterexample starts at reset"
 

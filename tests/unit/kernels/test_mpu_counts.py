@@ -1,6 +1,6 @@
 """What a product costs on each kind of column of the matrix unit, accumulators included, counted by Yosys."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from fastprefill.targets import rtl
 from fastprefill.tools import yosys
 
 SIZE = Size(4, 2, 2, 8, 2)
+BOARD = replace(boards.load("u280"), clock_mhz=300.0)
 MOST = {"mpu_array_lane": (16, 4.5, 4.5), "mpu_array_lane2": (8, 48.0, 32.0)}
 """Element -> its products in a cycle, and the most LUTs and flip-flops for each."""
 
@@ -21,7 +22,7 @@ def test_luts_and_flip_flops_of_a_product(tmp_path: Path) -> None:
     if not tools.available("yosys"):
         pytest.skip("yosys is not installed: pip install 'fastprefill[sim]'")
     sources = []
-    for name, text in rtl.emit(build_unit(mpu.unit(**asdict(SIZE))), boards.load("kv260")).items():
+    for name, text in rtl.emit(build_unit(mpu.unit(**asdict(SIZE))), BOARD).items():
         (tmp_path / name).write_text(text)
         sources.append(tmp_path / name)
     found = yosys.synthesise(sources, "mpu")
@@ -31,3 +32,5 @@ def test_luts_and_flip_flops_of_a_product(tmp_path: Path) -> None:
         assert 0 < own.lut / products <= most_luts, name
         assert 0 < own.ff / products <= most_flip_flops, name
     assert found.total.dsp == SIZE.rows * SIZE.dsp_columns * SIZE.k_parallel // 2
+    for name in MOST:  # the rule for 300 MHz
+        assert elements[name].depth.luts.luts <= 4 and elements[name].depth.carry_bits.carry_bits <= 32, name

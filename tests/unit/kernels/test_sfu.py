@@ -65,7 +65,7 @@ def test_positions_up_to_131071_with_the_scaling_of_llama_3() -> None:
     agrees(rope.unit(8, 64), streams.rope("last", heads, 131_068, frequencies, 8))
 
 
-@pytest.mark.parametrize("board", ["kv260", "u280"])
+@pytest.mark.parametrize("board", ["u280", pytest.param("kv260", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     "unit",
     [

@@ -79,7 +79,7 @@ def test_text() -> None:
     for line in (
         "top of k.py on card, 300 MHz, synthesised by Yosys 0.70, synth_xilinx -family xcup",
         "DSP            4      3  1 fewer than the compiler expected",
-        "  at most 4 LUTs and a chain of 32 bits at 300 MHz: not kept",
+        "  at most 4 LUTs and 32 carry bits at 300 MHz: not kept",
         "  most LUTs:    5 LUT, 33 carry bits in 2 chains: near.scale.t[0] (k.py:3) -> far.y",
         "highest fan-out, without clock and reset; at most 64 loads: 2 nets above it",
         "  70 loads: scale.go (k.py:9), 2 times",

@@ -99,7 +99,7 @@ def test_comments_name_the_file_and_line_of_the_kernel(outer_4x4: dict[str, str]
         ("outer_array_lane.sv", r" *reg +\[31:0\] +acc;", "acc: int32[rows, cols]"),
         ("outer_array_lane.sv", r" *wire +\[31:0\] +acc_v3 = acc_v2 \+", "acc[r, j] += product"),
         ("outer_array_lane.sv", r" *assign out_data", "out[r, j] = acc[r, j]"),
-        ("outer_array.sv", r" *reg +\[31:0\] +step;", "for step in range(lk[0])"),
+        ("outer_array.sv", r" *reg +\[30:0\] +step;", "for step in range(lk[0])"),
         ("outer_array.sv", r" *wire +t_live", "for t in range(ltiles[0]):\n                for r, j"),
         ("outer_array.sv", r" *wire +finished_there", "out: int32[rows, cols]"),
         ("outer_array.sv", r" *assign finished_release", "finished.put(out)"),
@@ -152,7 +152,8 @@ def test_any_size_has_one_element_module_instantiated_for_every_lane(rows: int, 
     assert lanes == ["outer_array_lane.sv"]
     labels = re.findall(r"^\s+outer_array_lane (\w+) \(", files["outer_array.sv"], re.MULTILINE)
     assert sorted(labels) == sorted(f"lane_{r}_{j}" for r in range(rows) for j in range(cols))
-    assert set(files) == set(outer_product(4, 4))
+    generated = {path for path in files if not path.startswith("fp_")}  # wider words have another FIFO
+    assert generated == {path for path in outer_product(4, 4) if not path.startswith("fp_")}
 
 
 def test_the_element_does_not_change_with_the_size_of_the_array(outer_4x4: dict[str, str]) -> None:
