@@ -32,6 +32,7 @@ def region(lines: int, look_ahead: int, beats: int, beat_bits: int, stride: int,
     Decision = UInt(52)
     Kind = UInt(2)
     Present = UInt(look_ahead)
+    Blocks = UInt(16 * look_ahead)
     Beat = UInt(beat_bits)
     stores = beats > 0
     words = lines * beats
@@ -62,6 +63,10 @@ def region(lines: int, look_ahead: int, beats: int, beat_bits: int, stride: int,
                 if r + look_ahead < ln[0]:
                     window[look_ahead] = requests.get()
                 own: Request = window[0]
+                coming: Blocks = 0  # in a register, to be compared with every line
+                for u in range(look_ahead, unroll=True):
+                    after: Request = window[u + 1]
+                    coming[16 * u : 16 * u + 16] = after[0:16]
                 block: uint16 = own[0:16]
                 now: uint16 = own[16:32]
                 follows: uint16 = own[32:48]
@@ -147,8 +152,7 @@ def region(lines: int, look_ahead: int, beats: int, beat_bits: int, stride: int,
                                 room = j
                         else:
                             for a in range(look_ahead, unroll=True):
-                                ahead: Request = window[a + 1]
-                                if tj == ahead[0:16]:
+                                if tj == coming[16 * a : 16 * a + 16]:
                                     there[a] = 1
                     more = 0
                     wanted: uint16 = 0
@@ -201,6 +205,11 @@ def region(lines: int, look_ahead: int, beats: int, beat_bits: int, stride: int,
     return kv_cache
 
 
+def _schedule_decide(s) -> None:
+    for loop in ("decide:i", "decide:j"):
+        s.pipeline(loop)
+
+
 def _limits(lines: int) -> dict[str, tuple[int, int]]:
     return {"n": (0, 2**31 - 1), "capacity": (0, lines), "hot": (0, lines)}
 
@@ -218,8 +227,7 @@ def decisions(lines: int = 16, look_ahead: int = 4, stride: int = 17_408) -> Uni
     _check(lines, look_ahead)
 
     def schedule(s) -> None:
-        s.pipeline("decide:i")
-        s.pipeline("decide:j")
+        _schedule_decide(s)
 
     return Unit(
         "kv_cache",
@@ -260,7 +268,8 @@ def unit(
         )
 
     def schedule(s) -> None:
-        for loop in ("decide:i", "decide:j", "store:h", "store:c"):
+        _schedule_decide(s)
+        for loop in ("store:h", "store:c"):
             s.pipeline(loop)
 
     return Unit(
