@@ -33,7 +33,7 @@ from fastprefill.tools import testbench, verilator, yosys
 
 ROWS, DEPTH, COLS = 16, 64, 16  # C [ROWS, COLS] = A [ROWS, DEPTH] . B [DEPTH, COLS]
 SIDE = 4  # 16 products a cycle: a tile of 4 x 4 outputs; of NNgen 4 products for each of 4 outputs
-SIZE = golden.Size(SIDE, SIDE)
+SIZES = (golden.Size(SIDE, SIDE), golden.Size(SIDE, SIDE // 2, SIDE // 2))  # on DSP slices; half on LUTs
 AXI_BITS = 128
 Matrix = NDArray[np.int64]
 
@@ -49,15 +49,15 @@ def lacking() -> str:
     return verilator.missing() or ""
 
 
-def ours(a: Matrix, b: Matrix, folder: Path) -> dict[str, Any]:
-    """The matrix unit of `SIDE` x `SIDE`, the product cut into tiles that follow each other."""
+def ours(a: Matrix, b: Matrix, size: golden.Size, folder: Path) -> dict[str, Any]:
+    """A matrix unit of `SIDE` x `SIDE`, the product cut into tiles that follow each other."""
     tiles = [(i, j) for i in range(0, ROWS, SIDE) for j in range(0, COLS, SIDE)]
     left = np.stack([a[i : i + SIDE] for i, _ in tiles]).astype(np.int8)
     right = np.stack([b[:, j : j + SIDE] for _, j in tiles]).astype(np.int8)
-    module = build_unit(mpu.unit(**asdict(SIZE)))
+    module = build_unit(mpu.unit(**asdict(size)))
     files = rtl.emit(module, boards.load("kv260"))
     result = testbench.run(
-        verilator.build(files, ports(module)), [golden.case("peer", left, right, SIZE)], stall=(0,), resets=0,
+        verilator.build(files, ports(module)), [golden.case("peer", left, right, size)], stall=(0,), resets=0,
         waveform=False,
     )
     cycles = result.cycles("peer")
@@ -68,7 +68,8 @@ def ours(a: Matrix, b: Matrix, folder: Path) -> dict[str, Any]:
         (folder / name).write_text(text)
         if name.endswith(".sv"):
             sources.append(folder / name)
-    return measured("fastprefill", cycles, sources, "mpu")
+    kinds = f"{size.dsp_columns} DSP + {size.lut_columns} LUT columns"
+    return measured(f"fastprefill, {kinds}", cycles, sources, "mpu")
 
 
 def theirs(a: Matrix, b: Matrix, folder: Path) -> dict[str, Any]:
@@ -168,12 +169,13 @@ def main() -> int:
     b = rng.integers(-128, 128, (DEPTH, COLS))
     with tempfile.TemporaryDirectory() as scratch, redirect_stdout(sys.stderr):
         os.chdir(scratch)  # NNgen's tools leave files where they run
-        folders = [Path(scratch) / name for name in ("ours", "theirs")]
+        folders = [Path(scratch) / name for name in ("dsp", "hybrid", "theirs")]
         for folder in folders:
             folder.mkdir()
-        results = [ours(a, b, folders[0]), theirs(a, b, folders[1])]
-    first, second = results
-    met = all(first[name] < second[name] for name in ("cycles", "lut", "lines"))
+        results = [ours(a, b, size, folder) for size, folder in zip(SIZES, folders, strict=False)]
+        results.append(theirs(a, b, folders[-1]))
+    *units, peer = results
+    met = all(unit[name] < peer[name] for unit in units for name in ("cycles", "lut", "lines"))
     print(json.dumps({"benchmark": "peer", "target": target, "met": met, "results": results}, indent=1))
     return 0 if met else 1
 

@@ -118,7 +118,10 @@ def generate(
         else:
             tokens = models.read_prompt(checkpoint.config, checkpoint.folder, prompt)
     if len(tokens) > parameters.context:
-        raise FastprefillError(f"the prompt has {len(tokens)} tokens; the context is {parameters.context}")
+        raise FastprefillError(
+            f"the prompt has {len(tokens)} tokens; the context is {parameters.context}: give a shorter --prompt, "
+            "or a longer --context if the model has one"
+        )
     plan = project.plan(checkpoint, tokens, parameters, steps)
     note = ""
     if checkpoint.drawn:
@@ -319,9 +322,14 @@ def synth(
     Raises:
         FastprefillError: bad input, or no Yosys.
     """
-    from fastprefill.build.kernel import is_kernel
+    from fastprefill.build.kernel import builtin_kernels, is_kernel
 
-    if Path(what).is_dir() or not is_kernel(what):
+    if not Path(what).is_dir() and not is_kernel(what):
+        raise FastprefillError(
+            f"there is no project folder '{what}'; make one with 'fastprefill generate', or name a kernel: "
+            f"{', '.join(builtin_kernels())}, or the path of a .py file"
+        )
+    if Path(what).is_dir():
         if parameters or board is not None:
             raise FastprefillError(
                 f"'{what}' is a project, which has its parameters and its board; --param and --board go with a kernel"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fastprefill.golden.sigu.histogram import BINS
 from fastprefill.golden.sigu.size import Size
 from fastprefill.golden.sigu.streams import SWEEPS
 
-#: Cycles beside the words of scores: of a start, for each block, for each word that the scan of the block mask reads.
-#: Fitted by ``python benchmarks/sigu_cycles.py`` on heads that are not query-aware, 4 in a group.
-COEFFICIENTS = (0.0, 0.0, 0.0)
+#: Cycles of what follows the second pass, for each head and for each block of a head: histograms are cut, heads
+#: decided and blocks picked one head after the other. Fitted by ``python benchmarks/sigu_cycles.py --small`` on a unit
+#: of 4 rows, 2 lanes, 2 heads and up to 16 blocks, none of whose heads is query-aware.
+COEFFICIENTS = (1295.0, 13.2)
 
 
 def score_words(tokens: int, size: Size) -> int:
@@ -24,9 +26,16 @@ def scan_words(tokens: int, size: Size) -> int:
     return by_query + by_key
 
 
+def counted(tokens: int, size: Size) -> float:
+    """Cycles that are counted: both passes, the second not before the histograms are cleared, and the scan."""
+    each = score_words(tokens, size) / 2
+    cleared = size.group * (2 * BINS + -(-tokens // size.block))
+    return max(each, cleared) + each + scan_words(tokens, size)
+
+
 def features(tokens: int, size: Size) -> list[float]:
     """What `COEFFICIENTS` are multiplied by."""
-    return [1.0, float(-(-tokens // size.block)), float(scan_words(tokens, size))]
+    return [float(size.group), float(size.group * -(-tokens // size.block))]
 
 
 def pooled_words(tokens: int, size: Size) -> int:
@@ -50,4 +59,4 @@ def cycles(tokens: int, size: Size, query_aware: int = 0) -> float:
     rest = sum(c * f for c, f in zip(COEFFICIENTS, features(tokens, size), strict=True))
     slow = size.lanes * size.rows // size.choices
     sweeps = query_aware * pooled_words(tokens, size) * (1 + (SWEEPS - 1) * slow)
-    return score_words(tokens, size) + rest + sweeps
+    return counted(tokens, size) + rest + sweeps

@@ -174,18 +174,19 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
                     word = joined
 
                 # Those of the finished tile that are selected in this turn.
-                with allo.meta_if(dsp_columns > 0):
-                    for g, d, j in allo.grid(GROUPS, PAIRS, dsp_columns, unroll=True):
-                        even_out[g, d, j] = 0
-                        odd_out[g, d, j] = 0
-                        if turn[GROUP + g] == 1:
-                            even_out[g, d, j] = even_done[g, d, j]
-                            odd_out[g, d, j] = odd_done[g, d, j]
-                with allo.meta_if(lut_columns > 0):
-                    for g, d, j in allo.grid(GROUPS, drain_rows, lut_columns, unroll=True):
-                        out[g, d, j] = 0
-                        if turn[GROUP + g] == 1:
-                            out[g, d, j] = done[g, d, j]
+                with allo.meta_for(GROUPS) as g:
+                    with allo.meta_if(dsp_columns > 0):
+                        for d, j in allo.grid(PAIRS, dsp_columns, unroll=True):
+                            even_out[g, d, j] = 0
+                            odd_out[g, d, j] = 0
+                            if turn[GROUP + g] == 1:
+                                even_out[g, d, j] = even_done[g, d, j]
+                                odd_out[g, d, j] = odd_done[g, d, j]
+                    with allo.meta_if(lut_columns > 0):
+                        for d, j in allo.grid(drain_rows, lut_columns, unroll=True):
+                            out[g, d, j] = 0
+                            if turn[GROUP + g] == 1:
+                                out[g, d, j] = done[g, d, j]
 
                 if turn[FEED] == 1:
                     aw: AWord = a.get()

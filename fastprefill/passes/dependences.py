@@ -63,8 +63,8 @@ def forwarded(load: memref.LoadOp, tree: Tree) -> bool:
     )
 
 
-def constraints(tree: Tree) -> list[Constraint]:
-    """All constraints of a process between memory, port, put and release ops."""
+def constraints(tree: Tree, *, ports_alone: bool = False) -> list[Constraint]:
+    """All constraints of a process between memory, port, put and release ops, or those of ports alone."""
     result: list[Constraint] = []
     by_array: dict[SSAValue, list[Access]] = {}
     by_port: dict[tuple[SSAValue, str], list[Access]] = {}
@@ -80,7 +80,8 @@ def constraints(tree: Tree) -> list[Constraint]:
     for access in _sequencer_loads(tree):
         by_array.setdefault(access.array, []).append(access)
     for array, accesses in by_array.items():
-        result += _dependences(array, accesses)
+        if not ports_alone:
+            result += _dependences(array, accesses)
         storage = storage_of(array)
         if storage.memory not in ("register", "rom"):
             readers = [a for a in accesses if not a.is_store and a.fixed is None]
@@ -98,16 +99,15 @@ def constraints(tree: Tree) -> list[Constraint]:
         result += _port(
             accesses, f"stream '{array_name(stream)}' takes one token per cycle, {{count}} {verb}", None
         )
-    result += _release_after_access(tree)
-    return result
+    return result if ports_alone else [*result, *_release_after_access(tree)]
 
 
 def least_intervals(tree: Tree) -> dict[Body, tuple[int, str]]:
     """Initiation interval that the ports alone force on each body, with the reason."""
     found: dict[Body, tuple[int, str]] = {}
     chains: dict[tuple[Operation, str], int] = {}
-    for c in constraints(tree):
-        if not c.across and c.port:
+    for c in constraints(tree, ports_alone=True):
+        if not c.across:
             length = chains.get((c.earlier.op, c.kind), 1) + 1
             if length > chains.get((c.later.op, c.kind), 1):
                 chains[c.later.op, c.kind] = length
@@ -134,17 +134,20 @@ def _element(access: Access) -> tuple[object, ...]:
     return tuple(n if (n := constant(i)) is not None else strip_casts(i) for i in access.op.indices)
 
 
-def _distinct(one: Access, other: Access) -> bool:
-    pairs = zip(_element(one), _element(other), strict=True)
-    return any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs)
+def _distinct(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Whether two elements are certainly not the same."""
+    return any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(one, other, strict=True))
 
 
 def _dependences(array: SSAValue, accesses: list[Access]) -> Iterator[Constraint]:
     name = array_name(array)
     block_memory = storage_of(array).read_latency > 0
+    # Every pair is looked at, so what is known of one access is read once.
+    elements = [_element(access) for access in accesses]
+    sources = [text(access.op, "src") for access in accesses]
     for i, one in enumerate(accesses):
         for j, other in enumerate(accesses):
-            if not (one.is_store or other.is_store) or _distinct(one, other):
+            if not (one.is_store or other.is_store) or _distinct(elements[i], elements[j]):
                 continue
             if one.is_store:
                 offset, why = 1, f"recurrence through '{name}'"
@@ -152,7 +155,7 @@ def _dependences(array: SSAValue, accesses: list[Access]) -> Iterator[Constraint
                 offset, why = (1 if block_memory else 0), f"'{name}' is read before it is written again"
             if one.fixed is not None or other.fixed is not None:
                 why = f"loop bound '{name}' is computed in the pipeline"
-            src = text(one.op, "src") or text(other.op, "src")
+            src = sources[i] or sources[j]
             why += f" at {src}" if src else ""
             if one.body is other.body and i < j and one.fixed is None and other.fixed is None:
                 yield Constraint(one, other, offset, False, why)

@@ -184,6 +184,8 @@ def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
     if predicate is not None:
         if earlier.predicate is None:
             predicate = None
+        elif _implies(predicate, earlier.predicate):
+            predicate = earlier.predicate
         elif earlier.predicate is not predicate:
             either = arith.OrIOp(earlier.predicate, predicate)
             block.insert_op_before(either, anchor)
@@ -194,6 +196,14 @@ def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
     for gone in (earlier, later):
         Rewriter.erase_op(gone)
     return joined
+
+
+def _implies(one: SSAValue, other: SSAValue) -> bool:
+    """Whether a condition is another one and something more."""
+    owner = one.owner
+    return one is other or (
+        isinstance(owner, arith.AndIOp) and any(_implies(operand, other) for operand in owner.operands)
+    )
 
 
 def _precedes(one: Operation, other: Operation) -> bool:

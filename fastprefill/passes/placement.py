@@ -86,7 +86,7 @@ def steps_of(
                 None if is_wire(op) else cost,
                 isinstance(op, arith.AddiOp | arith.SubiOp),
                 isinstance(op, arith.SelectOp | arith.AndIOp | arith.OrIOp | arith.XOrIOp),
-                0 if is_wire(op) else max(1, round(cost / board.delays.lut)) if not _is_carry(op) else 1,
+                _luts(op, cost, board),
                 board.delays.carry_per_bit,
                 _bits(op),
                 _dropped_bits(op),
@@ -97,8 +97,13 @@ def steps_of(
     return steps
 
 
-def _is_carry(op: Operation) -> bool:
-    return isinstance(op, arith.AddiOp | arith.SubiOp | arith.CmpiOp | LastOp | LiveOp)
+def _luts(op: Operation, cost: float, board: Board) -> int:
+    """LUTs in a row of an op that takes `cost` ns; stores and puts end a path."""
+    if is_wire(op) or not op.results:
+        return 0
+    if isinstance(op, arith.AddiOp | arith.SubiOp | arith.CmpiOp | LastOp | LiveOp):
+        return 1  # and a carry
+    return max(1, round(cost / board.delays.lut))
 
 
 def _spread(op: Operation) -> tuple[frozenset[SSAValue], int]:

@@ -87,7 +87,10 @@ def open_build(project: Path) -> Build:
     """
     manifest = read_manifest(project)
     if manifest is None:
-        raise FastprefillError(f"'{project}' is no project of fastprefill (it has no {MANIFEST} of ours)")
+        raise FastprefillError(
+            f"'{project}' is no project of fastprefill (it has no {MANIFEST} of ours); make one with "
+            "'fastprefill generate'"
+        )
     folder = project.resolve() / "bitstream"
     board = manifest["board"]
     assert isinstance(board, dict)

@@ -16,7 +16,7 @@ from fastprefill.tools.mutate import SURVIVED, Judge, Mutant
 from tests.contract.test_contract import CONTRACTS, SEED
 
 CONTRACT = CONTRACTS["mpu_4_2_2_2_2"]
-DRAWN_WITH, COUNT = 3, 24
+DRAWN_WITH, COUNT = 2, 24
 
 pytestmark = [
     pytest.mark.mutants,

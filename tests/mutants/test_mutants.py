@@ -20,7 +20,7 @@ from fastprefill.tools.mutate import CAUGHT, EQUIVALENT, SURVIVED, Judge, Mutant
 from tests.contract.test_contract import CONTRACTS, SEED
 
 CONTRACT = CONTRACTS["outer_product"]
-DRAWN_WITH = 1
+DRAWN_WITH = 2
 GENERATED, HAND_WRITTEN = 56, 12
 
 # What holds in all states that can be reached and makes some changes none, such as the sign of a counter.

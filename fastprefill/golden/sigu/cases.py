@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -126,8 +126,3 @@ def cases(seed: int, names: tuple[str, ...] = (), dim: int = 64, **parameters: i
         )
         for wrong in bad
     ]
-
-
-def parameters(size: Size) -> dict[str, int]:
-    """What `kernels.sigu.system` is called with."""
-    return asdict(size)

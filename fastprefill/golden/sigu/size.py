@@ -9,6 +9,9 @@ from fastprefill.golden.jobs import LARGEST_GROUP
 from fastprefill.golden.selection import BLOCKS
 from fastprefill.golden.sigu.registers import LANES, LONGEST
 
+#: Blocks that the widths of counts and sums in the histograms are made for.
+MOST_BLOCKS = 2048
+
 
 @dataclass(frozen=True)
 class Size:
@@ -67,6 +70,10 @@ class Size:
             )
         if not 1 <= self.group <= LARGEST_GROUP:
             raise FastprefillError(f"a group of {self.group} query heads; it has 1 to {LARGEST_GROUP}")
+        if self.blocks > MOST_BLOCKS:
+            raise FastprefillError(
+                f"{self.blocks} blocks of {self.block} tokens; index generation counts up to {MOST_BLOCKS} blocks"
+            )
         if self.longest % self.block or not 2 * self.block < self.longest <= LONGEST:
             raise FastprefillError(
                 f"a longest prompt of {self.longest} tokens; choose a multiple of block = {self.block} above "

@@ -104,9 +104,11 @@ def unit(size: Size) -> Unit:
                                         tie: UInt(1) = level == finest and here < drawn
                                         kept: UInt(1) = bin > crossing or level > finest or tie == 1
                                         taken[w] = counted == 1 and kept == 1
-                                    result = result >> WIDE
+                                    bits: UInt(WIDE) = 0
                                     for w in range(WIDE, unroll=True):
-                                        result[ELEMENTS - WIDE + w] = taken[w]
+                                        bits[w] = taken[w]
+                                    result = result >> WIDE
+                                    result[ELEMENTS - WIDE : ELEMENTS] = bits
                                     if part == PARTS - 1 and sweep == 2:
                                         chosen.put(result)
 

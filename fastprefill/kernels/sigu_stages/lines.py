@@ -72,13 +72,14 @@ def unit(size: Size) -> Unit:
                             leaving: UInt(PART * lanes) = 0
                             with allo.meta_for(OPEN + lanes) as d:
                                 part: Part = 0
-                                with allo.meta_if(d < OPEN):
-                                    part = before_word[PART * d : PART * d + PART]
                                 # the keys lane and rows r of the word with lane + (rows - 1 - r) = d
                                 with allo.meta_for(max(0, d - OPEN), min(lanes, d + 1)) as key:
                                     on: int32 = WEIGHT_BITS * (rows * key + OPEN - d + key)
                                     crossing: Weight = word[on : on + WEIGHT_BITS]
                                     part += crossing
+                                # last, so that what the next word waits for is one addition
+                                with allo.meta_if(d < OPEN):
+                                    part += before_word[PART * d : PART * d + PART]
                                 with allo.meta_if(d < lanes):
                                     leaving[PART * d : PART * d + PART] = part
                                 with allo.meta_else():

@@ -12,10 +12,10 @@ from fastprefill.kernels.sigu_stages.bins import bins
 from fastprefill.kernels.sigu_stages.lines import LINE_BITS
 from fastprefill.system.unit import Unit
 
-COUNT_BITS = 20
-"""Of the values in a bin: lines of a prompt, or pairs of blocks."""
-TOTAL_BITS = 43
-"""Of the sum of all lines of a head, or of all pooled weights."""
+COUNT_BITS = 22
+"""Of the values in a bin: lines of a prompt, or pairs of up to 2,048 blocks."""
+TOTAL_BITS = 44
+"""Of the sum of all lines of a head, or of the weights of 2,048 pooled rows."""
 MASS_BITS = MASS_FRACTION + 1
 
 

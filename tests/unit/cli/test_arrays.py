@@ -83,6 +83,7 @@ def test_link_of_arrays_in_three_regions(project: Path) -> None:
     assert "slr.tcl" in steps[-1]["needs"]
 
 
+@pytest.mark.long
 def test_every_level_passes(project: Path) -> None:
     for tool in ("g++", "verilator", "yosys"):
         if not tools.available(tool):

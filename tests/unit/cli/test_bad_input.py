@@ -148,7 +148,18 @@ def test_no_weights(checkpoint: Path, out: Path) -> None:
         ),
         (("--context", "5000"), "the context is 5000 tokens; this model allows 1 to 4096"),
         (("--context", "0"), "the context is 0 tokens; this model allows 1 to 4096"),
-        (("--context", "512"), "the prompt has 1024 tokens; the context is 512"),
+        (
+            ("--context", "512"),
+            "the prompt has 1024 tokens; the context is 512: give a shorter --prompt, or a longer --context if the "
+            "model has one",
+        ),
+        (("--arrays", "0"), "0 matrix units; choose 1 to 8"),
+        (("--arrays", "9"), "9 matrix units; choose 1 to 8"),
+        (
+            ("--rows", "16", "--drain-rows", "16"),
+            "drain_rows is 16: words of 16 rows of 16 int32 have 8,192 bits, and a stream takes 4,096 (PG085, UG1399); "
+            "choose at most 8",
+        ),
     ],
 )
 def test_sizes_that_cannot_be_served(out: Path, options: tuple[str, ...], sentence: str) -> None:
@@ -187,6 +198,22 @@ def test_larger_than_the_board(tmp_path: Path, out: Path) -> None:
         "256 DSP where there are 200 (56 too many) (modelled); choose a smaller size or a larger board",
     )
     assert not out.exists()
+
+
+def test_larger_than_every_region(out: Path) -> None:
+    """Told for each region, since none is the reason alone."""
+    size = ("--rows", "64", "--dsp-columns", "30", "--lut-columns", "0", "--drain-rows", "4")
+    result = run("generate", "--model", TINY, "--board", "u280", "--out", out, *size)
+    have = [slr.dsp for slr in boards.load("u280").slrs]
+    parts = "; ".join(
+        f"in SLR {n} it needs 7,680 DSP where there are {dsp:,} ({7680 - dsp:,} too many)"
+        for n, dsp in enumerate(have)
+    )
+    refused(
+        result,
+        f"a design of 3 matrix units of 64 x 30 (30 DSP columns) x 8 a cycle does not fit board 'u280': {parts} "
+        "(modelled); choose a smaller size or a larger board",
+    )
 
 
 def test_output_folder_is_not_ours(tmp_path: Path) -> None:
@@ -254,10 +281,10 @@ def test_not_a_project(tmp_path: Path, verb: str) -> None:
         f"'{tmp_path}' is not a fastprefill project (it has no manifest.json of ours); "
         "make one with 'fastprefill generate'",
     )
-    refused(
-        run(verb, tmp_path / "x"),
-        f"there is no project folder '{tmp_path}/x'; make one with 'fastprefill generate'",
-    )
+    more = ", or name a kernel: " if verb == "synth" else ""
+    result = run(verb, tmp_path / "x")
+    sentence = f"there is no project folder '{tmp_path}/x'; make one with 'fastprefill generate'{more}"
+    assert result.exit_code == 1 and f"fastprefill: {sentence}" in result.stderr
 
 
 def test_missing_tools(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

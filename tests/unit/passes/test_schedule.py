@@ -280,6 +280,15 @@ def test_the_carries_of_sums_in_a_row_overlap(make: Make) -> None:
     assert make(SUM.format("(w ^ v) + 3"), board=at(250)).depth("i") == 2  # the last bit first, then from the lowest
 
 
+def test_no_more_luts_in_a_row_than_the_rule_of_the_clock_allows(make: Make) -> None:
+    """Sums of a few bits are quick, five of them fit the period; the rule has at most four LUTs above 200 MHz."""
+    few = " + ".join(f"v[{4 * n} : {4 * n + 4}]" for n in range(6))
+    body = f"for i in range(ln[0]):\n    v: int32 = x.get()\n    y.put({few})\n"
+    card = boards.load("u280")  # at 250 MHz
+    assert make(body, board=card).depth("i") == 2
+    assert make(body, board=replace(card, clock_mhz=200.0)).depth("i") == 1
+
+
 # loops in a row
 
 

@@ -1,0 +1,93 @@
+"""Resources of index generation by Yosys, stage by stage, for a board's default size.
+
+Stages whose width grows with scores in a cycle are synthesised as they are with ``--whole``; otherwise at three small
+widths, and the default's are interpolated as constant + rows + rows x lanes, which says so in the result.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from fastprefill import boards
+from fastprefill.golden.sigu.size import Size
+from fastprefill.kernels import sigu
+from fastprefill.system.build import build_unit
+from fastprefill.system.unit import Unit
+from fastprefill.targets import rtl
+from fastprefill.tools import yosys
+
+DEFAULTS = {"kv260": Size(16, 2, 16, choices=8), "u280": Size(20, 4, 32, columns=23, choices=10)}
+"""Behind the matrix units that `fastprefill generate` makes: 16 x 16 and 32 x 23."""
+WIDE = ("score", "weigh", "lines")
+PROBES = ((4, 2), (8, 2), (4, 4))
+CELLS = ("lut", "lutram", "ff", "dsp", "bram36", "uram")
+
+
+def synthesised(unit: Unit, board: str) -> dict[str, Any]:
+    """Cells of one stage, and the depth of its deepest path between registers."""
+    module = build_unit(unit)
+    with TemporaryDirectory(prefix="fastprefill-sigu-") as folder:
+        files = []
+        for name, text in rtl.emit(module, boards.load(board)).items():
+            path = Path(folder) / name
+            path.write_text(text)
+            if name.endswith(".sv"):
+                files.append(path)
+        found = yosys.synthesise(files, unit.name)
+    deepest = {"luts_in_a_row": found.depth.luts.luts, "carry_bits_in_a_row": found.depth.carry_bits.carry_bits}
+    return {**{name: getattr(found.total, name) for name in CELLS}, **deepest}
+
+
+def main() -> int:
+    """Synthesise what the arguments name: a board, then stages (all by default)."""
+    arguments = [one for one in sys.argv[1:] if not one.startswith("--")]
+    board = arguments[0] if arguments else "kv260"
+    size, whole = DEFAULTS[board], "--whole" in sys.argv
+    units = sigu.units(size)
+    results: dict[str, Any] = {}
+    for name in arguments[1:] or list(units):
+        if name in ("diagonal_tally", "diagonal_cut", "slash"):
+            continue  # the same as the other of its kind
+        if name not in WIDE or whole:
+            results[name] = synthesised(units[name], board)
+        else:
+            probes = [
+                synthesised(sigu.units(replace(size, rows=r, lanes=n, columns=r, choices=1))[name], board)
+                for r, n in PROBES
+            ]
+            terms = np.array([[1, r, r * n] for r, n in PROBES], float)
+            at = np.array([1, size.rows, size.rows * size.lanes], float)
+            results[name] = {"probes": probes, "interpolated": True}
+            for cell in CELLS:
+                fit = np.linalg.solve(terms, np.array([probe[cell] for probe in probes], float))
+                results[name][cell] = round(float(at @ fit))
+            for kind in ("luts_in_a_row", "carry_bits_in_a_row"):
+                results[name][kind] = max(probe[kind] for probe in probes)
+        print(f"{name}: {json.dumps(results[name])}", file=sys.stderr, flush=True)
+    twice = {"column_tally", "column_cut", "vertical"}
+    total = {
+        cell: sum(found.get(cell, 0) * (1 + (name in twice)) for name, found in results.items()) for cell in CELLS
+    }
+    print(
+        json.dumps(
+            {
+                "benchmark": "sigu_resources",
+                "target": "none",
+                "met": True,
+                "results": {"board": board, "size": vars(size), "stages": results, "in_all": total},
+            },
+            indent=1,
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
