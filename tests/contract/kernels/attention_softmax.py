@@ -39,6 +39,16 @@ def extreme(tokens: int, exponent: int) -> Heads:
     return Heads(largest, largest, largest)
 
 
+def small(rng: np.random.Generator, tokens: int) -> Heads:
+    """Codes of -1 to 1 with large scales: products that move to the left and are not saturated yet."""
+
+    def codes() -> Codes:
+        values = np.where(rng.random((tokens, 1, SIZE.dim)) < 0.2, rng.choice([-1, 1], (tokens, 1, SIZE.dim)), 0)
+        return Codes(values.astype(np.int8), Scales(np.full((tokens, 1), 128), rng.integers(-5, 0, (tokens, 1))))
+
+    return Heads(codes(), codes(), codes())
+
+
 def cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     block = SIZE.block
@@ -52,5 +62,6 @@ def cases(seed: int) -> list[Case]:
         case("ragged", operands(rng, block + 5, lowest=-9, highest=-7), Row(0, 1, (0, 1))),
         case("one_token", operands(rng, 1), Row(0, 0, (0,))),
         case("saturating", extreme(2 * block, 127), Row(0, 1, (1, 0))),
+        case("small_codes", small(rng, block), Row(0, 0, (0,))),
         case("flat", extreme(2 * block, -128), Row(0, 1, (0, 1))),
     ]
