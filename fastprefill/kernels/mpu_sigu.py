@@ -42,6 +42,12 @@ def system(
     if not 1 <= head_dim <= LARGEST_DIM:
         raise FastprefillError(f"head_dim is {head_dim}; scores take products of 1 to {LARGEST_DIM} elements")
     array = mpu.Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
+    steps, groups = array.steps(head_dim), array.rows // array.drain_rows
+    if steps <= groups:  # index generation would wait for rows that leave with a tile which it has not asked for
+        raise FastprefillError(
+            f"a head dimension of {head_dim} takes {steps} steps, but the {groups} groups of rows of a tile need "
+            f"{groups + 1} to leave; choose a smaller k_parallel or more drain_rows"
+        )
     size = size_for(array, block, group, longest, choices)
     parts = sigu.units(size, READERS + 2)
     parts["feed"] = feed.unit(size, array, head_dim, resident)

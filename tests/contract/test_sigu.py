@@ -102,7 +102,7 @@ def test_the_streams_make_a_job_list_in_memory() -> None:
     assert 0 < found.jobs < 42
 
 
-ARRAY = {"rows": 4, "dsp_columns": 2, "lut_columns": 2, "k_parallel": 8, "drain_rows": 2}
+ARRAY = {"rows": 4, "dsp_columns": 2, "lut_columns": 2, "k_parallel": 4, "drain_rows": 2}
 SYSTEM = {"head_dim": 16, "block": 16, "group": 2, "longest": 256, "resident": 3}
 
 
@@ -134,6 +134,11 @@ def test_with_the_matrix_unit_at_all_levels(level: str, tmp_path: Path) -> None:
 def test_a_head_dimension_that_does_not_fit_is_refused() -> None:
     with pytest.raises(FastprefillError, match="head_dim is 256; scores take products of 1 to 255 elements"):
         mpu_sigu.system(**ARRAY, **{**SYSTEM, "head_dim": 256})
+
+
+def test_tiles_that_are_too_short_to_leave_are_refused() -> None:
+    with pytest.raises(FastprefillError, match=r"16 takes 2 steps, but the 2 groups of rows of a tile need 3 to leave"):
+        mpu_sigu.system(**{**ARRAY, "k_parallel": 8}, **SYSTEM)
 
 
 @pytest.mark.parametrize("name", ["ragged", "ragged_aware"])

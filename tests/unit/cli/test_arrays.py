@@ -53,7 +53,9 @@ def test_arrays_share_their_modules(project: Path) -> None:
     """Each module is emitted once, under the name that it has in a project of one array."""
     names = {path.stem for path in (project / "rtl").glob("*.sv") if not path.stem.startswith("fp_")}
     lanes = {name for name in names if name.startswith("mpu_array_lane")}
-    assert names - lanes == {"dispatch", "dispatch_hand_out", "mpu", "mpu_array", "mpus", "mpus_shell"}
+    assert names - lanes == {
+        "dispatch", "dispatch_hand_out", "mpu", "mpu_array", "mpu_control", "mpus", "mpus_shell",
+    }  # fmt: skip
     top = (project / "rtl/mpus.sv").read_text()
     assert re.findall(r"^  mpu (\w+) \(", top, re.MULTILINE) == ["mpu0", "mpu1", "mpu2"]
     # A relay for both operands of the arrays that are not where the dispatcher is, twice as long to the far one.
