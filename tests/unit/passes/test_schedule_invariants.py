@@ -49,10 +49,20 @@ TOO_FAST = {
 """What takes more than a cycle at 400 MHz and cannot be spread over several; the units must say so."""
 
 
+MISFITS = {
+    "mpu_4x4", "attention", "attention_softmax", "attention_states", "fixed_point", "functions", "imperfect_nest",
+    "mesh", "outer_product", "reduction", "requant", "semantics", "sfu", "while_loop", "conditional_get", "trip_counts",
+}  # fmt: skip
 KNOWN = pytest.mark.xfail(
+    strict=True,
     reason="the rule of logic_fits_a_period adds up delays; the scheduler's model (passes/arrival.py) lets an adder "
-    "take in the logic in front of it and gives a first stage what does not fit"
+    "take in the logic in front of it and gives a first stage what does not fit",
 )
+
+
+def marked(names: list[str]) -> list[object]:
+    """Those that are known not to fit are expected to fail, so that mending them is noticed."""
+    return [pytest.param(name, marks=KNOWN if name in MISFITS else ()) for name in names]
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -60,14 +70,12 @@ def test_schedules_hold_at_a_slow_clock(name: str) -> None:
     schedules_hold(name, 100.0)
 
 
-@KNOWN
-@pytest.mark.parametrize("name", [name for name in UNITS if name not in TOO_FAST])
+@pytest.mark.parametrize("name", marked([name for name in UNITS if name not in TOO_FAST]))
 def test_schedules_hold_at_a_fast_clock(name: str) -> None:
     schedules_hold(name, 400.0)
 
 
-@KNOWN
-@pytest.mark.parametrize("name", sorted(TOO_FAST))
+@pytest.mark.parametrize("name", marked(sorted(TOO_FAST)))
 def test_what_takes_longer_than_the_clock_is_refused(name: str) -> None:
     with pytest.raises(KernelError, match=rf"^{name}\.py:\d+: {TOO_FAST[name]}"):
         schedules_hold(name, 400.0)
