@@ -9,7 +9,16 @@ from xdsl.dialects.func import CallOp, FuncOp
 from xdsl.ir import SSAValue
 
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
-from fastprefill.ir.query import array_name, is_read, is_scalar_argument, number, source_of, strings, text, width
+from fastprefill.ir.query import (
+    array_name,
+    is_read,
+    is_scalar_argument,
+    number,
+    source_of,
+    strings,
+    text,
+    width,
+)
 from fastprefill.passes.addresses import bits as address_bits
 from fastprefill.passes.storage import block_storage, fifo_storage
 from fastprefill.system.limits import error_code, limits_of, scalar_ranges
