@@ -50,17 +50,25 @@ TOO_FAST = {
 """What takes more than a cycle at 400 MHz and cannot be spread over several; the units must say so."""
 
 
-@pytest.mark.parametrize("name", UNITS)
+LARGE = {"attention", "attention_softmax", "requant", "sfu"}
+"""Units that take minutes here; their parts are in smaller ones."""
+
+
+def large_ones_long(names: list[str]) -> list[object]:
+    return [pytest.param(name, marks=pytest.mark.long if name in LARGE else ()) for name in names]
+
+
+@pytest.mark.parametrize("name", large_ones_long(UNITS))
 def test_schedules_hold_at_a_slow_clock(name: str) -> None:
     schedules_hold(name, 100.0)
 
 
-@pytest.mark.parametrize("name", [name for name in UNITS if name not in TOO_FAST])
+@pytest.mark.parametrize("name", large_ones_long([name for name in UNITS if name not in TOO_FAST]))
 def test_schedules_hold_at_a_fast_clock(name: str) -> None:
     schedules_hold(name, 400.0)
 
 
-@pytest.mark.parametrize("name", sorted(TOO_FAST))
+@pytest.mark.parametrize("name", large_ones_long(sorted(TOO_FAST)))
 def test_what_takes_longer_than_the_clock_is_refused(name: str) -> None:
     with pytest.raises(KernelError, match=f"^{TOO_FAST[name]}"):
         schedules_hold(name, 400.0)
@@ -378,7 +386,7 @@ def test_sums_of_some_bits_of_sums_hold(statement: str, tmp_path: Path) -> None:
     assert len(stages) > 2
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", large_ones_long(UNITS))
 def test_ops_of_lanes_that_sink_make_nothing_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, board = build(name), replace(boards.load("kv260"), clock_mhz=250.0)
 
