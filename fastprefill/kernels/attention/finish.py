@@ -96,8 +96,8 @@ def unit(dim: int, beat_bits: int) -> Unit:
 
     Streams in: ``written``, a word for each row that is in memory; ``codes``, words of `beat_bits` / 32 codes, and
     ``scales``, of ``sfu.quantise``. Out: ``row_commands``, one for all rows; ``commands``, one for each token, and
-    their ``beats``. Scalars: ``tokens``, ``kv_heads``, ``group``; ``groups``, scales of a token, and ``words`` of ``codes``
-    for each; ``base`` of the rows and ``result`` of the codes, byte addresses.
+    their ``beats``. Scalars: ``tokens``, ``kv_heads``, ``group``; ``groups``, scales of a token, and ``words`` of
+    ``codes`` for each; ``base`` of the rows and ``result`` of the codes, byte addresses.
 
     Args:
         dim: width of a head.
