@@ -30,7 +30,7 @@ class Size:
     """A system, as ``kernels.attention_layer.system`` takes it.
 
     Attributes:
-        rows_, columns, k_parallel, drain_rows, dim, block: of the engine.
+        rows, columns, k_parallel, drain_rows, dim, block: of the engine.
         beat_bits: of all ports.
         blocks: most blocks of a prompt.
         group: most query heads of a KV head.
@@ -38,7 +38,7 @@ class Size:
         look_ahead: requests that the cache looks ahead.
     """
 
-    rows_: int
+    rows: int
     columns: int
     k_parallel: int
     drain_rows: int
@@ -54,7 +54,7 @@ class Size:
     def engine(self) -> attention_size.Size:
         """Of the attention engine."""
         return attention_size.Size(
-            self.rows_, self.columns, self.k_parallel, self.drain_rows, self.dim, self.block
+            self.rows, self.columns, self.k_parallel, self.drain_rows, self.dim, self.block
         )
 
     @property
@@ -221,6 +221,8 @@ def case(name: str, prompt: Prompt, size: Size, capacity: int, hot: int) -> Case
     rows_bytes, result = 4 * prompt.mask.shape[0] * prompt.heads.tokens * size.dim, coded_rows(prompt)
     tokens, count, dim = prompt.heads.q.values.shape
     data = after(prompt, memory, size)
+    coded = result.pack(prompt.result(size.block))  # the bytes behind a row are zeros on the stream
+    data[memory.result : memory.result + len(coded)] = coded
     addresses = [
         memory.keys_values + block * size.record_stride
         for block in blocks_read(prompt, capacity, hot, size.look_ahead)

@@ -13,7 +13,8 @@ from dataclasses import asdict
 
 from fastprefill.golden.attention_layer import Size
 from fastprefill.kernels import kv_cache, walker
-from fastprefill.kernels.attention import engine, finish, load, rows
+from fastprefill.kernels.attention import engine, finish, load
+from fastprefill.kernels.attention import rows as write_rows
 from fastprefill.kernels.sfu import quantise
 from fastprefill.system.mover import Mover
 from fastprefill.system.system import System
@@ -36,7 +37,7 @@ def movers(size: Size) -> dict[str, Mover]:
 
 
 def system(
-    rows_: int,
+    rows: int,
     columns: int,
     k_parallel: int,
     drain_rows: int,
@@ -59,7 +60,7 @@ def system(
     jobs), ``tiles`` (of the matrix unit), ``row_count``, ``quantise_rows``. Output ``statistics``: of the cache.
 
     Args:
-        rows_, columns, k_parallel, drain_rows, dim, block: of the engine, as for ``golden.attention_size.Size``.
+        rows, columns, k_parallel, drain_rows, dim, block: of the engine, as for ``golden.attention_size.Size``.
         beat_bits: of all ports.
         blocks: most blocks of a prompt.
         group: most query heads of a KV head.
@@ -72,7 +73,7 @@ def system(
         FastprefillError: a size that one of the units cannot serve.
     """
     size = Size(
-        rows_, columns, k_parallel, drain_rows, dim, block, beat_bits, blocks, group, lines, look_ahead
+        rows, columns, k_parallel, drain_rows, dim, block, beat_bits, blocks, group, lines, look_ahead
     )
     attention, record = asdict(size.engine), size.record
     units = {
@@ -82,7 +83,7 @@ def system(
         ),
         "load": load.unit(**attention, beat_bits=beat_bits),
         **engine.parts(size.engine, dsp_columns),
-        "rows": rows.unit(**attention, beat_bits=beat_bits),
+        "rows": write_rows.unit(**attention, beat_bits=beat_bits),
         "finish": finish.unit(dim, beat_bits),
         "quantise": quantise.unit(beat_bits // 32, 32, most_words),
     }

@@ -100,7 +100,6 @@ CONTRACTS = {
     "kv_cache_8_4": cache(kv_cache_words.Size()),
 }  # fmt: skip
 FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4"}
-FEWER_LEVELS |= {"walker", "attention_layer"}
 """What is checked on these in the interpreter, C++ and RTL alone, to save time."""
 ONLY_LONG = {
     "functions": {"csim", "rtl", "structure"},  # most are parts of the SFU and of the engine
@@ -109,8 +108,8 @@ ONLY_LONG = {
     "sfu": {"csim", "structure"},
     "attention": {"csim", "structure"},
     "attention_states": {"csim", "structure"},
-    "walker": {"csim", "rtl", "structure"},
-    "attention_layer": {"csim", "rtl", "structure"},  # in RTL behind its movers: tests/unit/kernels
+    "walker": {"csim", "rtl", "four_state", "structure"},
+    "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
 }
 """Levels that only ``make test-long`` runs."""
 

@@ -20,7 +20,7 @@ from tests.unit.kernels import layer_in_memory as memory
 
 TINY = Path(__file__).parents[2] / "examples" / "tiny-llama-4k"
 SIZE = Size(
-    rows_=8, columns=8, k_parallel=8, drain_rows=2, dim=64, block=64, beat_bits=256, blocks=32, group=2, lines=6,
+    rows=8, columns=8, k_parallel=8, drain_rows=2, dim=64, block=64, beat_bits=256, blocks=32, group=2, lines=6,
 )  # fmt: skip
 TOKENS = 1030
 

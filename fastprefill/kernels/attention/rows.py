@@ -22,7 +22,7 @@ def region(size: Size, beat_bits: int):
     Beat, Word, Wide, Command = UInt(BEAT), UInt(OUT * C), UInt(32 * C), UInt(COMMAND_BITS)
 
     @df.region()
-    def rows(tokens: int32[1], kv_heads: int32[1], group: int32[1], base: uint64[1]):
+    def write_rows(tokens: int32[1], kv_heads: int32[1], group: int32[1], base: uint64[1]):
         y: Stream[Word, 2]
         targets: Stream[uint32, 2]
         commands: Stream[Command, 2]
@@ -73,7 +73,7 @@ def region(size: Size, beat_bits: int):
                         window += 1
                 first_head += lgroup[0]
 
-    return rows
+    return write_rows
 
 
 def unit(
@@ -95,7 +95,7 @@ def unit(
     size = Size(rows, columns, k_parallel, drain_rows, dim, block)
     check(size, beat_bits)
     return Unit(
-        "rows",
+        "write_rows",
         region(size, beat_bits),
         inputs=("y", "targets"),
         outputs=("commands", "beats"),

@@ -20,6 +20,7 @@ from fastprefill.tools import tiers, verilator
 from tests.unit.kernels import layer_in_memory as memory
 
 SMALL = load_module(Path(__file__).parents[2] / "contract" / "kernels" / "attention_layer.py")
+LATE = memory.SETTINGS[1:]
 PORT = Port(data_bits=64, ids=2, burst=4, outstanding=4, buffer=8)
 
 
@@ -33,9 +34,8 @@ def test_from_memory_to_memory(tmp_path: Path) -> None:
     runs = [
         ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
         ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
-        ("no_line", SMALL.prompt(rng, size, 3 * size.block, (2, 1), 1.0, 16), 0, 0),
     ]
-    log, measured = memory.simulated(SMALL.system(), size, runs, PORT, tmp_path, optimise=False)
+    log, measured = memory.simulated(SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False)
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
     assert set(measured) == {name for name, *_ in runs}
     tiers.note("verilator")
@@ -98,11 +98,29 @@ def test_a_broken_part_is_noticed(
     unit: ModuleType, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = broken(Path(str(unit.__file__)), old, new, tmp_path)
-    monkeypatch.setattr(attention_layer, unit.__name__.split(".")[-1], module)
+    name = unit.__name__.split(".")[-1]
+    monkeypatch.setattr(attention_layer, "write_rows" if name == "rows" else name, module)
     built = link(SMALL.system())
-    made = Contract("attention_layer", lambda: built, SMALL.cases)
+    made = Contract("attention_layer", lambda: built, lambda seed: SMALL.cases(seed)[1:2] + SMALL.cases(seed)[-1:])
     with pytest.raises((FastprefillError, AssertionError)):
         contract.check(made, "interpreter", seed=4, folder=tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_two_parts_of_a_block_from_memory_to_memory(tmp_path: Path) -> None:
+    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
+    rng, size = np.random.default_rng(3), SMALL.LARGER
+    runs = [
+        ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
+        ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
+        ("no_line", SMALL.prompt(rng, size, 3 * size.block, (2, 1), 1.0, 16), 0, 0),
+    ]
+    log, measured = memory.simulated(SMALL.system(size), size, runs, PORT, tmp_path)
+    assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
+    assert set(measured) == {name for name, *_ in runs}
+    tiers.note("verilator")
 
 
 @pytest.mark.long
