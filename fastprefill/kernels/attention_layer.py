@@ -19,9 +19,6 @@ from fastprefill.kernels.sfu import quantise
 from fastprefill.system.mover import Mover
 from fastprefill.system.system import System
 
-RUN_AHEAD = 4
-"""Words of a stream of jobs beyond those that the cache looks ahead."""
-
 
 def movers(size: Size) -> dict[str, Mover]:
     """The movers by name; each has a memory port of its own."""
@@ -77,7 +74,7 @@ def system(
     )
     attention, record = asdict(size.engine), size.record
     units = {
-        "walker": walker.unit(blocks, group, block, dim, beat_bits),
+        "walker": walker.unit(blocks, group, block, dim, beat_bits, look_ahead),
         "kv_cache": kv_cache.unit(
             lines, look_ahead, record.size * 8 // beat_bits, beat_bits, size.record_stride
         ),
@@ -87,16 +84,14 @@ def system(
         "finish": finish.unit(dim, beat_bits),
         "quantise": quantise.unit(beat_bits // 32, 32, most_words),
     }
-    # A request is decided when those after it are known: what goes with the jobs has to wait for that long.
-    ahead = look_ahead + RUN_AHEAD
     connections = (
         *engine.connections(size.engine),
         ("walker.requests", "kv_cache.requests", 2),
-        ("walker.count", "operands.count", ahead),
-        ("walker.repeats", "load.repeats", ahead),
-        ("walker.score_job", "softmax.job", ahead),
-        ("walker.state_job", "accumulate.job", ahead),
-        ("walker.targets", "rows.targets", ahead),
+        ("walker.count", "operands.count", 2),
+        ("walker.repeats", "load.repeats", 2),
+        ("walker.score_job", "softmax.job", 2),
+        ("walker.state_job", "accumulate.job", 2),
+        ("walker.targets", "rows.targets", 2),
         ("kv_cache.blocks", "load.kv_beats", 2),
         ("load.k", "operands.k", 2),
         ("load.v", "operands.v", 2),

@@ -5,8 +5,8 @@ of ``golden.walker``. Each is a window of the cache of its own. Two processes: `
 entry, through the pointer of its key block into the list by key block, the next query block that uses that key block;
 `order` takes a row, and goes through it once for each head.
 
-The cache sees `look_ahead` requests ahead of the job that is worked on, so whoever connects the other outputs must
-give them room for that many words more than they are behind.
+The cache takes the `look_ahead` requests after the one that it decides, and a job ends while the next one begins. What
+goes with the jobs to other units therefore runs ahead of them, and has room for that.
 """
 
 import allo
@@ -23,11 +23,14 @@ from fastprefill.system.unit import Unit
 WORD = 32
 """Bits of a word of a job list."""
 
+RUN_AHEAD = 4
+"""Room of the streams that go with the jobs beyond the cache's look-ahead: job, the one it ends in, two more."""
+
 ENTRIES, ROW_START, ROW_ENTRIES, COLUMN_ENTRIES = 4, 5, 6, 8
 """Words of a list's header; that of the columns' starts lies two behind that of the rows'."""
 
 
-def region(walk: Walk):
+def region(walk: Walk, ahead: int):
     """The dataflow region; ``unit`` says what the streams are."""
     BLOCKS, GROUP, BLOCK, BEAT = walk.blocks, walk.group, walk.block, walk.beat_bits
     L = BEAT // WORD
@@ -50,13 +53,13 @@ def region(walk: Walk):
         next_beats: Stream[Beat, 2]
         list_commands: Stream[Command, 2]
         next_commands: Stream[Command, 2]
-        query_commands: Stream[Command, 2]
+        query_commands: Stream[Command, ahead]
         requests: Stream[Request, 2]
-        count: Stream[UInt(24), 2]
-        repeats: Stream[UInt(24), 2]
-        score_job: Stream[UInt(8), 2]
-        state_job: Stream[UInt(8), 2]
-        targets: Stream[uint32, 2]
+        count: Stream[UInt(24), ahead]
+        repeats: Stream[UInt(24), ahead]
+        score_job: Stream[UInt(8), ahead]
+        state_job: Stream[UInt(8), ahead]
+        targets: Stream[uint32, ahead]
         entries: Stream[Entry, 2]
         lengths: Stream[uint32, 2]
 
@@ -196,7 +199,7 @@ def region(walk: Walk):
     return walker
 
 
-def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int) -> Unit:
+def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahead: int = 4) -> Unit:
     """The walker of prompts of up to `blocks` blocks; words are those of ``golden.walker``.
 
     Streams in: ``list_beats`` and ``next_beats``, what the movers deliver for ``list_commands`` and ``next_commands``.
@@ -213,6 +216,7 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int) -> Unit:
         block: tokens of a block.
         dim: width of a head.
         beat_bits: of the movers' ports.
+        look_ahead: requests that the cache looks ahead.
 
     Raises:
         FastprefillError: a size that the walker cannot serve.
@@ -235,7 +239,7 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int) -> Unit:
 
     return Unit(
         "walker",
-        region(walk),
+        region(walk, look_ahead + RUN_AHEAD),
         inputs=("list_beats", "next_beats"),
         outputs=(
             "list_commands", "next_commands", "query_commands", "requests", "count", "repeats", "score_job",
@@ -245,5 +249,8 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int) -> Unit:
         limits={
             "tokens": (1, min(blocks * block, MOST_ROWS)), "kv_heads": (1, most_kv_heads), "group": (1, group),
         },
-        parameters={"blocks": blocks, "group": group, "block": block, "dim": dim, "beat_bits": beat_bits},
+        parameters={
+            "blocks": blocks, "group": group, "block": block, "dim": dim, "beat_bits": beat_bits,
+            "look_ahead": look_ahead,
+        },
     )  # fmt: skip

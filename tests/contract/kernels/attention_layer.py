@@ -14,7 +14,7 @@ from fastprefill.system.system import System
 
 SIZE = Size(
     rows=4, columns=4, k_parallel=2, drain_rows=2, dim=8, block=8, beat_bits=64, blocks=8, group=2, lines=3,
-    look_ahead=2,
+    look_ahead=6,
 )  # fmt: skip
 LARGER = replace(SIZE, block=16)
 """Two parts of a block's keys for each of the values' products."""

@@ -35,6 +35,7 @@ def test_from_memory_to_memory(tmp_path: Path) -> None:
         ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
         ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
     ]
+    runs.append(("one_job_each", SMALL.prompt(rng, size, 6 * size.block, (2, 1), 0.0, 8), 1, 0))
     log, measured = memory.simulated(SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False)
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
     assert set(measured) == {name for name, *_ in runs}
@@ -156,7 +157,7 @@ SIZES = {"blocks": 8, "group": 2, "block": 16, "dim": 8, "beat_bits": 64}
         (lambda: finish.unit(8, 128), "ports of 128 bits with heads of 8; a beat is"),
         (
             lambda: attention_layer.system(**{**asdict(SMALL.SIZE), "lines": 0}),
-            "a cache of 0 lines that looks 2 requests ahead",
+            "a cache of 0 lines that looks 6 requests ahead",
         ),
     ],
 )
