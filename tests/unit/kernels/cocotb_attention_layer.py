@@ -54,6 +54,27 @@ async def run(
     dut._log.info(f"MEASURED {case['name']} cycles={cycles} block_bytes={read}")
 
 
+async def abort(dut: Any, case: dict[str, Any], memory: bytearray, after: int) -> None:
+    """A start that is reset after some cycles; the memory goes on, and what was issued is completed."""
+    memory[:] = Path(case["before"]).read_bytes()
+    for name, value in case["scalars"].items():
+        getattr(dut, name).value = value
+    await ClockCycles(dut.clk, 2)
+    dut.start.value = 1
+    await ClockCycles(dut.clk, 1)
+    dut.start.value = 0
+    await ClockCycles(dut.clk, after)
+    assert not int(dut.idle.value), f"{case['name']} is done before {after} cycles"
+    dut.rst.value = 1
+    await ClockCycles(dut.clk, 1)
+    dut.rst.value = 0
+    cycles = 0
+    while not int(dut.idle.value):
+        await RisingEdge(dut.clk)
+        cycles += 1
+        assert cycles < 5000, "not idle after a reset"
+
+
 @cocotb.test()
 async def layers(dut: Any) -> None:
     port = Port(**PLAN["port"])
@@ -76,3 +97,6 @@ async def layers(dut: Any) -> None:
             far.latency, far.shuffled, far.gap = tuple(latency), shuffled, gap
         for case in PLAN["cases"]:
             await run(dut, case, fars, memory, statistics)
+    for after in PLAN["resets"]:
+        await abort(dut, PLAN["cases"][0], memory, after)
+        await run(dut, PLAN["cases"][-1], fars, memory, statistics)

@@ -59,12 +59,16 @@ def case(run: Run, size: Size, folder: Path) -> dict[str, Any]:
 
 def simulated(
     system: System, size: Size, runs: Sequence[Run], port: Port, folder: Path, broken: dict[str, str] | None = None,
-    settings: Sequence[tuple[tuple[int, int], bool, float]] = SETTINGS, timeout_s: float = 600, optimise: bool = True,
+    settings: Sequence[tuple[tuple[int, int], bool, float]] = SETTINGS, timeout_s: float = 3600, optimise: bool = True,
+    resets: Sequence[int] = (),
 ) -> tuple[str, dict[str, dict[str, int]]]:  # fmt: skip
     """The log of a simulation, and what it measured by run.
 
     Args:
         broken: texts that take the place of generated files.
+        settings: of the memory; all runs are made with each.
+        optimise: the simulation, which pays for long runs.
+        resets: cycles after which a start of the first run is reset, followed by the last run.
     """
     module = link(system)
     found, movers = ports(module), attention_layer.movers(size)
@@ -72,6 +76,7 @@ def simulated(
     plan = {
         "port": asdict(port), "movers": [prefix(name, mover) for name, mover in movers.items()],
         "scalars": list(found.scalars), "cases": cases, "settings": settings,
+        "resets": resets,
         "memory": max(Path(one["before"]).stat().st_size for one in cases),
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
@@ -79,7 +84,9 @@ def simulated(
         **rtl.emit(module, boards.load("u280")),
         f"{TOP}.sv": powered(memory_top(TOP, found, movers, port, ADDRESS_BITS)),
     }
-    executable, _ = verilator.compile_cocotb({**files, **(broken or {})}, TOP, public_depth=1, optimise=optimise)
+    executable, _ = verilator.compile_cocotb(
+        {**files, **(broken or {})}, TOP, public_depth=1, optimise=optimise
+    )
     done = testbench.run_cocotb(
         [executable, f"+plan={folder / 'plan.json'}", "+verilator+seed+5", "+verilator+rand+reset+2"],
         TOP, "cocotb_attention_layer", folder, paths=[HERE, HERE.parent / "extern"], timeout_s=timeout_s,
