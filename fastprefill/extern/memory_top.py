@@ -39,7 +39,8 @@ def memory_top(
     taken: set[str] = set()
     declared = [
         "input  wire clk", "input  wire rst", "input  wire bus_rst", "input  wire start", "output wire idle",
-        "output wire done", "output wire [31:0] error", f"output wire [{2 * len(movers) - 1}:0] errors",
+        "output wire done", "output wire starved", "output wire blocked",
+        "output wire [31:0] error", f"output wire [{2 * len(movers) - 1}:0] errors",
     ]  # fmt: skip
     declared += [f"input  wire [{bits - 1}:0] {scalar}" for scalar, bits in ports.scalars.items()]
     body: list[str] = []
@@ -64,8 +65,8 @@ def memory_top(
     idles = " && ".join(["system_idle", *(f"{prefix(short, mover)}_idle" for short, mover in movers.items())])
     lines = [
         *sorted(body, key=lambda line: not line.startswith(("wire", "logic"))),
-        f"{ports.name} system (.clk(clk), .rst(rst), .start(start), .idle(system_idle), .done(done), .starved(), "
-        f".blocked(), .error(error),\n    {', '.join(wired)});",
+        f"{ports.name} system (.clk(clk), .rst(rst), .start(start), .idle(system_idle), .done(done), "
+        f".starved(starved), .blocked(blocked), .error(error),\n    {', '.join(wired)});",
         f"assign idle = {idles};",
     ]
     listed = ",\n    ".join(declared)
@@ -128,11 +129,13 @@ def _mover(
     ]  # fmt: skip
     lines = [f"wire {axi}_idle;"]
     if mover.writes:
-        pulse = f"{axi}_done" if mover.done else ""
+        pulse = f"{axi}_done" if mover.done else f"{axi}_unused_done"
         wired += [f".in_{what}({mover.beats}_{what})" for what in ("valid", "ready", "data")] + [
             f".done({pulse})"
         ]
-        if mover.done:
+        if mover.done is None:
+            lines.append(f"wire {pulse};")
+        else:
             # answers that the system has not taken yet
             lines += [
                 f"wire {axi}_done;",
@@ -144,7 +147,8 @@ def _mover(
             ]
     else:
         wired += [f".out_{what}({mover.beats}_{what})" for what in ("valid", "ready", "data")]
-        wired += [".out_keep()", ".out_last()"]
+        lines += [f"wire [{port.beat_bytes - 1}:0] {axi}_unused_keep;", f"wire {axi}_unused_last;"]
+        wired += [f".out_keep({axi}_unused_keep)", f".out_last({axi}_unused_last)"]
     wired += [f".m_axi_{signal}({axi}_m_axi_{signal})" for signal in signals]
     given = ", ".join(f".{key}({value})" for key, value in values.items())
     part = f"fp_axi_{'writer' if mover.writes else 'reader'}"

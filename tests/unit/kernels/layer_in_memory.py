@@ -60,7 +60,7 @@ def case(run: Run, size: Size, folder: Path) -> dict[str, Any]:
 def simulated(
     system: System, size: Size, runs: Sequence[Run], port: Port, folder: Path, broken: dict[str, str] | None = None,
     settings: Sequence[tuple[tuple[int, int], bool, float]] = SETTINGS, timeout_s: float = 3600, optimise: bool = True,
-    resets: Sequence[int] = (),
+    resets: Sequence[int] = (), lint: bool = False,
 ) -> tuple[str, dict[str, dict[str, int]]]:  # fmt: skip
     """The log of a simulation, and what it measured by run.
 
@@ -68,6 +68,7 @@ def simulated(
         broken: texts that take the place of generated files.
         settings: of the memory; all runs are made with each.
         optimise: the simulation, which pays for long runs.
+        lint: check the whole module with Verilator's linter first.
         resets: cycles after which a start of the first run is reset, followed by the last run.
     """
     module = link(system)
@@ -84,6 +85,8 @@ def simulated(
         **rtl.emit(module, boards.load("u280")),
         f"{TOP}.sv": powered(memory_top(TOP, found, movers, port, ADDRESS_BITS)),
     }
+    if lint:
+        verilator.lint(files, TOP)
     executable, _ = verilator.compile_cocotb(
         {**files, **(broken or {})}, TOP, public_depth=1, optimise=optimise
     )

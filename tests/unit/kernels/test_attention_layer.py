@@ -120,7 +120,7 @@ def test_two_parts_of_a_block_from_memory_to_memory(tmp_path: Path) -> None:
         ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
         ("no_line", SMALL.prompt(rng, size, 3 * size.block, (2, 1), 1.0, 16), 0, 0),
     ]
-    log, measured = memory.simulated(SMALL.system(size), size, runs, PORT, tmp_path, resets=(900, 7000))
+    log, measured = memory.simulated(SMALL.system(size), size, runs, PORT, tmp_path, resets=(900, 7000), lint=True)
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
     assert set(measured) == {name for name, *_ in runs}
     tiers.note("verilator")
