@@ -33,7 +33,7 @@ MAX_SINKS = 24
 
 WIDE = 64
 """Pins in lanes from which on what comes from outside goes through registers, which can be copied."""
-LOADS = 48
+LOADS = 32
 """Pins that one of those registers drives."""
 
 Pinned = Mapping[Operation, GetOp | AcquireOp]

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_LOADS = 48
-"""Pins that one register drives, as far as they are known before mapping; the rule for the mapped netlist is 64."""
+MOST_LOADS = 32
+"""Pins that one register drives, as far as they are known before mapping; the rule for the mapped netlist is 64. What
+goes into the enable of a register may come to drive its reset too."""
 
 KEEP = '#sv.attribute<"keep" = "\\"true\\"">'
 

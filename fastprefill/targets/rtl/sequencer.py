@@ -255,12 +255,13 @@ class Sequencer:
                 m.bind(take, gate[want] if want in gate else m.both([issue, want], shared=shared))
 
     def _flying(self, body: Body, late: bool) -> list[Wire]:
-        """One of these is 1 while iterations of a body are in its stages. Where there are many, one register is."""
+        """One of these is 1 while iterations of a body are in its stages. Where there are many, a register is, for all
+        but the first: what decides on an issue comes late."""
         valids = [self.valid(body, stage) for stage in range(self._stages(body, late))]
         if len(valids) <= FEW_STAGES:
             return valids[1:]
         self.m.src = text(body.op, "src")
-        return [self.m.register(self.m.any(valids[:-1]), f"{body.name}_flying", reset=0)]
+        return [valids[1], self.m.register(self.m.any(valids[1:-1]), f"{body.name}_flying", reset=0)]
 
     def _stages(self, body: Body, late: bool) -> int:
         """Stages during which the process is busy: those of the pipeline, and the wait for a late condition."""
