@@ -140,10 +140,8 @@ module fp_axi_reader #(
       , .probe_at(probe_at), .probe_held(probe_bursts), .probe_word(probe_entry)
 `endif
   );
-  wire unused_order_room;
   fp_credit #(.INITIAL(OUTSTANDING), .MAXIMUM(OUTSTANDING)) order_room (
-      .clk(clk), .rst(bus_rst), .take(issue), .back(1'b0), .credit(order_credit), .count(order_credits),
-      .some(unused_order_room));
+      .clk(clk), .rst(bus_rst), .take(issue), .back(1'b0), .credit(order_credit), .count(order_credits), .some());
 
   // Of each ID: room that is not reserved, beats that are there, and where they are written and read.
   wire take;
@@ -154,14 +152,11 @@ module fp_axi_reader #(
       wire mine = take && head_id == ID;
       wire arrives = m_axi_rvalid && m_axi_rid == ID;
       logic [QW-1:0] write_at, read_at;
-      wire unused_room_left;
       fp_credit #(.INITIAL(DEPTH), .MAXIMUM(DEPTH), .TAKE_WIDTH(BW)) room_left (
           .clk(clk), .rst(bus_rst), .take(issue && issue_id == ID ? burst_beats : '0), .back(1'b0), .credit(mine),
-          .count(rooms[i*CW+:CW]), .some(unused_room_left));
-      wire unused_beats_there;
+          .count(rooms[i*CW+:CW]), .some());
       fp_credit #(.INITIAL(0), .MAXIMUM(DEPTH)) beats_there (
-          .clk(clk), .rst(bus_rst), .take(mine), .back(1'b0), .credit(arrives), .count(haves[i*CW+:CW]),
-          .some(unused_beats_there));
+          .clk(clk), .rst(bus_rst), .take(mine), .back(1'b0), .credit(arrives), .count(haves[i*CW+:CW]), .some());
       always_ff @(posedge clk)
         if (bus_rst) begin
           write_at <= '0;
@@ -231,9 +226,8 @@ module fp_axi_reader #(
       , .probe_at('0), .probe_held(out_held), .probe_word()
 `endif
   );
-  wire unused_out_left;
   fp_credit #(.INITIAL(OUT), .MAXIMUM(OUT)) out_left (
-      .clk(clk), .rst(rst), .take(sent), .back(1'b0), .credit(out_credit), .count(out_room), .some(unused_out_left));
+      .clk(clk), .rst(rst), .take(sent), .back(1'b0), .credit(out_credit), .count(out_room), .some());
 
   // After a reset nothing is accepted until the last burst from before it has been discarded.
   assign idle = !busy && !stop && order_credits == ALL;
