@@ -49,6 +49,10 @@ module fp_credit #(
       some <= any;
     end
 
+`ifdef FORMAL
+  always @* if (!rst) assert (some == (count != '0));
+`endif
+
 `ifdef FP_CHECKS
   localparam logic [SW-1:0] TOP = MAXIMUM[SW-1:0];
   always_ff @(posedge clk)
