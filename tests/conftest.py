@@ -29,6 +29,7 @@ _reports: dict[str, dict[str, Any]] = {}
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-snapshots", action="store_true", help="rewrite tests/snapshots")
     parser.addoption("--write-results", metavar="FILE", help="write outcomes and the commit as JSON")
+    parser.addoption("--add-results", metavar="FILE", help="the same; tests that did not run keep their outcome")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -55,7 +56,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if _is_worker(config):
         return
     if target := config.getoption("--write-results"):
-        _write_results(Path(target))
+        _write_results(Path(target), {})
+    if target := config.getoption("--add-results"):
+        _write_results(Path(target), json.loads(Path(target).read_text())["tests"])
     if any(record["outcome"] == "passed" for record in _reports.values()):
         tiers.note("python")
     terminalreporter.write_line("")
@@ -101,9 +104,9 @@ def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def _mutants() -> list[dict[str, str]]:
+def _mutants(reports: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
     """What became of each mutant that a test recorded."""
-    measured = [record.get("measured", {}) for record in _reports.values()]
+    measured = [record.get("measured", {}) for record in reports.values()]
     return [found["mutant"] for found in measured if "mutant" in found]
 
 
@@ -114,24 +117,27 @@ def _figures() -> list[str]:
         figures = {name: value for name, value in record.get("measured", {}).items() if name != "mutant"}
         if figures:
             lines.append(f"{test.rpartition('::')[2]}: " + ", ".join(f"{n} {v}" for n, v in figures.items()))
-    if mutants := _mutants():
+    if mutants := _mutants(_reports):
         from fastprefill.tools import mutate  # only now: it brings half of the compiler with it
 
         lines += mutate.table(mutants)
     return lines
 
 
-def _write_results(target: Path) -> None:
-    """Outcomes, measurements and tool versions, with the commit that was tested."""
+def _write_results(target: Path, before: dict[str, dict[str, Any]]) -> None:
+    """Outcomes, measurements and tool versions, with the commit at which each test ran last."""
+    commit = _git("rev-parse", "HEAD")
+    tests = before | {test: {**record, "commit": commit} for test, record in _reports.items()}
     result = {
-        "commit": _git("rev-parse", "HEAD"),
-        "clean": not _git("status", "--porcelain", "--untracked-files=no"),
+        "commit": commit,
+        "clean": not _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results"),
         "python": platform.python_version(),
         "tools": {name: found.version() for name, found in TOOLS.items() if found.find()},
         "tiers": sorted(tiers.ran()),
-        "counts": dict(Counter(record["outcome"] for record in _reports.values())),
-        "mutants": dict(Counter(mutant["status"] for mutant in _mutants())),
-        "tests": dict(sorted(_reports.items())),
+        "counts": dict(Counter(record["outcome"] for record in tests.values())),
+        "commits": dict(Counter(record["commit"] for record in tests.values())),
+        "mutants": dict(Counter(mutant["status"] for mutant in _mutants(tests))),
+        "tests": dict(sorted(tests.items())),
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")

@@ -118,6 +118,12 @@ def check_inputs(
     for name, values in (("q", q), ("k", k)):
         if not (math.isfinite(values.min()) and math.isfinite(values.max())):
             raise FastprefillError(f"{name} holds a value that is not finite")
+    most_q, most_k = (max(abs(float(values.min())), abs(float(values.max()))) for values in (q, k))
+    largest = float(np.finfo(np.float32).max)
+    if max(most_q * most_k, most_q, most_k) * q.shape[2] > largest:
+        raise FastprefillError(
+            f"q reaches {most_q:.3g} and k {most_k:.3g}; scores are float32 and must stay below {largest:.3g}"
+        )
 
 
 def check_heads(
@@ -129,7 +135,12 @@ def check_heads(
         FastprefillError: they are not [tokens, heads, dim] and [tokens, kv_heads, dim] with at least one of each.
     """
     for name, array in (("q", q), ("k", k), ("v", v)):
-        if array is not None and array.ndim != 3:
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise FastprefillError(f"{name} is {kind}; it must be a NumPy array of numbers")
+        if array.ndim != 3:
             raise FastprefillError(f"{name} has shape {list(array.shape)}; it must be [tokens, heads, dim]")
     if 0 in q.shape or 0 in k.shape:
         raise FastprefillError(

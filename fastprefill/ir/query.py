@@ -14,8 +14,9 @@ from xdsl.dialects.builtin import (
     ModuleOp,
     StringAttr,
 )
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.func import CallOp, FuncOp
 from xdsl.ir import Attribute, BlockArgument, Operation, OpResult, SSAValue
+from xdsl.traits import SymbolTable
 
 from fastprefill.ir.dialect import AcquireOp, BlocksType, GetSliceOp, SetSliceOp, StreamType
 from fastprefill.ir.pipe import WindowOp
@@ -111,6 +112,19 @@ def is_scalar_argument(value: SSAValue) -> bool:
         and isinstance(kind := value.type, MemRefType)
         and kind.get_shape() == (1,)
     )
+
+
+def is_read(argument: SSAValue) -> bool:
+    """Whether a run-time scalar is read by the process or, of a region, by what it calls."""
+    for use in argument.uses:
+        call = use.operation
+        if not isinstance(call, CallOp):
+            return True
+        callee = SymbolTable.lookup_symbol(call, call.callee)
+        assert isinstance(callee, FuncOp)
+        if is_read(callee.body.block.args[use.index]):
+            return True
+    return False
 
 
 def is_lane_loop(op: Operation | None) -> bool:

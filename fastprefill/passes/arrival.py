@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from xdsl.ir import Operation, SSAValue
 
+from fastprefill.ir.query import width
+
 LUT_INPUTS = 6
+
+Leaf = tuple[SSAValue, int]
+"""A value, and which of its bits counts for bit n of a result: bit n and so many more. Always 0 for single bits."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -25,7 +31,7 @@ class Step:
         luts: in a row.
         carry_per_bit: ns.
         bits: width of the result.
-        drops: of wires, bits of the operand below the lowest of the result; None where lanes differ.
+        shift: of wires, the bit of the operand that is the lowest of the result; None where lanes differ.
         may_sink: an op of a lane that depends on nothing that the lane keeps to itself.
         outside: of an op in many lanes, the values that come from outside them.
         levels: registers, one behind the other, that these and the enable of a store go through, to be spread.
@@ -43,7 +49,7 @@ class Step:
     luts: int
     carry_per_bit: float
     bits: int
-    drops: int | None
+    shift: int | None
     may_sink: bool
     outside: frozenset[SSAValue]
     levels: int
@@ -79,7 +85,7 @@ class Arrival:
 
     Attributes:
         luts: in a row since the last register.
-        leaves: of a value made by logic alone, the values that a bit of it depends on, at most as many as a LUT has
+        leaves: of a value made by logic alone, the bits that a bit of it depends on, at most as many as a LUT has
             inputs; such logic is one LUT, and none where an adder takes it in.
         leaves_last, leaves_luts: when the last of these is there.
     """
@@ -88,7 +94,7 @@ class Arrival:
     last: float
     lowest: float
     luts: int = 0
-    leaves: frozenset[SSAValue] = frozenset()
+    leaves: frozenset[Leaf] = frozenset()
     leaves_last: float = 0.0
     leaves_luts: int = 0
 
@@ -141,22 +147,24 @@ def _wire(step: Step, start: Arrival, now: Sequence[tuple[Arrival, SSAValue]]) -
     """Of words put together, the part that needs most inputs counts."""
     most = max((arrival for arrival, _ in now), key=lambda arrival: len(arrival.leaves), default=start)
     last, lowest = start.last, start.last
-    if step.drops is not None:
-        lowest = min(start.last, start.lowest + step.carry(step.drops))
+    if step.shift is not None:
+        lowest = min(start.last, start.lowest + step.carry(max(0, step.shift)))
         last = min(start.last, lowest + step.carry(step.bits - 1))
     plain = any(not arrival.leaves for arrival, _ in now)
     leaves_last = max((arrival.leaves_last if arrival.leaves else arrival.last for arrival, _ in now), default=0.0)
     leaves_luts = max((arrival.leaves_luts if arrival.leaves else arrival.luts for arrival, _ in now), default=0)
     if plain and leaves_luts == start.luts:
         return Arrival(start.stage, last, lowest, start.luts)
-    return Arrival(start.stage, last, lowest, start.luts, most.leaves, leaves_last, leaves_luts)
+    shift = step.shift or 0
+    leaves = frozenset((value, bit + shift if width(value) > 1 else 0) for value, bit in most.leaves)
+    return Arrival(start.stage, last, lowest, start.luts, leaves, leaves_last, leaves_luts)
 
 
 def _logic(step: Step, start: Arrival, now: Sequence[tuple[Arrival, SSAValue]]) -> Arrival:
     """Logic on logic is one LUT as long as it has inputs enough."""
     assert step.delay is not None
     late = {value: arrival for arrival, value in now}
-    leaves: frozenset[SSAValue] = frozenset()
+    leaves: frozenset[Leaf] = frozenset()
     last, luts = 0.0, 0
     for value, _ in step.waits_for:
         arrival = late.get(value)
@@ -164,11 +172,11 @@ def _logic(step: Step, start: Arrival, now: Sequence[tuple[Arrival, SSAValue]]) 
             leaves |= arrival.leaves
             last, luts = max(last, arrival.leaves_last), max(luts, arrival.leaves_luts)
         else:
-            leaves |= {value}
+            leaves |= {(value, 0)}
             if arrival is not None:
                 last, luts = max(last, arrival.last), max(luts, arrival.luts)
     if len(leaves) > LUT_INPUTS:
-        leaves = frozenset(value for value, _ in step.waits_for)
+        leaves = frozenset((value, 0) for value, _ in step.waits_for)
         last, luts = start.last, start.luts
     return Arrival(start.stage, last + step.delay, last + step.delay, luts + 1, leaves, last, luts)
 

@@ -89,7 +89,7 @@ def steps_of(
                 _luts(op, cost, board),
                 board.delays.carry_per_bit,
                 _bits(op),
-                _dropped_bits(op),
+                _shift(op),
                 may_sink,
                 *(_spread(op) if spread else (frozenset(), 0)),
             )
@@ -210,19 +210,21 @@ def _as_soon_as_possible(
     return placed
 
 
-def _dropped_bits(op: Operation) -> int | None:
+def _shift(op: Operation) -> int | None:
     amount: int | None = 0
     if isinstance(op, GetSliceOp):
         amount = constant(op.lo)
     elif isinstance(op, SetSliceOp):
-        low = constant(op.lo)
-        amount = None if low is None else -low
+        amount = None if constant(op.lo) is None else 0  # the bits that stay
     elif isinstance(op, arith.ShRSIOp | arith.ShRUIOp):
         amount = constant(op.rhs)
-    elif isinstance(op, arith.DivUIOp):
-        divisor = constant(op.rhs)
-        amount = divisor.bit_length() - 1 if divisor else None
-    return None if amount is None else max(0, amount)
+    elif isinstance(op, arith.ShLIOp):
+        amount = -(constant(op.rhs) or 0)
+    elif isinstance(op, arith.MuliOp | arith.DivUIOp):
+        factor = constant(op.rhs)
+        bits = factor.bit_length() - 1 if factor else None
+        amount = -bits if bits is not None and isinstance(op, arith.MuliOp) else bits
+    return amount
 
 
 # ops of lanes that can wait

@@ -65,7 +65,11 @@ def long_line(results: Path) -> str:
         counts = recorded["counts"]
         text = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         changed = "" if recorded["clean"] else " with uncommitted changes"
-        return f"long runs: {text} at commit {recorded['commit'][:9]}{changed} ({results.name})"
+        where = ", ".join(
+            f"{commit[:9]}{f' ({number})' if len(recorded['commits']) > 1 else ''}"
+            for commit, number in sorted(recorded["commits"].items(), key=lambda item: -item[1])
+        )
+        return f"long runs: {text} at commit {where}{changed} ({results.name})"
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"long runs: {results} cannot be read; run make test-long again"
 

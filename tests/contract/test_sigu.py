@@ -172,7 +172,7 @@ def test_the_first_recorded_case_at_full_size(tmp_path: Path) -> None:
     shape = tuple(recorded["mask_shape"])
     theirs = np.unpackbits(recorded["mask"], count=int(np.prod(shape))).reshape(shape).astype(bool)
     made = traces.tensors(*(given[name] for name in ("seed", "tokens", "heads", "kv_heads", "head_dim")))
-    array = mpu.Size(16, 11, 5, 8, 2)
+    array = mpu.Size(16, 11, 5, 8, 4)
     together = given["heads"] // given["kv_heads"]
     size = golden.size_for(array, given["block"], together, given["tokens"])
     settings = {name: given[name] for name in ("gamma", "tau", "min_budget", "block")}
@@ -188,7 +188,7 @@ def test_the_first_recorded_case_at_full_size(tmp_path: Path) -> None:
         "group": together,
         "longest": given["tokens"],
     }
-    made_of = {"rows": 16, "dsp_columns": 11, "lut_columns": 5, "k_parallel": 8, "drain_rows": 2}
+    made_of = {"rows": 16, "dsp_columns": 11, "lut_columns": 5, "k_parallel": 8, "drain_rows": 4}
     run(
         "rtl",
         tmp_path,

@@ -16,6 +16,7 @@ from fastprefill.ir.query import (
     array_name,
     constant,
     is_lane_loop,
+    is_read,
     is_scalar_argument,
     source_of,
     strip_casts,
@@ -101,7 +102,7 @@ class ProcessBuilder:
 
     def run_time_scalars(self) -> None:
         for arg in self.func.body.block.args:
-            if is_scalar_argument(arg):
+            if is_scalar_argument(arg) and is_read(arg):
                 assert isinstance(arg.type, MemRefType)
                 bits = width(arg.type.element_type)
                 value = self.m.input(array_name(arg), bits)

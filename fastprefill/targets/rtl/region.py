@@ -9,7 +9,16 @@ from xdsl.dialects.func import CallOp, FuncOp
 from xdsl.ir import SSAValue
 
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
-from fastprefill.ir.query import array_name, is_scalar_argument, number, source_of, strings, text, width
+from fastprefill.ir.query import (
+    array_name,
+    is_read,
+    is_scalar_argument,
+    number,
+    source_of,
+    strings,
+    text,
+    width,
+)
 from fastprefill.passes.addresses import bits as address_bits
 from fastprefill.passes.storage import block_storage, fifo_storage
 from fastprefill.system.limits import error_code, limits_of, scalar_ranges
@@ -118,8 +127,9 @@ class RegionBuilder:
         begun = m.register(accept, "begun", reset=0)
         limits = limits_of(self.func)
         refused: list[tuple[Wire, Wire]] = []  # conditions of scalars outside their limits, and error codes
+        is_top = self.func.next_op is None
         for arg in self.func.body.block.args:
-            if is_scalar_argument(arg):
+            if is_scalar_argument(arg) and (is_top or is_read(arg)):
                 assert isinstance(arg.type, MemRefType)
                 value = m.input(array_name(arg), width(arg.type.element_type))
                 low, high = limits.get(array_name(arg), (-1, 0))
@@ -154,7 +164,7 @@ class RegionBuilder:
         m.output("done", finished)
         m.output("starved", m.any(self.flags["starved"]))
         m.output("blocked", m.any(self.flags["blocked"]))
-        if self.func.next_op is None:  # the top
+        if is_top:
             error = m.const(0, ERROR_BITS)
             for bad, code in reversed(refused):
                 error = m.mux(m.both([begun, bad]), code, error)
@@ -256,6 +266,15 @@ class RegionBuilder:
         names, directions = strings(callee, "arg_names"), text(callee, "directions")
         return list(zip(names, directions, call.arguments, strict=True))
 
+    def scalars_of(self, call: CallOp) -> dict[str, Wire]:
+        """The scalars that the callee reads; it has no port for others."""
+        inside = self.callee(call).body.block.args
+        return {
+            name: self.scalars[value]
+            for (name, _, value), arg in zip(self.arguments(call), inside, strict=True)
+            if is_scalar_argument(arg) and is_read(arg)
+        }
+
     def callee(self, call: CallOp) -> FuncOp:
         module = self.func.parent_op()
         assert module is not None
@@ -267,13 +286,11 @@ class RegionBuilder:
 
     def call_process(self, call: CallOp, callee: str, instance: str, go: Wire) -> None:
         m, process = self.m, self.processes[callee]
-        inputs: dict[str, Wire] = {"start": go}
+        inputs: dict[str, Wire] = {"start": go, **self.scalars_of(call)}
         credits: dict[str, Wire] = {}
         slr = number(call, "slr") or 0
         for name, direction, value in self.arguments(call):
-            if value in self.scalars:
-                inputs[name] = self.scalars[value]
-            elif isinstance(value.type, StreamType) and direction == "i":
+            if isinstance(value.type, StreamType) and direction == "i":
                 stream = self.cross(value, slr, f"{instance}_{name}")
                 inputs[f"{name}_valid"], inputs[f"{name}_data"] = stream.valid, stream.data
             elif isinstance(value.type, StreamType):
@@ -330,12 +347,12 @@ class RegionBuilder:
 
     def call_region(self, call: CallOp, callee: str, instance: str, go: Wire) -> None:
         m = self.m
-        inputs: dict[str, Wire] = {"start": go}
+        inputs: dict[str, Wire] = {"start": go, **self.scalars_of(call)}
         slr = number(call, "slr") or 0
         for name, direction, value in self.arguments(call):
-            if value in self.scalars:
-                inputs[name] = self.scalars[value]
-            elif direction == "i":
+            if not isinstance(value.type, StreamType):
+                continue
+            if direction == "i":
                 stream = self.cross(value, slr, f"{instance}_{name}")
                 inputs[f"{name}_valid"], inputs[f"{name}_data"] = stream.valid, stream.data
             else:

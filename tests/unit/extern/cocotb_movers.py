@@ -303,6 +303,11 @@ async def reset_under_traffic(dut: Any, prefix: str) -> None:
         memory.bad = {}
         assert int(mover.signal("error").value) == 0
         await mover.run([mover.command(256) for _ in range(2)])
+        if not mover.reads:  # beats that wait fill the buffer: is as much of it free as before?
+            mover.hold(0.0)
+            memory.w.set_pause_generator(gaps(mover.chance, 0.9))
+            await mover.run([(4096 * round_number, 64 * mover.port.beat_bytes)])
+            memory.w.set_pause_generator(gaps(mover.chance, 0.4))
     assert interrupted > 4
 
 

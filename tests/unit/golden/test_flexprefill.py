@@ -200,6 +200,12 @@ GOOD: dict[str, Any] = {"q": Q, "k": K, "gamma": 0.9, "tau": 0.1, "min_budget": 
             "q has shape [8, 3, 2] and k [8, 2, 2]; both need the same tokens and dim, and the heads of k must "
             "divide those of q",
         ),
+        ({"q": Q.tolist()}, "q is list; it must be a NumPy array of numbers"),
+        ({"k": K > 0}, "k is an array of bool; it must be a NumPy array of numbers"),
+        (
+            {"q": np.full_like(Q, 1e20), "k": np.full_like(K, -3e19)},
+            "q reaches 1e+20 and k 3e+19; scores are float32 and must stay below 3.4e+38",
+        ),
         ({"k": np.full_like(K, np.inf)}, "k holds a value that is not finite"),
         ({"q": np.where(Q == 0, np.nan, Q)}, "q holds a value that is not finite"),
     ],

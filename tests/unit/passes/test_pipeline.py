@@ -51,7 +51,13 @@ def test_the_documentation_says_what_each_pass_does() -> None:
             step.merge = False  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", UNITS)
+LARGE = {"attention", "attention_softmax", "sfu"}
+"""Units whose text after every pass takes a minute to read; their parts are in smaller ones."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in LARGE else ()) for name in UNITS]
+)
 def test_every_pass_leaves_a_valid_module_and_needs_no_more_than_its_text(name: str) -> None:
     module, reread, ctx = build(name), build(name), context()
     module.verify()

@@ -74,6 +74,35 @@ def test_kernels_of_a_mesh_with_one_body_share_a_module() -> None:
     assert {f"{name}.sv" for name in instances} <= set(own)
 
 
+UNREAD = """
+import allo.dataflow as df
+from allo.ir.types import Stream, int32
+from fastprefill.system.system import System
+from fastprefill.system.unit import Unit
+
+@df.region()
+def region(count: int32[1], gain: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[count, gain])
+    def copy(lcount: int32[1], lgain: int32[1]):
+        for i in range(lcount[0]):
+            y.put(x.get())
+
+def system():
+    return System("pair", {"one": Unit("one", region, inputs=("x",), outputs=("y",))})
+"""
+
+
+def test_modules_have_no_port_for_a_scalar_that_they_do_not_read(tmp_path: Path) -> None:
+    (tmp_path / "unread.py").write_text(UNREAD, encoding="utf-8")
+    files = rtl.emit(link(frontend.load_module(tmp_path / "unread.py").system()), load("kv260"))
+    assert "gain" in files["pair.sv"]
+    assert all("lcount" in files[path] for path in ("one.sv", "one_copy.sv"))
+    assert all(re.search(r"\bl?gain\b", files[path]) is None for path in ("one.sv", "one_copy.sv"))
+
+
 def test_the_ports_are_the_documented_ones(outer_4x4: dict[str, str]) -> None:
     header = outer_4x4["outer.sv"].split(");")[0]
     ports = set(re.findall(r"(\w+)(?:,|\s*(?://.*)?$)", header, re.MULTILINE))

@@ -90,7 +90,10 @@ def test_note_refuses_unknown_tiers() -> None:
 def test_long_line(tmp_path: Path) -> None:
     file = tmp_path / "test-long.json"
     assert tiers.long_line(file) == "long runs: none recorded (make test-long)"
-    file.write_text('{"commit": "0123456789abcdef", "clean": true, "counts": {"passed": 3, "failed": 1}}')
+    counts = '"clean": true, "counts": {"passed": 3, "failed": 1}'
+    file.write_text('{"commits": {"0123456789abcdef": 4}, ' + counts + "}")
     assert tiers.long_line(file) == "long runs: 1 failed, 3 passed at commit 012345678 (test-long.json)"
+    file.write_text('{"commits": {"fedcba9876543210": 1, "0123456789abcdef": 3}, ' + counts + "}")
+    assert "3 passed at commit 012345678 (3), fedcba987 (1) (test-long.json)" in tiers.long_line(file)
     file.write_text("{}")
     assert "cannot be read" in tiers.long_line(file)
