@@ -58,14 +58,14 @@ def case(run: Run, size: Size, folder: Path) -> dict[str, Any]:
 
 
 def simulated(
-    system: System, size: Size, runs: Sequence[Run], port: Port, folder: Path, broken: dict[str, str] | None = None,
+    system: System, size: Size, runs: Sequence[Run], port: Port, folder: Path, broken: tuple[str, str] | None = None,
     settings: Sequence[tuple[tuple[int, int], bool, float]] = SETTINGS, timeout_s: float = 3600, optimise: bool = True,
     resets: Sequence[int] = (), lint: bool = False,
 ) -> tuple[str, dict[str, dict[str, int]]]:  # fmt: skip
     """The log of a simulation, and what it measured by run.
 
     Args:
-        broken: texts that take the place of generated files.
+        broken: a piece of the module of system and movers, and what takes its place.
         settings: of the memory; all runs are made with each.
         optimise: the simulation, which pays for long runs.
         lint: check the whole module with Verilator's linter first.
@@ -81,15 +81,14 @@ def simulated(
         "memory": max(Path(one["before"]).stat().st_size for one in cases),
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
-    files = {
-        **rtl.emit(module, boards.load("u280")),
-        f"{TOP}.sv": powered(memory_top(TOP, found, movers, port, ADDRESS_BITS)),
-    }
+    top = powered(memory_top(TOP, found, movers, port, ADDRESS_BITS))
+    if broken:
+        assert top.count(broken[0]) == 1, f"{broken[0]!r} is {top.count(broken[0])} times in the module"
+        top = top.replace(*broken)
+    files = {**rtl.emit(module, boards.load("u280")), f"{TOP}.sv": top}
     if lint:
         verilator.lint(files, TOP)
-    executable, _ = verilator.compile_cocotb(
-        {**files, **(broken or {})}, TOP, public_depth=1, optimise=optimise
-    )
+    executable, _ = verilator.compile_cocotb(files, TOP, public_depth=1, optimise=optimise)
     done = testbench.run_cocotb(
         [executable, f"+plan={folder / 'plan.json'}", "+verilator+seed+5", "+verilator+rand+reset+2"],
         TOP, "cocotb_attention_layer", folder, paths=[HERE, HERE.parent / "extern"], timeout_s=timeout_s,

@@ -64,7 +64,7 @@ BROKEN = [
     (load, "both[32 * j : 32 * j + 16] = of_keys", "both[32 * j : 32 * j + 16] = wide"),
     (load, "if half == 0:", "if half == 1:"),
     (load, "for job in range(jobs_of):", "for job in range(jobs_of - jobs_of + 1):"),
-    (load, "low: int32 = PART * (t % SHARE)", "low: int32 = 0"),
+    (load, "of_keys: Scales = scales[t - TILES]", "of_keys: Scales = scales[0]"),
     (load, "(g % ROW_SHARE)", "(g % 1)"),
     (rows, "shown: UInt(1) = token < ltokens[0]", "shown: UInt(1) = token <= ltokens[0]"),
     (rows, "word: Word = 0\n", "word: Word = y.get()\n"),
@@ -124,6 +124,21 @@ def test_two_parts_of_a_block_from_memory_to_memory(tmp_path: Path) -> None:
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
     assert set(measured) == {name for name, *_ in runs}
     tiers.note("verilator")
+
+
+@pytest.mark.mutants
+@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_reading_before_the_rows_are_written_is_noticed(tmp_path: Path) -> None:
+    """What no other level can see: there is an order between the movers."""
+    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
+    size = SMALL.SIZE
+    runs = [("early", SMALL.prompt(np.random.default_rng(3), size, 5 * size.block + 3, (2, 1), 0.4, 16), 3, 1)]
+    early = ("assign written_valid = w_rows_waiting != '0;", "assign written_valid = 1'b1;")
+    log, _ = memory.simulated(
+        SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False, broken=early
+    )
+    assert "bytes differ" in log and "TESTS=1 PASS=0 FAIL=1" in log, log[-6000:]
 
 
 @pytest.mark.long
