@@ -20,6 +20,11 @@ class Credit:
         self.maximum = maximum
         self.count = initial
 
+    @property
+    def some(self) -> bool:
+        """Whether the count is not 0."""
+        return self.count != 0
+
     def reset(self) -> None:
         """The clock edge with reset asserted."""
         self.count = self.initial

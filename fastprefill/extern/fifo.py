@@ -1,4 +1,4 @@
-"""Cycle-exact model of ``sv/fp_fifo.sv``."""
+"""Cycle-exact models of ``sv/fp_fifo.sv`` and ``sv/fp_wide_fifo.sv``."""
 
 from __future__ import annotations
 
@@ -56,3 +56,17 @@ class Fifo:
         if put is not None:
             self.tokens.append(put)
         self.valid = stay > 0 or (put is not None and not self.prefetch)
+
+
+class WideFifo(Fifo):
+    """`Fifo` with a register in front, in which a token waits for a cycle; arguments are those of ``Fifo``."""
+
+    def reset(self) -> None:
+        """The clock edge with reset asserted."""
+        super().reset()
+        self.in_front: int | None = None
+
+    def step(self, put: int | None = None, ready: bool = False) -> None:
+        """One clock edge; arguments and errors as in ``Fifo``."""
+        super().step(self.in_front, ready)
+        self.in_front = put

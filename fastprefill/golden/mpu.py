@@ -182,6 +182,7 @@ def cases(
         tile("highest_by_lowest", 1, 2 * k_parallel, (127, -128)),
         ends("ends", 3, 4 * k_parallel),
         tile("chains", 6, 2 * k_parallel, chain=3),
+        tile("chains_of_two", 4, 2 * k_parallel, chain=2),
         tile("long", 1, 700),
         *[
             Case("_".join(f"{n}_{v}" for n, v in scalars.items()), scalars, {"a": [], "b": []}, {"c": []})

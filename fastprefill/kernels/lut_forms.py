@@ -122,6 +122,7 @@ def region(form: str, rows: int, columns: int, k_parallel: int):
             done: int32[rows, columns]
             for tile in range(ltiles[0]):
                 for step in range(lsteps[0]):
+                    last: UInt(1) = 1 if step == lsteps[0] - 1 else 0
                     aw: AWord = a.get()
                     bw: BWord = b.get()
                     signs: ConstExpr[AWord] = SIGNS
@@ -168,9 +169,9 @@ def region(form: str, rows: int, columns: int, k_parallel: int):
                                 total = add_pair(total, a_0, a_1, both, b_0, b_1)
                         exact: Sum = total
                         sum_now: int32 = acc[r, j] + exact
-                        acc[r, j] = 0 if step == lsteps[0] - 1 else sum_now
+                        acc[r, j] = 0 if last == 1 else sum_now
                         done[r, j] = sum_now
-                    if step == lsteps[0] - 1:
+                    if last == 1:
                         word: CWord = 0
                         for r, j in allo.grid(rows, columns, unroll=True):
                             to: int32 = 32 * (columns * r + j)

@@ -147,7 +147,7 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
                 acc: int32[GROUPS, drain_rows, lut_columns] = 0
                 done: int32[GROUPS, drain_rows, lut_columns]
                 out: int32[GROUPS, drain_rows, lut_columns]
-            turn: Turn = turns.get()
+            turn: Turn = 0  # the first one only brings the next
             while turn[OVER] == 0:
                 # The rows selected in the turn before; the others are 0.
                 word: CWord

@@ -32,8 +32,8 @@ MAX_SINKS = 24
 """Placements that are tried to move ops of lanes to the stages that use them."""
 
 WIDE = 64
-"""Lanes from which on what comes from outside them goes through registers, which can be copied."""
-LOADS = 48
+"""Pins in lanes from which on what comes from outside goes through registers, which can be copied."""
+LOADS = 32
 """Pins that one of those registers drives."""
 
 Pinned = Mapping[Operation, GetOp | AcquireOp]
@@ -113,13 +113,13 @@ def _spread(op: Operation) -> tuple[frozenset[SSAValue], int]:
     while isinstance(at, scf.ForOp) and is_lane_loop(at):
         lanes *= trip_count(at) or 1
         outermost, at = at, at.parent_op()
-    if lanes < WIDE or isinstance(op, memref.LoadOp):
+    loads = lanes * width(op.value) if isinstance(op, StoreOp) else lanes
+    if lanes == 1 or loads < WIDE or isinstance(op, memref.LoadOp):
         return frozenset(), 0
-    loads = LOADS
     if isinstance(op, StoreOp):
-        loads = lanes * width(op.value)
         outside = {op.predicate} - {None}
     else:
+        loads = LOADS
         outside = {v for v in op.operands if not (_is_stable(v) or is_lane_constant(v))}
     levels = 1 if loads <= LOADS * LOADS else 2
     return frozenset(v for v in outside if v is not None and not outermost.is_ancestor(_owner(v))), levels

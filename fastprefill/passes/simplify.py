@@ -13,6 +13,7 @@ from xdsl.rewriter import Rewriter
 from fastprefill.ir.pipe import BodyOp, FirstOp, LastOp, LiveOp, StoreOp
 from fastprefill.ir.query import PURE_ARITH, constant, is_lane_loop, is_scalar_argument, processes, width
 from fastprefill.passes.base import Pass
+from fastprefill.passes.positions import position
 from fastprefill.passes.storage import global_values
 
 _SHARED = (*PURE_ARITH, FirstOp, LastOp, LiveOp)
@@ -143,6 +144,9 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
         bit = _compared_bit(op)
         if bit is not None:
             return bit
+        fact = position(op)
+        if fact is not None:
+            return fact
     if isinstance(op, arith.SelectOp):
         if op.lhs is op.rhs:
             return op.lhs

@@ -180,8 +180,8 @@ def block_storage(create: CreateOp) -> Storage:
 
 LARGEST_LUTRAM_FIFO = 512
 """Words of the deepest FIFO in distributed RAM, as in extern/sv/fp_fifo.sv."""
-WIDE_WORD, WIDEST_LUTRAM_WORD = 512, 2048
-"""Bits from which on a FIFO is built in slices, and up to which its words are in distributed RAM."""
+WIDEST_LUTRAM_WORD = 2048
+"""Bits of the widest words in distributed RAM."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,5 @@ def fifo_storage(bits: int, depth: int) -> FifoStorage:
     if bits > WIDEST_LUTRAM_WORD:
         return FifoStorage("block", 6 * 72)  # six RAMB36E2
     memory = "distributed" if depth <= LARGEST_LUTRAM_FIFO else "block"
-    if bits <= WIDE_WORD or memory == "block":
-        return FifoStorage(memory, 0)
-    return FifoStorage(memory, 7 * 14 if depth <= 32 else 7 * 7)  # seven times eight LUTs
+    slice_bits = 7 * 14 if depth <= 32 else 7 * 7  # seven times eight LUTs
+    return FifoStorage(memory, 0 if bits <= slice_bits or memory == "block" else slice_bits)

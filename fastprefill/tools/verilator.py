@@ -125,7 +125,13 @@ def build(rtl: Path | Mapping[str, str], ports: Ports, *, trace: bool = False, c
 
 
 def compile_cocotb(
-    texts: Mapping[str, str], top: str, *, public_depth: int = 0, trace: bool = False, checks: bool = True
+    texts: Mapping[str, str],
+    top: str,
+    *,
+    public_depth: int = 0,
+    trace: bool = False,
+    checks: bool = True,
+    optimise: bool = True,
 ) -> tuple[Path, bool]:
     """Compile SystemVerilog for cocotb; the result is cached by the digest of everything that goes in.
 
@@ -135,6 +141,7 @@ def compile_cocotb(
         public_depth: levels of hierarchy, from `top`, whose signals Python reaches; each costs speed.
         trace: build in VCD tracing.
         checks: build in assertions.
+        optimise: let the C++ compiler optimise, which pays for runs that are not short.
 
     Returns:
         The executable, and whether it was compiled now.
@@ -148,7 +155,7 @@ def compile_cocotb(
         *(["--assert", "-DFP_CHECKS"] if checks else []),
     ]  # fmt: skip
     many = _instantiated_often(texts)
-    target = _verilated.cached("simulations", _key(texts, [*options, *many]))
+    target = _verilated.cached("simulations", _key(texts, [*options, *many, *([] if optimise else ["plain"])]))
     executable = target / "simulation"
     if executable.exists():
         return executable, False
@@ -158,7 +165,7 @@ def compile_cocotb(
         _verilated.verilate(
             [*options, "-Mdir", "obj", *_parts(), *files], cwd=made, what=f"verilating {top!r}"
         )
-        _verilated.link_cocotb(made / "obj", made / "simulation", trace=trace)
+        _verilated.link_cocotb(made / "obj", made / "simulation", trace=trace, optimise=optimise)
         target.mkdir(exist_ok=True)
         (made / "simulation").replace(executable)
     finally:

@@ -108,6 +108,8 @@ ONLY_LONG = {
     "sfu": {"csim", "structure"},
     "attention": {"csim", "structure"},
     "attention_states": {"csim", "structure"},
+    "walker": {"csim", "rtl", "four_state", "structure"},
+    "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
 }
 """Levels that only ``make test-long`` runs."""
 

@@ -138,6 +138,7 @@ def test_synthesis_at_the_default_size(board: str, tmp_path: Path, record_proper
     for name, count in asdict(found.total).items():
         record_property(name, count)
     record_property("levels", found.depth.luts.luts)
+    record_property("nets above the rule of loads", found.fan_out.above)
     record_property("seconds", found.seconds)
     size = chosen.size
     outputs = size.rows * size.columns

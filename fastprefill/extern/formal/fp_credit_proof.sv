@@ -1,4 +1,5 @@
-// fp_credit: the counter equals what was given minus what was taken, and stays within 0 .. MAXIMUM.
+// fp_credit: the counter equals what was given minus what was taken, and stays within 0 .. MAXIMUM;
+// `some` says whether it is above 0.
 //
 // Assumed: no more is taken than is there, no more is given back than is out. `out` counts the credits that are out.
 module fp_credit_proof #(
@@ -15,11 +16,12 @@ module fp_credit_proof #(
   localparam int CW = $clog2(MAXIMUM + 1);
 
   wire [CW-1:0] count;
+  wire some;
   logic running = 0;
   logic [CW+1:0] out;
 
   fp_credit #(.INITIAL(MAXIMUM), .MAXIMUM(MAXIMUM), .TAKE_WIDTH(TAKE_WIDTH), .BACK_WIDTH(BACK_WIDTH)) dut (
-      .clk(clk), .rst(rst), .take(take), .back(back), .credit(credit), .count(count));
+      .clk(clk), .rst(rst), .take(take), .back(back), .credit(credit), .count(count), .some(some));
 
   always @(posedge clk) begin
     if (rst) begin
@@ -36,6 +38,7 @@ module fp_credit_proof #(
       assume (back + credit <= out);
       assert (count + out == MAXIMUM);
       assert (count <= MAXIMUM);
+      assert (some == (count != 0));
     end
   end
 endmodule

@@ -1,12 +1,13 @@
 // fp_fifo: every token put is delivered once, unchanged and in order, as long as the producer respects credits.
 //
 // One token is picked at a time that the solver chooses; `ahead` counts the tokens in front of it. Assumed: no put
-// without a credit. Shown: credits and tokens held always add up to DEPTH (so the FIFO never overflows), the
+// without a credit; with TAKEN no `ready` without a token. Shown: credits and tokens held always add up to DEPTH (so the FIFO never overflows), the
 // picked token comes out unchanged when nothing is ahead of it, and an offered token stays until it is taken.
 module fp_fifo_proof #(
     parameter int WIDTH = 2,
     parameter int DEPTH = 3,
-    parameter int LARGEST_LUTRAM = 512
+    parameter int LARGEST_LUTRAM = 512,
+    parameter int TAKEN = 0
 ) (
     input wire clk,
     input wire rst,
@@ -30,7 +31,7 @@ module fp_fifo_proof #(
   logic stalled;
   logic [WIDTH-1:0] offered;
 
-  fp_fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH), .LARGEST_LUTRAM(LARGEST_LUTRAM)) dut (
+  fp_fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH), .LARGEST_LUTRAM(LARGEST_LUTRAM), .TAKEN(TAKEN)) dut (
       .clk(clk), .rst(rst), .put(put), .put_data(put_data), .credit(credit), .valid(valid), .data(data),
       .ready(ready), .probe_at(ahead), .probe_word(probe_word), .probe_held(probe_held));
 
@@ -60,6 +61,7 @@ module fp_fifo_proof #(
     assume (running || rst);
     if (!rst) begin
       assume (!put || credits != 0);
+      assume (TAKEN == 0 || !ready || valid);
       assert (credits + probe_held + credit == DEPTH);
       if (tracked) begin
         assert (ahead < probe_held);

@@ -141,7 +141,7 @@ module fp_axi_reader #(
 `endif
   );
   fp_credit #(.INITIAL(OUTSTANDING), .MAXIMUM(OUTSTANDING)) order_room (
-      .clk(clk), .rst(bus_rst), .take(issue), .back(1'b0), .credit(order_credit), .count(order_credits));
+      .clk(clk), .rst(bus_rst), .take(issue), .back(1'b0), .credit(order_credit), .count(order_credits), .some());
 
   // Of each ID: room that is not reserved, beats that are there, and where they are written and read.
   wire take;
@@ -154,9 +154,9 @@ module fp_axi_reader #(
       logic [QW-1:0] write_at, read_at;
       fp_credit #(.INITIAL(DEPTH), .MAXIMUM(DEPTH), .TAKE_WIDTH(BW)) room_left (
           .clk(clk), .rst(bus_rst), .take(issue && issue_id == ID ? burst_beats : '0), .back(1'b0), .credit(mine),
-          .count(rooms[i*CW+:CW]));
+          .count(rooms[i*CW+:CW]), .some());
       fp_credit #(.INITIAL(0), .MAXIMUM(DEPTH)) beats_there (
-          .clk(clk), .rst(bus_rst), .take(mine), .back(1'b0), .credit(arrives), .count(haves[i*CW+:CW]));
+          .clk(clk), .rst(bus_rst), .take(mine), .back(1'b0), .credit(arrives), .count(haves[i*CW+:CW]), .some());
       always_ff @(posedge clk)
         if (bus_rst) begin
           write_at <= '0;
@@ -227,7 +227,7 @@ module fp_axi_reader #(
 `endif
   );
   fp_credit #(.INITIAL(OUT), .MAXIMUM(OUT)) out_left (
-      .clk(clk), .rst(rst), .take(sent), .back(1'b0), .credit(out_credit), .count(out_room));
+      .clk(clk), .rst(rst), .take(sent), .back(1'b0), .credit(out_credit), .count(out_room), .some());
 
   // After a reset nothing is accepted until the last burst from before it has been discarded.
   assign idle = !busy && !stop && order_credits == ALL;

@@ -207,7 +207,7 @@ module fp_axi_writer #(
 `endif
   );
   fp_credit #(.INITIAL(OUT), .MAXIMUM(OUT)) out_left (
-      .clk(clk), .rst(bus_rst), .take(take), .back(1'b0), .credit(out_credit), .count(out_room));
+      .clk(clk), .rst(bus_rst), .take(take), .back(1'b0), .credit(out_credit), .count(out_room), .some());
 
   // Responses: of each ID, those that have come and whose burst is not yet the oldest unanswered one.
   wire answer_valid, answer_last, pop;
@@ -220,13 +220,13 @@ module fp_axi_writer #(
 `endif
   );
   fp_credit #(.INITIAL(OUTSTANDING), .MAXIMUM(OUTSTANDING)) answer_room (
-      .clk(clk), .rst(bus_rst), .take(issue), .back(1'b0), .credit(answer_credit), .count(answer_credits));
+      .clk(clk), .rst(bus_rst), .take(issue), .back(1'b0), .credit(answer_credit), .count(answer_credits), .some());
   generate
     for (genvar i = 0; i < IDS; i = i + 1) begin : g_id
       localparam logic [ID_WIDTH-1:0] ID = i[ID_WIDTH-1:0];
       fp_credit #(.INITIAL(0), .MAXIMUM(OUTSTANDING)) answered (
           .clk(clk), .rst(bus_rst), .take(pop && head_id == ID), .back(1'b0),
-          .credit(m_axi_bvalid && m_axi_bid == ID), .count(answers[i*OW+:OW]));
+          .credit(m_axi_bvalid && m_axi_bid == ID), .count(answers[i*OW+:OW]), .some());
     end
   endgenerate
   assign pop = answer_valid && answers[head_id*OW+:OW] != '0;

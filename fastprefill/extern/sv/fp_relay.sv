@@ -28,7 +28,6 @@ module fp_relay #(
 
   wire [CW-1:0] count;
   wire accept = in_valid && in_ready;
-  assign in_ready = count != '0;
 
   // No shift-register LUTs: each stage has to be a flip-flop that can sit at the border.
   (* shreg_extract = "no" *) logic [HOPS-1:0] forth;
@@ -50,7 +49,9 @@ module fp_relay #(
   endgenerate
 
   fp_credit #(.INITIAL(DEPTH), .MAXIMUM(DEPTH), .TAKE_WIDTH(1), .BACK_WIDTH(1)) near (
-      .clk(clk), .rst(rst), .take(accept), .back(1'b0), .credit(back[HOPS-1]), .count(count));
+      .clk(clk), .rst(rst), .take(accept), .back(1'b0), .credit(back[HOPS-1]), .count(count),
+      .some(in_ready));
+  wire unused_count = &{1'b0, count};
 
   fp_fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH)) far (
       .clk(clk), .rst(rst), .put(forth[HOPS-1]), .put_data(word[HOPS-1]), .credit(credit),

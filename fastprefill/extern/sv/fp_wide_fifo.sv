@@ -1,6 +1,6 @@
 // fp_fifo for wide words: slices with control of their own that run in step, so that no control signal reaches the
-// memories of the whole word. A register in front of each slice divides `put`; a token is valid a cycle later than in
-// fp_fifo. DEPTH and LARGEST_LUTRAM are those of each slice.
+// memories of the whole word. A register in front of each slice divides `put`, a LUT `ready`; a token is valid a cycle
+// later than in fp_fifo. DEPTH and LARGEST_LUTRAM are those of each slice.
 module fp_wide_fifo #(
     parameter int WIDTH = 1024,
     parameter int DEPTH = 2,
@@ -15,6 +15,12 @@ module fp_wide_fifo #(
     output wire             valid,
     output wire [WIDTH-1:0] data,
     input  wire             ready
+`ifdef FORMAL
+    // What is inside, for the proof in extern/formal: of each slice, and the word `probe_at` places behind the head.
+    , input wire [$clog2(DEPTH + 1)-1:0] probe_at, output wire [WIDTH-1:0] probe_word, probe_front,
+    output wire [((WIDTH + SLICE - 1) / SLICE)*$clog2(DEPTH + 1)-1:0] probe_held,
+    output wire [(WIDTH + SLICE - 1) / SLICE-1:0] probe_put, probe_valid, probe_credit
+`endif
 );
   localparam int SLICES = (WIDTH + SLICE - 1) / SLICE;
 
@@ -33,7 +39,8 @@ module fp_wide_fifo #(
     fp_fifo #(
         .WIDTH(BITS),
         .DEPTH(DEPTH),
-        .LARGEST_LUTRAM(LARGEST_LUTRAM)
+        .LARGEST_LUTRAM(LARGEST_LUTRAM),
+        .TAKEN(1)
     ) slice (
         .clk(clk),
         .rst(rst),
@@ -42,9 +49,21 @@ module fp_wide_fifo #(
         .credit(credits[i]),
         .valid(valids[i]),
         .data(data[SLICE*i+:BITS]),
-        .ready(ready)
+        .ready(valids[i] && ready)
+`ifdef FORMAL
+        , .probe_at(probe_at), .probe_word(probe_word[SLICE*i+:BITS]),
+        .probe_held(probe_held[$clog2(DEPTH+1)*i+:$clog2(DEPTH+1)])
+`endif
     );
+`ifdef FORMAL
+    assign probe_put[i] = put_now;
+    assign probe_front[SLICE*i+:BITS] = word;
+`endif
   end
 
   wire unused_slices = &{1'b0, credits, valids};
+`ifdef FORMAL
+  assign probe_valid  = valids;
+  assign probe_credit = credits;
+`endif
 endmodule

@@ -6,6 +6,38 @@ from fastprefill.golden.attention_size import Size
 from fastprefill.kernels import mpu
 from fastprefill.kernels.attention import accumulate, normalise, operands, softmax
 from fastprefill.system.system import System
+from fastprefill.system.unit import Unit
+
+Connection = tuple[str, str, int]
+
+
+def parts(size: Size, dsp_columns: int = 0) -> dict[str, Unit]:
+    """The units of an engine, for a system that it is part of."""
+    engine = asdict(size)
+    lut_columns = size.columns - dsp_columns
+    return {
+        "operands": operands.unit(**engine),
+        "mpu": mpu.unit(size.rows, dsp_columns, lut_columns, size.k_parallel, size.drain_rows),
+        "softmax": softmax.unit(**engine),
+        "accumulate": accumulate.unit(**engine),
+        "normalise": normalise.unit(size.columns),
+    }
+
+
+def connections(size: Size) -> tuple[Connection, ...]:
+    """The streams between them."""
+    return (
+        ("operands.a", "mpu.a", 2),
+        ("operands.b", "mpu.b", 2),
+        ("mpu.c", "operands.c", 2),
+        ("operands.scores", "softmax.c", 2),
+        ("softmax.a", "operands.weights", 2),
+        # the rows of three row tiles: the one whose products arrive, and the two that the softmax is ahead
+        ("softmax.row", "accumulate.row", 3 * size.groups),
+        ("operands.products", "accumulate.c", 2),
+        ("accumulate.head", "normalise.head", 2),
+        ("accumulate.sums", "normalise.sums", 2),
+    )
 
 
 def system(
@@ -25,24 +57,6 @@ def system(
         FastprefillError: a size that the engine cannot serve.
     """
     size = Size(rows, columns, k_parallel, drain_rows, dim, block)
-    engine = asdict(size)
-    units = {
-        "operands": operands.unit(**engine),
-        "mpu": mpu.unit(rows, dsp_columns, columns - dsp_columns, k_parallel, drain_rows),
-        "softmax": softmax.unit(**engine),
-        "accumulate": accumulate.unit(**engine),
-        "normalise": normalise.unit(columns),
-    }
-    connections = (
-        ("operands.a", "mpu.a", 2),
-        ("operands.b", "mpu.b", 2),
-        ("mpu.c", "operands.c", 2),
-        ("operands.scores", "softmax.c", 2),
-        ("softmax.a", "operands.weights", 2),
-        # the rows of three row tiles: the one whose products arrive, and the two that the softmax is ahead
-        ("softmax.row", "accumulate.row", 3 * size.groups),
-        ("operands.products", "accumulate.c", 2),
-        ("accumulate.head", "normalise.head", 2),
-        ("accumulate.sums", "normalise.sums", 2),
+    return System(
+        "attention", parts(size, dsp_columns), connections(size), {**asdict(size), "dsp_columns": dsp_columns}
     )
-    return System("attention", units, connections, {**engine, "dsp_columns": dsp_columns})

@@ -73,7 +73,7 @@ def process_head(func: FuncOp, schedule: ProcessSchedule) -> list[str]:
             + (f"; {schedule.reasons[body]}" if ii > body.asked and body in schedule.reasons else "")
         )
     lines.append(
-        "  P_turn: pipeline P is next to issue; P_issue: it does. X_s2: X in stage 2; X_v2: another X."
+        "  P_turn: pipeline P is next to issue; P_issue, or P_gate's: it does. X_s2: X in stage 2; X_v2: another X."
     )
     return lines
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_LOADS = 48
-"""Pins that one register drives, as far as they are known before mapping; the rule for the mapped netlist is 64."""
+MOST_LOADS = 32
+"""Pins that one register drives, as far as they are known before mapping; the rule for the mapped netlist is 64. What
+goes into the enable of a register may come to drive its reset too."""
 
 KEEP = '#sv.attribute<"keep" = "\\"true\\"">'
 
@@ -84,7 +85,9 @@ class Netlist:
         kind = (rest if equals else text).strip().partition(" ")[0]
         number = len(self.lines)
         self.lines.append(_Line(text, names, kind))
-        if len(names) == 1 and kind != "hw.instance":
+        if kind == "hw.instance":
+            self.width.update(zip(names, map(int, _WIDTH.findall(text.rpartition(" -> ")[2])), strict=True))
+        elif len(names) == 1:
             self.width[names[0]] = _width(kind, text)
         self.maker.update(dict.fromkeys(names, number))
         for operand, name in enumerate(self.lines[number].used):

@@ -15,7 +15,7 @@ from fastprefill.ir.query import array_name, text
 from fastprefill.passes.tree import Body
 from fastprefill.targets.rtl.addresses import select
 from fastprefill.targets.rtl.hw import Module, Part, Wire
-from fastprefill.targets.rtl.sequencer import Sequencer
+from fastprefill.targets.rtl.sequencer import Condition, Sequencer
 
 FIFO_SLACK = 3
 """Cycles from taking a token out of a FIFO until its credit can be spent again, and one to spare."""
@@ -30,6 +30,7 @@ def credit_counter(initial: int, maximum: int, take: int, back: int) -> Part:
         ("back", "in", back),
         ("credit", "in", 1),
         ("count", "out", maximum.bit_length()),
+        ("some", "out", 1),
     )
     parameters = (("INITIAL", initial), ("MAXIMUM", maximum), ("TAKE_WIDTH", take), ("BACK_WIDTH", back))
     return Part("fp_credit", ports, parameters)
@@ -70,7 +71,7 @@ class Ends:
     m: Module
     func: FuncOp
     sequencer: Sequencer
-    conditions: dict[Body, list[Wire]] = field(default_factory=dict)
+    conditions: dict[Body, list[Condition]] = field(default_factory=dict)
     starved: list[Wire] = field(default_factory=list)
     blocked: list[Wire] = field(default_factory=list)
     fifo_depth: dict[str, int] = field(default_factory=dict)
@@ -152,15 +153,15 @@ class Ends:
             if isinstance(arg.type, StreamType) and self.direction(arg) == "o":
                 self.finish_output(arg, self.puts.get(arg, []))
 
-    def wait(self, body: Body, ready: Wire, waiting: list[Wire]) -> None:
-        """Hold a body back until something is ready, and count the cycles."""
-        self.conditions[body].append(ready)
+    def wait(self, body: Body, have: Wire, wanted: Wire | None, waiting: list[Wire], name: str) -> None:
+        """Hold a body back until something that it wants is there, and count the cycles."""
+        self.conditions[body].append((have, wanted))
+        ready = have if wanted is None else self.m.any([have, self.m.invert(wanted)], shared=name)
         waiting.append(self.m.both([self.sequencer.turn[body], self.m.invert(ready)]))
 
     def taken(self, name: str, reads: list[_Read]) -> Wire:
         """Whether one of the reads happens in this cycle."""
-        issue = self.sequencer.issue
-        used = [self.m.both([issue[r.body], r.predicate], shared=f"{name}_taken") for r in reads]
+        used = [self.sequencer.issues_with(r.body, r.predicate, f"{name}_taken") for r in reads]
         return self.m.any(used, shared=f"{name}_taken")
 
     def finish_input(self, stream: SSAValue) -> None:
@@ -168,10 +169,7 @@ class Ends:
         reads = self.gets.get(stream, [])
         for read in reads:
             m.src = text(read.op, "src")
-            ready = valid
-            if read.predicate is not None:
-                ready = m.any([valid, m.invert(read.predicate)], shared=f"{name}_there")
-            self.wait(read.body, ready, self.starved)
+            self.wait(read.body, valid, read.predicate, self.starved, f"{name}_there")
         m.output(f"{name}_ready", self.taken(name, reads))
 
     def finish_blocks(self, arg: BlockArgument) -> None:
@@ -184,14 +182,10 @@ class Ends:
         taken = self.taken(name, reads)
         part = credit_counter(depth if writing else 0, depth, 1, 1)
         inputs = {"take": taken, "back": m.const(0, 1), "credit": arrives}
-        count = m.instance(f"{name}_buffers", part, inputs)["count"]
-        there = m.compare("ne", count, m.const(0, count.width), shared=f"{name}_any")
+        there = m.instance(f"{name}_buffers", part, inputs)["some"]
         for read in reads:
             m.src = text(read.op, "src")
-            ready = there
-            if read.predicate is not None:
-                ready = m.any([there, m.invert(read.predicate)], shared=f"{name}_there")
-            self.wait(read.body, ready, self.blocked if writing else self.starved)
+            self.wait(read.body, there, read.predicate, self.blocked if writing else self.starved, f"{name}_there")
         if arg in self.slots:
             current, following = self.slots[arg]
             zero, one = m.const(0, following.width), m.const(1, following.width)
@@ -212,14 +206,21 @@ class Ends:
         depth = stream.type.depth.data + latest + FIFO_SLACK + most - 1
         self.fifo_depth[name] = depth
         arrives = m.input(f"{name}_credit", 1)
-        bits = depth.bit_length()
         m.src = text(puts[0].op, "src") if puts else ""
         enables, backs, takes = [], [], []
-        count = m.later(bits)
+        count, some, bits = m.later(depth.bit_length()), m.later(1), most.bit_length()
         for body in dict.fromkeys(p.body for p in puts):
-            ready, wanted = self.room(name, count, [p.known_at_issue for p in puts if p.body is body])
-            self.wait(body, ready, self.blocked)
-            takes.append(m.mux(self.sequencer.issue[body], wanted, m.const(0, bits), shared=f"{name}_take"))
+            known = [p.known_at_issue for p in puts if p.body is body]
+            if len(known) == 1:
+                self.wait(body, some, known[0], self.blocked, f"{name}_room")
+                taken = self.sequencer.issues_with(body, known[0], f"{name}_take")
+                takes.append(m.resize(taken, bits, signed=False))
+            else:
+                ready, wanted = self.room(name, count, known)
+                self.wait(body, ready, None, self.blocked, f"{name}_room")
+                amount = m.resize(wanted, bits, signed=False)
+                issue = self.sequencer.issue[body]
+                takes.append(m.mux(issue, amount, m.const(0, bits), shared=f"{name}_take"))
         for p in puts:
             m.src = text(p.op, "src")
             enables.append((p.happens, p.data))
@@ -229,18 +230,20 @@ class Ends:
                 backs.append(m.both([valid, m.invert(p.predicate)]))
         take = takes[0] if takes else m.const(0, bits)
         for other in takes[1:]:
-            take = m.binary("add", take, other)
-        back = m.const(0, bits)
+            take = m.binary("or", take, other)  # one body issues in a cycle
+        back_bits = max(1, len(backs).bit_length())
+        back = m.const(0, back_bits)
         for pulse in backs:
-            back = m.binary("add", back, m.resize(pulse, bits, signed=False))
-        part = credit_counter(depth, depth, bits, bits)
+            back = m.binary("add", back, m.resize(pulse, back_bits, signed=False))
+        part = credit_counter(depth, depth, bits, back_bits)
         counted = m.instance(f"{name}_credits", part, {"take": take, "back": back, "credit": arrives})
         m.bind(count, counted["count"])
+        m.bind(some, counted["some"])
         m.output(f"{name}_put", m.any(e for e, _ in enables))
         m.output(f"{name}_data", select(m, enables, stream.type.element_type.width.data))
 
     def room(self, name: str, count: Wire, puts: list[Wire | None]) -> tuple[Wire, Wire]:
-        """Whether the credits of a stream are enough for an issue with these puts, and how many it takes.
+        """Whether the credits of a stream are enough for an issue with these puts, several, and how many it takes.
 
         Args:
             name: of the stream.
@@ -249,11 +252,6 @@ class Ends:
         """
         m, bits = self.m, count.width
         ones = [m.const(1, bits) if p is None else m.resize(p, bits, signed=False) for p in puts]
-        if len(puts) == 1:
-            ready = m.compare("ne", count, m.const(0, bits), shared=f"{name}_room")
-            if puts[0] is not None:
-                ready = m.any([ready, m.invert(puts[0])], shared=f"{name}_room")
-            return ready, ones[0]
         wanted = ones[0]
         for one in ones[1:]:
             wanted = m.binary("add", wanted, one, shared=f"{name}_wanted")

@@ -141,7 +141,7 @@ class ProcessBuilder:
             if isinstance(bound.owner, memref.LoadOp) and is_scalar_argument(bound.owner.memref):
                 limits = self.limits.get(array_name(bound.owner.memref))
                 if limits is not None and limits[0] >= 0 and limits[1] < 1 << (width(bound) - 1):
-                    self.sequencer.most[loop] = limits[1]
+                    self.sequencer.least[loop], self.sequencer.most[loop] = limits
 
     def outside(self, value: SSAValue) -> Wire:
         """A value of the sequencer: constants, run-time scalars, loop variables, variables and casts of them."""
@@ -220,7 +220,11 @@ class ProcessBuilder:
                 here, self.body = self.body, body
                 wanted = self.predicate(predicate, stage, lane)
                 self.body = here
-                self.happening[key] = self.m.both([self.sequencer.valid(body, stage), wanted], shared=name)
+                self.happening[key] = (
+                    self.m.both([self.sequencer.valid(body, stage), wanted], shared=name)
+                    if stage
+                    else self.sequencer.issues_with(body, wanted, name)
+                )
         return self.happening[key]
 
     def indices(self, values: list[SSAValue], stage: int, lane: Lane) -> list[Index]:

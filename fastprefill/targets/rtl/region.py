@@ -34,8 +34,8 @@ RELAY_HOPS = 2
 """Register stages of a stream that crosses between super logic regions, each way."""
 
 
-def fifo(width_: int, depth: int) -> Part:
-    """The hand-written FIFO with credits towards its producer."""
+def fifo(width_: int, depth: int, taken: bool = False) -> Part:
+    """The hand-written FIFO with credits towards its producer; `taken`: its consumer is ready with a token alone."""
     ports = (
         ("clk", "in", 1),
         ("rst", "in", 1),
@@ -48,7 +48,8 @@ def fifo(width_: int, depth: int) -> Part:
     )
     storage = fifo_storage(width_, depth)
     if not storage.slice_bits:
-        return Part("fp_fifo", ports, (("WIDTH", width_), ("DEPTH", depth)))
+        more = (("TAKEN", 1),) if taken else ()
+        return Part("fp_fifo", ports, (("WIDTH", width_), ("DEPTH", depth), *more))
     parameters = [("WIDTH", width_), ("DEPTH", depth), ("SLICE", storage.slice_bits)]
     if storage.memory == "block":
         parameters.append(("LARGEST_LUTRAM", 1))
@@ -314,7 +315,7 @@ class RegionBuilder:
                 stream = self.produced[value]
                 stream.slr = slr
                 ports = {"put": outs[f"{name}_put"], "put_data": outs[f"{name}_data"], "ready": stream.ready}
-                part = fifo(bits, process.fifo_depth[name])
+                part = fifo(bits, process.fifo_depth[name], self.taken(value, slr))
                 m.src = source_of(value)
                 queue = m.instance(f"{instance}_{name}_fifo", part, ports)
                 m.bind(credits[name], queue["credit"])
@@ -322,6 +323,15 @@ class RegionBuilder:
                 m.bind(stream.data, queue["data"])
             elif isinstance(value.type, BlocksType):
                 self.connect_blocks(self.blocks[value], name, direction, outs)
+
+    def taken(self, stream: SSAValue, slr: int) -> bool:
+        """Whether the consumer of a stream raises ready with a token alone: processes do, relays and ports do not."""
+        readers = [
+            use.operation
+            for use in stream.uses
+            if isinstance(use.operation, CallOp) and self.arguments(use.operation)[use.index][1] == "i"
+        ]
+        return bool(readers) and all((number(call, "slr") or 0) == slr for call in readers)
 
     def connect_blocks(self, blocks: _Blocks, name: str, direction: str, outs: dict[str, Wire]) -> None:
         m = self.m

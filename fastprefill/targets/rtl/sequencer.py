@@ -15,7 +15,26 @@ from fastprefill.ir.query import INDEX_BITS, constant, is_scalar_argument, text,
 from fastprefill.passes.schedule import ProcessSchedule
 from fastprefill.passes.tree import Body, Loop, Node, Repeat, entry
 from fastprefill.targets.rtl.addresses import select
-from fastprefill.targets.rtl.hw import Module, Wire
+from fastprefill.targets.rtl.hw import Module, Part, Wire
+
+Condition = tuple[Wire, Wire | None]
+"""What an issue waits for: a wire that says that it is there, and one that says whether it is wanted; None: always."""
+
+LUT_INPUTS = 6
+FEW_STAGES = 5
+"""Stages of a body whose valid bits fit a LUT with the bit that says whose turn it is."""
+
+
+def issue_gate(streams: int) -> Part:
+    """The hand-written gate for bodies that wait for several streams."""
+    ports = (
+        ("turn", "in", 1),
+        ("have", "in", streams),
+        ("want", "in", streams),
+        ("issue", "out", 1),
+        ("take", "out", streams),
+    )
+    return Part("fp_issue", ports, (("STREAMS", streams),))
 
 
 @dataclass
@@ -34,7 +53,7 @@ class Sequencer:
 
     Attributes:
         issue: per body, the cycle in which an iteration issues; wires to be bound by ``finish``.
-        most: per loop, the most that its upper bound can be, where that is known.
+        most, least: per loop, the most and the least that its upper bound can be, where that is known and not negative.
     """
 
     m: Module
@@ -49,7 +68,9 @@ class Sequencer:
     valids: dict[tuple[Body, int], Wire] = field(default_factory=dict)
     bounds: dict[Loop, tuple[Wire, Wire, Wire]] = field(default_factory=dict)
     most: dict[Loop, int] = field(default_factory=dict)
+    least: dict[Loop, int] = field(default_factory=dict)
     lasts: dict[Loop, Wire] = field(default_factory=dict)
+    takes: dict[tuple[Body, Wire], tuple[Wire, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._visit(self.schedule.tree.nodes, None)
@@ -83,6 +104,12 @@ class Sequencer:
             )
         return self.valids[key]
 
+    def issues_with(self, body: Body, wanted: Wire | None, name: str) -> Wire:
+        """An iteration of the body issues and the condition, which is known then, holds."""
+        if wanted is None or wanted == self.m.const(1, 1):
+            return self.issue[body]
+        return self.takes.setdefault((body, wanted), (self.m.later(1), name))[0]
+
     def is_first(self, loop: Loop) -> Wire:
         """The loop is in its first iteration."""
         if loop not in self.firsts:
@@ -101,6 +128,8 @@ class Sequencer:
     def live(self, loop: Loop) -> Wire:
         """The loop variable is below the upper bound."""
         self.m.src = text(loop.op, "src")
+        if self._never_empty(loop):
+            return self.m.const(1, 1)
         if self.counts(loop):  # it is, once the loop has begun with it below
             low, high, _ = self.bounds[loop]
             return self.m.compare("slt", low, high, f"{self.names[loop]}_live")
@@ -132,25 +161,39 @@ class Sequencer:
         """Whether the iteration after an entry is the last, and the one after an iteration that is not."""
         m, name = self.m, self.names[loop]
         low, high, _ = self.bounds[loop]
-        wide = INDEX_BITS + 1
         m.src = text(loop.op, "src")
-        after = m.binary("add", m.resize(low, wide, signed=True), m.const(1, wide))
-        entered = m.compare("sge", after, m.resize(high, wide, signed=True), shared=f"{name}_single")
+        start, most = constant(loop.op.lb), self.most.get(loop)
+        if start is not None and start >= 0 and most is not None:  # neither bound is negative
+            wide = max(start + 1, most).bit_length()
+            entered = m.compare("ule", m.resize(high, wide, signed=False), m.const(start + 1, wide))
+        else:
+            wide = INDEX_BITS + 1
+            after = m.binary("add", m.resize(low, wide, signed=True), m.const(1, wide))
+            entered = m.compare("sge", after, m.resize(high, wide, signed=True), shared=f"{name}_single")
         # The variable is below the bound by two or more, so equal is enough, and wrapping does no harm.
-        two_before = m.register(m.binary("sub", high, m.const(2, INDEX_BITS)), f"{name}_two_before")
-        if constant(loop.op.ub) is not None:
-            two_before = m.const((constant(loop.op.ub) or 0) - 2, INDEX_BITS)
-        return entered, m.compare("eq", self.variable[loop], two_before, shared=f"{name}_last_but_one")
+        bits, end = self._bits(loop), constant(loop.op.ub)
+        if end is not None:
+            two_before = m.const(end - 2, bits)
+        else:
+            before = m.binary("sub", m.extract(high, 0, bits), m.const(2, bits))
+            two_before = m.register(before, f"{name}_two_before")
+        at = m.extract(self.variable[loop], 0, bits)
+        return entered, m.compare("eq", at, two_before, shared=f"{name}_last_but_one")
 
     def _outer(self, loop: Loop) -> list[Loop]:
         """The loops around this one that may have no iterations."""
         found: list[Loop] = []
         at, _, _ = self.parent[loop]
         while at is not None:
-            if isinstance(at, Loop) and not trip_count(at.op):
+            if isinstance(at, Loop) and not self._never_empty(at):
                 found.append(at)
             at, _, _ = self.parent[at]
         return found
+
+    def _never_empty(self, loop: Loop) -> bool:
+        """Whether a loop has an iteration in every run: by its bounds, or by the limits of a run-time scalar."""
+        low = constant(loop.op.lb)
+        return bool(trip_count(loop.op)) or (low is not None and low < self.least.get(loop, low))
 
     def _next(self, loop: Loop, bits: int) -> Wire:
         step = constant(loop.op.step)
@@ -162,7 +205,7 @@ class Sequencer:
 
     # the machine
 
-    def finish(self, start: Wire, conditions: dict[Body, list[Wire]], exits: dict[Body, Wire]) -> Wire:
+    def finish(self, start: Wire, conditions: dict[Body, list[Condition]], exits: dict[Body, Wire]) -> Wire:
         """Build the state; returns `busy`.
 
         Args:
@@ -182,9 +225,7 @@ class Sequencer:
         waiting = self._wait(moves, late)
         for body in bodies:
             m.src = text(body.op, "src")
-            m.bind(
-                self.issue[body], m.both([self.turn[body], waiting, *conditions[body]], f"{body.name}_issue")
-            )
+            self._issue(body, [*conditions[body], *([(waiting, None)] if waiting is not None else [])])
             arrives = m.any(
                 (move.when for move in moves if move.target is body), shared=f"{body.name}_arrives"
             )
@@ -192,8 +233,35 @@ class Sequencer:
             m.bind(self.turn[body], m.register(m.any([arrives, stays]), f"{body.name}_turn", reset=0))
         for loop in self.names:
             self._loop_state(loop, moves)
-        flying = [self.valid(b, s) for b in bodies for s in range(1, self._stages(b, late[b]))]
-        return m.any([*self.turn.values(), *flying])
+        return m.any([*self.turn.values(), *(wire for b in bodies for wire in self._flying(b, late[b]))])
+
+    def _issue(self, body: Body, conditions: list[Condition]) -> None:
+        """A body issues in its turn when every condition holds: in a LUT where one is enough, else in ``fp_issue``."""
+        m, turn, name = self.m, self.turn[body], f"{body.name}_issue"
+        always = m.const(1, 1)
+        wants = [always if want is None else want for _, want in conditions]
+        gate: dict[Wire, Wire] = {}
+        if len({turn, *(have for have, _ in conditions), *wants} - {always}) <= LUT_INPUTS:
+            ready = [have if want is None else m.any([have, m.invert(want)]) for have, want in conditions]
+            issue = m.both([turn, *ready], name)
+        else:
+            inputs = {"turn": turn, "have": m.concat([have for have, _ in conditions]), "want": m.concat(wants)}
+            outs = m.instance(f"{body.name}_gate", issue_gate(len(conditions)), inputs)
+            issue = outs["issue"]
+            gate = {want: m.extract(outs["take"], at, 1) for at, want in enumerate(reversed(wants))}
+        m.bind(self.issue[body], issue)
+        for (of, want), (take, shared) in self.takes.items():
+            if of is body:
+                m.bind(take, gate[want] if want in gate else m.both([issue, want], shared=shared))
+
+    def _flying(self, body: Body, late: bool) -> list[Wire]:
+        """One of these is 1 while iterations of a body are in its stages. Where there are many, a register is, for all
+        but the first: what decides on an issue comes late."""
+        valids = [self.valid(body, stage) for stage in range(self._stages(body, late))]
+        if len(valids) <= FEW_STAGES:
+            return valids[1:]
+        self.m.src = text(body.op, "src")
+        return [valids[1], self.m.register(self.m.any(valids[1:-1]), f"{body.name}_flying", reset=0)]
 
     def _stages(self, body: Body, late: bool) -> int:
         """Stages during which the process is busy: those of the pipeline, and the wait for a late condition."""

@@ -117,6 +117,7 @@ def cases(seed: int, rows: int = 4, cols: int = 4) -> list[Case]:
         tile("random", 3, 33),
         tile("one_product", 1, 1),
         tile("tiles_of_one", 7, 1),
+        tile("two_of_two", 2, 2),
         tile("nothing_to_add", 3, 0),
         tile("no_tiles", 0, 5),
         tile("all_lowest", 2, 20, value=-128),

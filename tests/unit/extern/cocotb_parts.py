@@ -8,7 +8,7 @@ from cocotb.triggers import Timer
 
 from fastprefill.extern.credit import Credit
 from fastprefill.extern.dsp_cascade import DspCascade
-from fastprefill.extern.fifo import Fifo
+from fastprefill.extern.fifo import Fifo, WideFifo
 from fastprefill.extern.relay import Relay
 
 
@@ -16,12 +16,16 @@ def bits(values: Any) -> int:
     return sum(int(value) << i for i, value in enumerate(values))
 
 
+def on_the_way(fifo: Fifo) -> int:
+    return int(isinstance(fifo, WideFifo) and fifo.in_front is not None)
+
+
 @cocotb.test()
 async def random_traffic(dut: Any) -> None:
     chance = random.Random(11)
-    fifos = [Fifo(1), Fifo(2), Fifo(3), Fifo(8), Fifo(2, 1), Fifo(5, 1)]
+    fifos = [Fifo(1), Fifo(2), Fifo(3), Fifo(8), Fifo(2, 1), Fifo(5, 1), WideFifo(5), WideFifo(6, 1)]
     relays = [Relay(1), Relay(3)]
-    counter = Credit(7, 12)
+    counter, single = Credit(7, 12), Credit(2, 5)
     filled = [0] * len(fifos)
     delivered = [0, 0]
     likely = 0.5
@@ -30,13 +34,16 @@ async def random_traffic(dut: Any) -> None:
             likely = chance.choice([0.1, 0.5, 0.9, 1.0])
         reset = cycle < 2 or chance.random() < 0.004
         token = chance.getrandbits(16)
-        puts = [len(f.tokens) + f.credit < f.depth and chance.random() < likely for f in fifos]
+        puts = [on_the_way(f) + len(f.tokens) + f.credit < f.depth and chance.random() < likely for f in fifos]
         readies = [chance.random() < 1.05 - likely or likely == 1.0 for _ in fifos]
         offers = [chance.random() < likely for _ in relays]
         takes = [chance.random() < 1.05 - likely or likely == 1.0 for _ in relays]
         take = chance.randint(0, min(7, counter.count))
         back = chance.randint(0, min(3, 12 - counter.count + take))
         freed = counter.count - take + back < 12 and chance.random() < 0.5
+        take_one = single.some and chance.random() < likely
+        back_some = chance.randint(0, min(3, 5 - single.count + take_one))
+        freed_one = single.count - take_one + back_some < 5 and chance.random() < 0.3
 
         dut.clk.value = 0
         dut.rst.value = reset
@@ -48,6 +55,9 @@ async def random_traffic(dut: Any) -> None:
         dut.take.value = take
         dut.back.value = back
         dut.freed.value = freed
+        dut.take_one.value = take_one
+        dut.back_some.value = back_some
+        dut.freed_one.value = freed_one
         await Timer(5, unit="ns")
         if cycle >= 2:
             where = f"cycle {cycle}"
@@ -63,7 +73,8 @@ async def random_traffic(dut: Any) -> None:
             for i, relay in enumerate(relays):
                 assert relay.out_data is None or (data >> (16 * i)) & 0xFFFF == relay.out_data, f"{where}, relay {i}"
                 delivered[i] += relay.out_valid and takes[i]
-            assert int(dut.count.value) == counter.count, where
+            assert (int(dut.count.value), bool(dut.some.value)) == (counter.count, counter.some), where
+            assert (int(dut.few.value), bool(dut.any_few.value)) == (single.count, single.some), where
         dut.clk.value = 1
         await Timer(5, unit="ns")
 
@@ -72,8 +83,9 @@ async def random_traffic(dut: Any) -> None:
         for i, relay in enumerate(relays):
             relay.step(token if offers[i] else None, takes[i])
         counter.step(take, back, freed)
+        single.step(take_one, back_some, freed_one)
         if reset:
-            for part in (*fifos, *relays, counter):
+            for part in (*fifos, *relays, counter, single):
                 part.reset()
     assert min(filled) > 100, f"cycles in which each FIFO was full: {filled}"
     assert min(delivered) > 500, f"tokens that each relay delivered: {delivered}"

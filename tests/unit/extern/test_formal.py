@@ -34,6 +34,10 @@ FIFO = Proof("fp_fifo", {"DEPTH": 3})
 BLOCK = Proof("fp_fifo", {"DEPTH": 3, "LARGEST_LUTRAM": 1})
 ONE = Proof("fp_fifo", {"DEPTH": 1})
 CREDIT = Proof("fp_credit", {"MAXIMUM": 5, "TAKE_WIDTH": 2, "BACK_WIDTH": 1})
+WIDE = Proof("fp_wide_fifo", {"DEPTH": 3})
+WIDE_BLOCK = Proof("fp_wide_fifo", {"DEPTH": 3, "LARGEST_LUTRAM": 1})
+ONE_CREDIT = Proof("fp_credit", {"MAXIMUM": 5, "TAKE_WIDTH": 1, "BACK_WIDTH": 1})
+TAKEN = Proof("fp_fifo", {"DEPTH": 3, "TAKEN": 1})
 RELAY = Proof("fp_relay", {"HOPS": 2})
 CASCADE = Proof("fp_dsp_cascade", {"SLICES": 2}, any_products=True)
 PACKED = Proof("fp_packed_sum")
@@ -50,12 +54,20 @@ BROKEN = [
     (BLOCK, "sv/fp_fifo.sv", "take ? read_next : read_at", "read_at"),
     (BLOCK, "sv/fp_fifo.sv", "filled = put && !PREFETCH;", "filled = put;"),
     (ONE, "sv/fp_fifo.sv", "if (put) word <= put_data;", "word <= put_data;"),
-    (ONE, "sv/fp_fifo.sv", "(put || (valid && !ready))", "(put || valid)"),
+    (ONE, "sv/fp_fifo.sv", "(put || (valid && !take))", "(put || valid)"),
+    (WIDE, "sv/fp_wide_fifo.sv", "put_now <= put && !rst;", "put_now <= put;"),
+    (WIDE, "sv/fp_wide_fifo.sv", "valids[i] && ready", "valids[i] && ready && (i != 1 || !put)"),
+    (WIDE, "sv/fp_wide_fifo.sv", "word <= put_data[SLICE*i+:BITS];", "word <= put_data[BITS-1:0];"),
+    (WIDE_BLOCK, "sv/fp_wide_fifo.sv", "(LARGEST_LUTRAM)", "(i == 1 ? 512 : LARGEST_LUTRAM)"),
     (CREDIT, "sv/fp_credit.sv", "count <= sum[CW-1:0];", "count <= take == 2'd3 ? count : sum[CW-1:0];"),
     (CREDIT, "sv/fp_credit.sv", "+ {{(SW - 1) {1'b0}}, credit};", ";"),
+    (CREDIT, "sv/fp_credit.sv", "some <= any;", "some <= any && !credit;"),
+    (ONE_CREDIT, "sv/fp_credit.sv", "left = kept - 1'b1;", "left = kept - !credit;"),
+    (ONE_CREDIT, "sv/fp_credit.sv", "(take[0] ? count != 1 : some)", "some"),
+    (TAKEN, "sv/fp_fifo.sv", "TAKEN != 0 ? ready :", "TAKEN != 0 ? ready || put :"),
     (RELAY, "sv/fp_relay.sv", "forth[i] <= !rst && (", "forth[i] <= ("),
     (RELAY, "sv/fp_relay.sv", ".INITIAL(DEPTH)", ".INITIAL(DEPTH - 1)"),
-    (RELAY, "sv/fp_relay.sv", "assign in_ready = count != '0;", "assign in_ready = 1'b1;"),
+    (RELAY, "sv/fp_relay.sv", ".take(accept)", ".take(in_valid)"),
     (RELAY, "sv/fp_relay.sv", "word[i] <= i == 0 ? in_data", "if (accept) word[i] <= i == 0 ? in_data"),
     (CASCADE, "sv/fp_dsp48e2.sv", "m_reg + (FIRST ? c_reg : pcin)", "m_reg + (FIRST ? c : pcin)"),
     (CASCADE, "sv/fp_dsp48e2.sv", "m_reg + (FIRST ? c_reg : pcin)", "m_reg + c_reg"),
@@ -96,6 +108,8 @@ def test_a_broken_part_is_not_proved(proof: Proof, file: str, old: str, new: str
         (FIFO, "!(tracked && ahead == DEPTH - 1)"),
         (FIFO, "!(stalled && put && ready)"),
         (BLOCK, "!(tracked && ahead == 0 && valid && ready)"),
+        (WIDE, "!(tracked && !in_front && ahead == DEPTH - 1)"),
+        (WIDE_BLOCK, "!(tracked && !in_front && ahead == 0 && valid && ready && probe_put[0])"),
         (CREDIT, "!(take == 3 && back == 1)"),
         (CREDIT, "!(out == MAXIMUM)"),
         (RELAY, "!(tracked && age == HOPS && ahead == 2)"),
@@ -116,6 +130,12 @@ def test_the_assumptions_leave_interesting_states_reachable(proof: Proof, never:
     claim = f"if (!{reset}) begin\n      assert ({never});\n      ass"
     outcome = formal.prove(proof, replaced=replaced(file, start, claim))
     assert outcome.reason == "a counterexample starts at reset"
+
+
+@needs_yosys
+def test_a_taker_of_no_token_breaks_the_fifo() -> None:
+    relaxed = replaced("formal/fp_fifo_proof.sv", "      assume (TAKEN == 0 || !ready || valid);\n", "")
+    assert not formal.prove(TAKEN, replaced=relaxed).proved
 
 
 @needs_yosys

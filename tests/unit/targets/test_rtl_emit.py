@@ -19,7 +19,7 @@ from fastprefill.tools import verilator, yosys
 
 KERNELS = Path(__file__).resolve().parents[2] / "contract" / "kernels"
 outer = frontend.load_module(KERNELS / "outer_product.py")
-PARTS = {"fp_ram.sv", "fp_fifo.sv", "fp_credit.sv", "fp_relay.sv"}
+PARTS = {"fp_ram.sv", "fp_fifo.sv", "fp_wide_fifo.sv", "fp_credit.sv", "fp_issue.sv", "fp_relay.sv"}
 
 
 def outer_product(rows: int, cols: int) -> dict[str, str]:

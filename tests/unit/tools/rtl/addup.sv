@@ -42,7 +42,7 @@ module addup (
   end
 
   fp_credit #(.INITIAL(5), .MAXIMUM(5)) space (
-      .clk(clk), .rst(rst), .take(issue), .back(1'b0), .credit(credit), .count(slots));
+      .clk(clk), .rst(rst), .take(issue), .back(1'b0), .credit(credit), .count(slots), .some());
   fp_fifo #(.WIDTH(32), .DEPTH(5)) out (
       .clk(clk), .rst(rst), .put(put), .put_data(sum), .credit(credit),
       .valid(y_valid), .data(y_data), .ready(y_ready));

@@ -1,0 +1,149 @@
+"""One layer's attention: walker, KV cache, attention engine and quantisation between the movers of a memory.
+
+    job lists --> walker --requests--> kv_cache --blocks--> load --> engine --> rows --> memory
+                    |  |                  ^                  ^                             |
+                    |  +-- q commands --> |  movers  --------+                 finish <-- rows
+                    +-- list commands     +-- addresses                          +--> quantise --> memory
+
+What is in memory is of ``docs/layout.md``; the golden model is ``golden/attention_layer.py``. `movers` says which
+streams go through which mover, and ``extern.memory_top`` makes a module of the system and its movers.
+"""
+
+from dataclasses import asdict
+
+from fastprefill.golden.attention_layer import Size
+from fastprefill.kernels import kv_cache, walker
+from fastprefill.kernels.attention import engine, finish, load
+from fastprefill.kernels.attention import rows as write_rows
+from fastprefill.kernels.sfu import quantise
+from fastprefill.system.mover import Mover
+from fastprefill.system.system import System
+
+
+def movers(size: Size) -> dict[str, Mover]:
+    """The movers by name; each has a memory port of its own."""
+    return {
+        "lists": Mover("list_commands", "list_beats"),
+        "next": Mover("next_commands", "next_beats"),
+        "queries": Mover("query_commands", "query_beats"),
+        "blocks": Mover("block_addresses", "block_beats", bytes=size.record.size),
+        "rows": Mover("row_commands", "row_beats", writes=True, done="written"),
+        "again": Mover("again_commands", "again_beats"),
+        "result": Mover("result_commands", "result_beats", writes=True),
+    }
+
+
+def system(
+    rows: int,
+    columns: int,
+    k_parallel: int,
+    drain_rows: int,
+    dim: int,
+    block: int,
+    beat_bits: int,
+    blocks: int,
+    group: int,
+    lines: int,
+    look_ahead: int = 4,
+    dsp_columns: int = 0,
+    most_words: int = 1024,
+) -> System:
+    """From queries, keys, values and job lists in memory to the quantised result in memory.
+
+    Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``lists`` and ``list_stride``, ``queries``,
+    ``keys_values``, ``rows`` and ``result``, byte addresses of what ``golden.attention_layer`` puts there; ``fraction``
+    bits of attention's output, ``groups``, its scales for a token, and ``group_words`` of `beat_bits` / 32 elements for
+    each; ``capacity`` and ``hot`` of the cache; and what follows from the lists: ``jobs``, ``query_blocks`` (those with
+    jobs), ``tiles`` (of the matrix unit), ``row_count``, ``quantise_rows``. Output ``statistics``: of the cache.
+
+    Args:
+        rows, columns, k_parallel, drain_rows, dim, block: of the engine, as for ``golden.attention_size.Size``.
+        beat_bits: of all ports.
+        blocks: most blocks of a prompt.
+        group: most query heads of a KV head.
+        lines: of the cache.
+        look_ahead: requests that the cache looks ahead.
+        dsp_columns: columns of the matrix unit that are built on DSP slices.
+        most_words: words of `beat_bits` / 32 elements that share a scale of the result, at most.
+
+    Raises:
+        FastprefillError: a size that one of the units cannot serve.
+    """
+    size = Size(
+        rows, columns, k_parallel, drain_rows, dim, block, beat_bits, blocks, group, lines, look_ahead
+    )
+    attention, record = asdict(size.engine), size.record
+    units = {
+        "walker": walker.unit(blocks, group, block, dim, beat_bits, look_ahead),
+        "kv_cache": kv_cache.unit(
+            lines, look_ahead, record.size * 8 // beat_bits, beat_bits, size.record_stride
+        ),
+        "load": load.unit(**attention, beat_bits=beat_bits),
+        **engine.parts(size.engine, dsp_columns),
+        "rows": write_rows.unit(**attention, beat_bits=beat_bits),
+        "finish": finish.unit(dim, beat_bits),
+        "quantise": quantise.unit(beat_bits // 32, 32, most_words),
+    }
+    connections = (
+        *engine.connections(size.engine),
+        ("walker.requests", "kv_cache.requests", 2),
+        ("walker.count", "operands.count", 2),
+        ("walker.repeats", "load.repeats", 2),
+        ("walker.score_job", "softmax.job", 2),
+        ("walker.state_job", "accumulate.job", 2),
+        ("walker.targets", "rows.targets", 2),
+        ("kv_cache.blocks", "load.kv_beats", 2),
+        ("load.k", "operands.k", 2),
+        ("load.v", "operands.v", 2),
+        ("load.q", "operands.q", 2),
+        ("load.key_scale", "softmax.key_scale", 2),
+        ("load.row_scale", "softmax.row_scale", 2),
+        ("load.value_sum", "accumulate.value_sum", 2 * size.engine.dim_tiles),
+        ("normalise.y", "rows.y", 2),
+        ("quantise.codes", "finish.codes", 2),
+        ("quantise.scales", "finish.scales", 2),
+    )
+    names = {
+        **{
+            f"{unit}.{name}": name
+            for unit in ("walker", "rows", "finish")
+            for name in ("tokens", "kv_heads", "group")
+        },
+        **{f"{unit}.jobs": "jobs" for unit in ("load", "operands", "softmax", "accumulate")},
+        **{f"{unit}.blocks": "query_blocks" for unit in ("load", "operands", "accumulate")},
+        "kv_cache.n": "jobs",
+        "mpu.sums": "tiles",
+        "normalise.rows": "row_count",
+        "normalise.fraction": "fraction",
+        "quantise.fraction": "fraction",
+        "quantise.rows": "quantise_rows",
+        "quantise.words": "group_words",
+        "finish.words": "group_words",
+        "finish.groups": "groups",
+        "walker.lists": "lists",
+        "walker.list_stride": "list_stride",
+        "walker.queries": "queries",
+        "kv_cache.base": "keys_values",
+        "kv_cache.capacity": "capacity",
+        "kv_cache.hot": "hot",
+        "kv_cache.statistics": "statistics",
+        "rows.base": "rows",
+        "finish.base": "rows",
+        "finish.result": "result",
+        "walker.list_commands": "list_commands",
+        "walker.list_beats": "list_beats",
+        "walker.next_commands": "next_commands",
+        "walker.next_beats": "next_beats",
+        "walker.query_commands": "query_commands",
+        "load.q_beats": "query_beats",
+        "kv_cache.addresses": "block_addresses",
+        "kv_cache.fetched": "block_beats",
+        "rows.commands": "row_commands",
+        "rows.beats": "row_beats",
+        "finish.written": "written",
+        "finish.row_commands": "again_commands",
+        "quantise.x": "again_beats",
+        "finish.commands": "result_commands",
+        "finish.beats": "result_beats",
+    }
+    return System("attention_layer", units, connections, {**asdict(size), "dsp_columns": dsp_columns}, names)

@@ -1,0 +1,256 @@
+"""The walker: from the job lists in memory to the cache's requests, the engine's jobs and the movers' commands.
+
+Query blocks are worked on in ascending order, the heads of a group one after the other, key blocks ascending: the order
+of ``golden.walker``. Each is a window of the cache of its own. Two processes: `read` reads a list's rows, and for each
+entry, through the pointer of its key block into the list by key block, the next query block that uses that key block;
+`order` takes a row, and goes through it once for each head.
+
+The cache takes the `look_ahead` requests after the one that it decides, and a job ends while the next one begins. What
+goes with the jobs to other units therefore runs ahead of them, and has room for that.
+"""
+
+import allo
+import allo.dataflow as df
+from allo.ir.types import Stream, UInt, int32, uint16, uint32, uint64
+
+from fastprefill.errors import FastprefillError
+from fastprefill.golden.jobs import HEADER_WORDS, HEADS_SHIFT, LARGEST_GROUP
+from fastprefill.golden.walker import NEVER, Walk
+from fastprefill.kernels.sfu.size import MOST_ROWS
+from fastprefill.system.mover import COMMAND_BITS
+from fastprefill.system.unit import Unit
+
+WORD = 32
+"""Bits of a word of a job list."""
+
+RUN_AHEAD = 4
+"""Room of the streams that go with the jobs beyond the cache's look-ahead: job, the one it ends in, two more."""
+
+ENTRIES, ROW_START, ROW_ENTRIES, COLUMN_ENTRIES = 4, 5, 6, 8
+"""Words of a list's header; that of the columns' starts lies two behind that of the rows'."""
+
+
+def region(walk: Walk, ahead: int):
+    """The dataflow region; ``unit`` says what the streams are."""
+    BLOCKS, GROUP, BLOCK, BEAT = walk.blocks, walk.group, walk.block, walk.beat_bits
+    L = BEAT // WORD
+    PLACE = max((L - 1).bit_length(), 1)
+    QUERY_STRIDE, QUERY_BYTES = walk.query_stride, walk.query_bytes
+    Beat, Command, Entry = UInt(BEAT), UInt(COMMAND_BITS), UInt(33 + PLACE)
+    Item, Counts, Request = UInt(48 + GROUP), UInt(16 * GROUP), UInt(48)
+    NEXT_AT = 16 + GROUP
+
+    @df.region()
+    def walker(
+        tokens: int32[1],
+        kv_heads: int32[1],
+        group: int32[1],
+        lists: uint64[1],
+        list_stride: uint32[1],
+        queries: uint64[1],
+    ):
+        list_beats: Stream[Beat, 2]
+        next_beats: Stream[Beat, 2]
+        list_commands: Stream[Command, 2]
+        next_commands: Stream[Command, 2]
+        query_commands: Stream[Command, ahead]
+        requests: Stream[Request, 2]
+        count: Stream[UInt(24), ahead]
+        repeats: Stream[UInt(24), ahead]
+        score_job: Stream[UInt(8), ahead]
+        state_job: Stream[UInt(8), ahead]
+        targets: Stream[uint32, ahead]
+        entries: Stream[Entry, 2]
+        lengths: Stream[uint32, 2]
+
+        @df.kernel(mapping=[1], args=[tokens, kv_heads, lists, list_stride])
+        def read(ltokens: int32[1], lkv_heads: int32[1], llists: uint64[1], lstride: uint32[1]):
+            row_start: int32[BLOCKS + 1]
+            pointer: int32[BLOCKS]
+            column_end: int32[BLOCKS]
+            header: uint32[HEADER_WORDS]
+            last: UInt(24) = ltokens[0] - 1
+            blocks: int32 = last // BLOCK + 1
+            base: uint64 = llists[0]
+            beat: Beat = 0
+            for kv in range(lkv_heads[0]):
+                first: Command = 0
+                first[0:64] = base
+                first[64:96] = 4 * HEADER_WORDS
+                list_commands.put(first)
+                for w in range(HEADER_WORDS):
+                    if w % L == 0:
+                        beat = list_beats.get()
+                    header[w] = beat[WORD * (w % L) : WORD * (w % L) + WORD]
+                for part in range(3):
+                    # starts of rows, starts of columns, entries of rows
+                    which: int32 = ROW_ENTRIES if part == 2 else ROW_START + part + part
+                    words: uint32 = header[ENTRIES] if part == 2 else blocks + 1
+                    command: Command = 0
+                    command[0:64] = base + header[which]
+                    command[64:96] = words << 2
+                    list_commands.put(command)
+                for r in range(blocks + 1):
+                    if r % L == 0:
+                        beat = list_beats.get()
+                    row_start[r] = beat[WORD * (r % L) : WORD * (r % L) + WORD]
+                for c in range(blocks + 1):
+                    if c % L == 0:
+                        beat = list_beats.get()
+                    start: int32 = beat[WORD * (c % L) : WORD * (c % L) + WORD]
+                    if c < blocks:
+                        pointer[c] = start
+                    if c > 0:
+                        column_end[c - 1] = start
+                columns: uint64 = base + header[COLUMN_ENTRIES]
+                begins: int32 = 0
+                for row in range(blocks):
+                    ends: int32 = row_start[row + 1]
+                    length: int32 = ends - begins
+                    lengths.put(length)
+                    for e in range(length):
+                        at: uint32 = begins + e
+                        if at % L == 0:
+                            beat = list_beats.get()
+                        entry: uint32 = beat[WORD * (at % L) : WORD * (at % L) + WORD]
+                        key: uint16 = entry[0:16]
+                        follows: uint32 = pointer[key] + 1
+                        pointer[key] = follows
+                        more: UInt(1) = follows < column_end[key]
+                        word: Entry = entry
+                        word[WORD] = more
+                        word[WORD + 1 : WORD + 1 + PLACE] = follows % L
+                        entries.put(word)
+                        if more == 1:
+                            lookup: Command = 0
+                            lookup[0:64] = columns + (follows << 2)
+                            lookup[64:96] = 4
+                            next_commands.put(lookup)
+                    begins = ends
+                base += lstride[0]
+
+        @df.kernel(mapping=[1], args=[tokens, kv_heads, group, queries])
+        def order(ltokens: int32[1], lkv_heads: int32[1], lgroup: int32[1], lqueries: uint64[1]):
+            items: Item[BLOCKS]
+            last: UInt(24) = ltokens[0] - 1
+            blocks: int32 = last // BLOCK + 1
+            window: int32 = 0  # query blocks of all heads, in the order in which they are worked on
+            first_head: int32 = 0
+            first_block: int32 = 0
+            for kv in range(lkv_heads[0]):
+                for r in range(blocks):
+                    length: int32 = lengths.get()
+                    counts: Counts = 0
+                    for e in range(length):
+                        entry: Entry = entries.get()
+                        beat: Beat = 0
+                        if entry[WORD] == 1:
+                            beat = next_beats.get()
+                        place: UInt(PLACE) = entry[WORD + 1 : WORD + 1 + PLACE]
+                        later: uint32 = beat[WORD * place : WORD * place + WORD]
+                        lowest: UInt(5) = 0
+                        with allo.meta_for(GROUP) as up:
+                            if later[HEADS_SHIFT + GROUP - 1 - up] == 1:
+                                lowest = GROUP - 1 - up
+                            if entry[HEADS_SHIFT + up] == 1:
+                                counts[16 * up : 16 * up + 16] = counts[16 * up : 16 * up + 16] + 1
+                        follows: uint16 = (first_block + later[0:16]) * lgroup[0] + lowest
+                        item: Item = 0
+                        item[0:16] = entry[0:16]
+                        item[16:NEXT_AT] = entry[HEADS_SHIFT : HEADS_SHIFT + GROUP]
+                        item[NEXT_AT : NEXT_AT + 16] = follows if entry[WORD] == 1 else NEVER
+                        items[e] = item
+                    for h in range(lgroup[0]):
+                        jobs: int32 = counts[16 * h : 16 * h + 16]
+                        if jobs > 0:
+                            count.put(jobs)
+                            repeats.put(jobs)
+                            targets.put(window)
+                            record: int32 = (first_head + h) * blocks + r
+                            command: Command = 0
+                            command[0:64] = lqueries[0] + record * QUERY_STRIDE
+                            command[64:96] = QUERY_BYTES
+                            query_commands.put(command)
+                        seen: int32 = 0
+                        for n in range(length):
+                            taken: Item = items[n]
+                            if taken[16 + h] == 1:
+                                after: uint16 = taken[NEXT_AT : NEXT_AT + 16]
+                                with allo.meta_for(GROUP) as down:
+                                    if GROUP - 1 - down > h and taken[16 + GROUP - 1 - down] == 1:
+                                        after = window - h + (GROUP - 1 - down)
+                                request: Request = 0
+                                request[0:16] = first_block + taken[0:16]
+                                request[16:32] = window
+                                request[32:48] = after
+                                requests.put(request)
+                                flags: UInt(8) = 0
+                                flags[0] = taken[0:16] == r
+                                flags[1] = seen == 0
+                                flags[2] = seen == jobs - 1
+                                score_job.put(flags)
+                                state_job.put(flags)
+                                seen += 1
+                        window += 1
+                first_head += lgroup[0]
+                first_block += blocks
+            targets.put(window)
+
+    return walker
+
+
+def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahead: int = 4) -> Unit:
+    """The walker of prompts of up to `blocks` blocks; words are those of ``golden.walker``.
+
+    Streams in: ``list_beats`` and ``next_beats``, what the movers deliver for ``list_commands`` and ``next_commands``.
+    Out: these, and ``query_commands``, addresses (64 bits) and bytes (32 bits above); for each query block with jobs
+    ``count`` and ``repeats``, its jobs, and ``targets``, its number among all query blocks, with the number of all at
+    the end; for each job ``requests``, to the cache, and ``score_job`` and ``state_job``, to the engine.
+
+    Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``lists``, byte address of the first KV
+    head's job list, ``list_stride`` to the next one; ``queries``, byte address of the first block of queries.
+
+    Args:
+        blocks: most blocks of a prompt; their pointers are held on chip.
+        group: most query heads of a group.
+        block: tokens of a block.
+        dim: width of a head.
+        beat_bits: of the movers' ports.
+        look_ahead: requests that the cache looks ahead.
+
+    Raises:
+        FastprefillError: a size that the walker cannot serve.
+    """
+    walk = Walk(blocks, group, block, dim, beat_bits)
+    most_kv_heads = (NEVER - 1) // (blocks * group)
+    if not 1 <= group <= LARGEST_GROUP or blocks < 1 or most_kv_heads < 1:
+        raise FastprefillError(
+            f"a walker of {blocks} blocks and {group} heads; a group has 1 to {LARGEST_GROUP} heads, and all its query "
+            f"blocks are at most {NEVER - 1}"
+        )
+    if beat_bits not in (32, 64, 128, 256, 512, 1024):
+        raise FastprefillError(
+            f"a walker with ports of {beat_bits} bits; choose a power of two from 32 to 1024"
+        )
+
+    def schedule(s) -> None:
+        for loop in ("read:w", "read:r", "read:c", "read:e", "order:e", "order:n"):
+            s.pipeline(loop)
+
+    return Unit(
+        "walker",
+        region(walk, look_ahead + RUN_AHEAD),
+        inputs=("list_beats", "next_beats"),
+        outputs=(
+            "list_commands", "next_commands", "query_commands", "requests", "count", "repeats", "score_job",
+            "state_job", "targets",
+        ),
+        schedule=schedule,
+        limits={
+            "tokens": (1, min(blocks * block, MOST_ROWS)), "kv_heads": (1, most_kv_heads), "group": (1, group),
+        },
+        parameters={
+            "blocks": blocks, "group": group, "block": block, "dim": dim, "beat_bits": beat_bits,
+            "look_ahead": look_ahead,
+        },
+    )  # fmt: skip

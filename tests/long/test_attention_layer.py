@@ -1,0 +1,64 @@
+"""Attention of a layer of the tiny checkpoint on real text, in RTL from memory to memory, all heads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastprefill.extern.axi import Port
+from fastprefill.golden import attention_layer as golden
+from fastprefill.golden import layer, selectors
+from fastprefill.golden.attention_layer import Prompt, Size
+from fastprefill.kernels import attention_layer
+from fastprefill.models import load, read_prompt
+from fastprefill.quantisation import quantise
+from fastprefill.tools import tiers, verilator
+from tests.unit.kernels import layer_in_memory as memory
+
+TINY = Path(__file__).parents[2] / "examples" / "tiny-llama-4k"
+SIZE = Size(
+    rows=8, columns=8, k_parallel=8, drain_rows=2, dim=64, block=64, beat_bits=256, blocks=32, group=2, lines=6,
+)  # fmt: skip
+TOKENS = 1030
+
+
+def prompt(tokens: int, gamma: float | None) -> Prompt:
+    """Layer 0 on the prompt's first tokens; the blocks that SIGU chooses, or all for no `gamma`."""
+    model = load(TINY)
+    integer = quantise(model)
+    weights = integer.layer(0)
+    ids = read_prompt(model.config, TINY)[:tokens]
+    heads = layer.project(integer.embedded(ids), weights)
+    blocks = -(-tokens // SIZE.block)
+    if gamma is None:
+        mask = np.broadcast_to(np.tri(blocks, dtype=bool), (heads.q.values.shape[1], blocks, blocks)).copy()
+    else:
+        mask = selectors.streaming(gamma=gamma, tau=0.1, min_budget=128, block=SIZE.block)(0, heads)
+    width = weights.output.group
+    return Prompt(heads, mask, weights.value.out.fraction, width)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_layer_of_the_checkpoint(tmp_path: Path, record_property) -> None:
+    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
+    chosen = prompt(TOKENS, 0.9)
+    assert 0.1 < chosen.mask.mean() < 0.5
+    runs = [("all_fit", chosen, SIZE.lines, 3), ("two_lines", chosen, 2, 1)]
+    log, measured = memory.simulated(
+        attention_layer.system(**asdict(SIZE), dsp_columns=4), SIZE, runs, Port(), tmp_path,
+        settings=(((64, 64), False, 0.0),), timeout_s=7200,
+    )  # fmt: skip
+    assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
+    jobs = sum(listed.jobs for listed in chosen.lists)
+    record_property("jobs", jobs)
+    for name, _, capacity, hot in runs:
+        for what, value in measured[name].items():
+            record_property(f"{name}_{what}", value)
+        blocks = golden.blocks_read(chosen, capacity, hot, SIZE.look_ahead)
+        assert measured[name]["block_bytes"] == SIZE.record.size * len(blocks)
+    tiers.note("verilator")

@@ -1,0 +1,100 @@
+"""Simulates a layer's attention with its movers against a memory: the module, the plan, the run."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastprefill import boards
+from fastprefill.extern.axi import Port
+from fastprefill.extern.memory_top import memory_top, prefix
+from fastprefill.golden import attention_layer as golden
+from fastprefill.golden.attention_layer import Prompt, Size
+from fastprefill.kernels import attention_layer
+from fastprefill.system.ports import ports
+from fastprefill.system.system import System, link
+from fastprefill.targets import rtl
+from fastprefill.tools import testbench, verilator
+
+HERE = Path(__file__).parent
+TOP = "layer_in_memory"
+ADDRESS_BITS = 40
+
+Run = tuple[str, Prompt, int, int]
+"""Name, prompt, capacity and hot lines of the cache."""
+SETTINGS = (((64, 64), False, 0.0), ((1, 90), True, 0.4))
+"""Latency of a burst in cycles, whether IDs overtake each other, share of cycles in which memory does nothing."""
+
+
+def powered(top: str) -> str:
+    """The clock may start high, before the testbench is there: that edge resets."""
+    logic = "logic powered = 0;\n  always_ff @(posedge clk) powered <= 1;"
+    text = re.sub(r"(\.(?:bus_)?rst\()((?:bus_)?rst)\)", r"\1\2 || !powered)", top).replace(
+        "<= rst ?", "<= rst || !powered ?"
+    )
+    return text.replace("\n);\n", f"\n);\n  {logic}\n", 1)
+
+
+def case(run: Run, size: Size, folder: Path) -> dict[str, Any]:
+    """One run of the plan, its memories as files."""
+    name, prompt, capacity, hot = run
+    memory = golden.memory_of(prompt, size)
+    files = {"before": memory.data, "after": golden.after(prompt, memory, size)}
+    for what, data in files.items():
+        (folder / f"{name}.{what}").write_bytes(data)
+    scalars = golden.scalars(prompt, memory, size, capacity, hot)
+    return {
+        "name": name,
+        "scalars": scalars,
+        **{what: str(folder / f"{name}.{what}") for what in files},
+        "statistics": golden.statistics(prompt, capacity, hot, size.look_ahead),
+        "block_bytes": len(golden.blocks_read(prompt, capacity, hot, size.look_ahead)) * size.record.size,
+        "most_cycles": 40 * scalars["jobs"] * size.engine.job_cycles
+        + 200 * prompt.mask.shape[0] * prompt.heads.tokens
+        + 20_000,
+    }
+
+
+def simulated(
+    system: System, size: Size, runs: Sequence[Run], port: Port, folder: Path, broken: tuple[str, str] | None = None,
+    settings: Sequence[tuple[tuple[int, int], bool, float]] = SETTINGS, timeout_s: float = 3600, optimise: bool = True,
+    resets: Sequence[int] = (), lint: bool = False,
+) -> tuple[str, dict[str, dict[str, int]]]:  # fmt: skip
+    """The log of a simulation, and what it measured by run.
+
+    Args:
+        broken: a piece of the module of system and movers, and what takes its place.
+        settings: of the memory; all runs are made with each.
+        optimise: the simulation, which pays for long runs.
+        lint: check the whole module with Verilator's linter first.
+        resets: cycles after which a start of the first run is reset, followed by the last run.
+    """
+    module = link(system)
+    found, movers = ports(module), attention_layer.movers(size)
+    cases = [case(run, size, folder) for run in runs]
+    plan = {
+        "port": asdict(port), "movers": [prefix(name, mover) for name, mover in movers.items()],
+        "scalars": list(found.scalars), "cases": cases, "settings": settings,
+        "resets": resets,
+        "memory": max(Path(one["before"]).stat().st_size for one in cases),
+    }  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps(plan))
+    top = powered(memory_top(TOP, found, movers, port, ADDRESS_BITS))
+    if broken:
+        assert top.count(broken[0]) == 1, f"{broken[0]!r} is {top.count(broken[0])} times in the module"
+        top = top.replace(*broken)
+    files = {**rtl.emit(module, boards.load("u280")), f"{TOP}.sv": top}
+    if lint:
+        verilator.lint(files, TOP)
+    executable, _ = verilator.compile_cocotb(files, TOP, public_depth=1, optimise=optimise)
+    done = testbench.run_cocotb(
+        [executable, f"+plan={folder / 'plan.json'}", "+verilator+seed+5", "+verilator+rand+reset+2"],
+        TOP, "cocotb_attention_layer", folder, paths=[HERE, HERE.parent / "extern"], timeout_s=timeout_s,
+    )  # fmt: skip
+    measured = {
+        match[1]: {"cycles": int(match[2]), "block_bytes": int(match[3])}
+        for match in re.finditer(r"MEASURED (\w+) cycles=(\d+) block_bytes=(\d+)", done.output)
+    }
+    return done.output, measured

@@ -1,0 +1,183 @@
+"""A layer's attention in RTL behind its movers, against memories; sizes that are refused; broken kernels."""
+
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from fastprefill.checks import contract
+from fastprefill.checks.contract import Contract
+from fastprefill.errors import FastprefillError
+from fastprefill.extern.axi import Port
+from fastprefill.frontend import load_module
+from fastprefill.kernels import attention_layer, walker
+from fastprefill.kernels.attention import finish, load, rows
+from fastprefill.system.build import build_unit
+from fastprefill.system.system import link
+from fastprefill.tools import tiers, verilator
+from tests.unit.kernels import layer_in_memory as memory
+
+SMALL = load_module(Path(__file__).parents[2] / "contract" / "kernels" / "attention_layer.py")
+LATE = memory.SETTINGS[1:]
+PORT = Port(data_bits=64, ids=2, burst=4, outstanding=4, buffer=8)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_from_memory_to_memory(tmp_path: Path) -> None:
+    """Every byte of the result is there, no other has changed, and blocks are read as often as the policy says."""
+    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
+    rng, size = np.random.default_rng(3), SMALL.SIZE
+    runs = [
+        ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
+        ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
+    ]
+    runs.append(("one_job_each", SMALL.prompt(rng, size, 6 * size.block, (2, 1), 0.0, 8), 1, 0))
+    log, measured = memory.simulated(
+        SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False, resets=(150, 1100)
+    )
+    assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
+    assert set(measured) == {name for name, *_ in runs}
+    tiers.note("verilator")
+
+
+WALKER = load_module(Path(__file__).parents[2] / "contract" / "kernels" / "walker.py")
+BROKEN_WALKER = [
+    ("follows < column_end[key]", "follows <= column_end[key]"),
+    ("pointer[key] = follows", "pointer[key] = pointer[key]"),
+    ("if at % L == 0:", "if e % L == 0:"),
+    ("base += lstride[0]", "base += 0"),
+    ("follows % L\n", "0\n"),
+    ("GROUP - 1 - down > h and", "GROUP - 1 - down >= h and"),
+    ("later[HEADS_SHIFT + GROUP - 1 - up] == 1", "later[HEADS_SHIFT + up] == 1"),
+    ("first_block += blocks", "first_block += 0"),
+    ("first_head += lgroup[0]", "first_head += 1"),
+    ("if jobs > 0:", "if jobs > 1:"),
+    ("flags[0] = taken[0:16] == r", "flags[0] = taken[0:16] == 0"),
+    ("seen == jobs - 1", "seen == length - 1"),
+    ("follows if entry[WORD] == 1 else NEVER", "follows"),
+]  # fmt: skip
+BROKEN = [
+    (load, "both[32 * j : 32 * j + 16] = of_keys", "both[32 * j : 32 * j + 16] = wide"),
+    (load, "if half == 0:", "if half == 1:"),
+    (load, "for job in range(jobs_of):", "for job in range(jobs_of - jobs_of + 1):"),
+    (load, "of_keys: Scales = scales[t - TILES]", "of_keys: Scales = scales[0]"),
+    (load, "(g % ROW_SHARE)", "(g % 1)"),
+    (rows, "shown: UInt(1) = token < ltokens[0]", "shown: UInt(1) = token <= ltokens[0]"),
+    (rows, "word: Word = 0\n", "word: Word = y.get()\n"),
+    (rows, "number: int32 = token * heads + first_head + h", "number: int32 = token * heads + h"),
+    (rows, "wide[BEAT * p : BEAT * p + BEAT]", "wide[0:BEAT]"),
+    (finish, "if place == 3:", "if place == 2:"),
+    (finish, "last[to : to + 16] = held[s]", "last[to : to + 16] = held[0]"),
+    (finish, "(bytes_of + (ALIGNMENT - 1))", "bytes_of"),
+    (finish, "command[64:96] = rows * ROW_BYTES", "command[64:96] = ROW_BYTES"),
+]  # fmt: skip
+
+
+def broken(source: Path, old: str, new: str, folder: Path) -> ModuleType:
+    """A kernel's module with one change to its text."""
+    text = source.read_text()
+    assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {source.name}"
+    (folder / source.name).write_text(text.replace(old, new))
+    return load_module(folder / source.name)
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(("old", "new"), BROKEN_WALKER)
+def test_a_broken_walker_is_noticed(old: str, new: str, tmp_path: Path) -> None:
+    module = broken(Path(walker.__file__), old, new, tmp_path)
+    built = build_unit(module.unit(**asdict(WALKER.WALK)))  # what does not compile shows nothing
+    made = Contract("walker", lambda: built, WALKER.cases)
+    with pytest.raises((FastprefillError, AssertionError)):
+        contract.check(made, "interpreter", seed=4, folder=tmp_path)
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(("unit", "old", "new"), BROKEN)
+def test_a_broken_part_is_noticed(
+    unit: ModuleType, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = broken(Path(str(unit.__file__)), old, new, tmp_path)
+    name = unit.__name__.split(".")[-1]
+    monkeypatch.setattr(attention_layer, "write_rows" if name == "rows" else name, module)
+    built = link(SMALL.system())
+    made = Contract("attention_layer", lambda: built, lambda seed: SMALL.cases(seed)[1:2] + SMALL.cases(seed)[-1:])
+    with pytest.raises((FastprefillError, AssertionError)):
+        contract.check(made, "interpreter", seed=4, folder=tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_two_parts_of_a_block_from_memory_to_memory(tmp_path: Path) -> None:
+    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
+    rng, size = np.random.default_rng(3), SMALL.LARGER
+    runs = [
+        ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
+        ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
+        ("no_line", SMALL.prompt(rng, size, 3 * size.block, (2, 1), 1.0, 16), 0, 0),
+    ]
+    log, measured = memory.simulated(SMALL.system(size), size, runs, PORT, tmp_path, resets=(900, 7000), lint=True)
+    assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
+    assert set(measured) == {name for name, *_ in runs}
+    tiers.note("verilator")
+
+
+@pytest.mark.mutants
+@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_reading_before_the_rows_are_written_is_noticed(tmp_path: Path) -> None:
+    """What no other level can see: there is an order between the movers."""
+    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
+    size = SMALL.SIZE
+    runs = [("early", SMALL.prompt(np.random.default_rng(3), size, 5 * size.block + 3, (2, 1), 0.4, 16), 3, 1)]
+    early = ("assign written_valid = w_rows_waiting != '0;", "assign written_valid = 1'b1;")
+    log, _ = memory.simulated(
+        SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False, broken=early
+    )
+    assert "bytes differ" in log and "TESTS=1 PASS=0 FAIL=1" in log, log[-6000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", ["csim", "rtl"])
+def test_two_parts_of_a_block(level: str, tmp_path: Path) -> None:
+    if lacking := contract.missing(level):
+        pytest.skip(f"{level} NOT run: {lacking}")
+    made = Contract(
+        "attention_layer",
+        lambda: link(SMALL.system(SMALL.LARGER)),
+        lambda seed: SMALL.cases(seed, SMALL.LARGER),
+    )
+    assert contract.check(made, level, seed=7, folder=tmp_path).tokens > 0
+
+
+SIZES = {"blocks": 8, "group": 2, "block": 16, "dim": 8, "beat_bits": 64}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: walker.unit(**{**SIZES, "group": 17}),
+            "a walker of 8 blocks and 17 heads; a group has 1 to 16 heads",
+        ),
+        (lambda: walker.unit(**{**SIZES, "blocks": 40_000}), "all its query blocks are at most 65534"),
+        (lambda: walker.unit(**{**SIZES, "beat_bits": 48}), "a walker with ports of 48 bits"),
+        (lambda: load.unit(4, 4, 2, 2, 8, 16, 256), "ports of 256 bits with heads of 8 and blocks of 16"),
+        (
+            lambda: load.unit(4, 8, 2, 2, 8, 16, 32),
+            "ports of 32 bits for an engine of 8 columns that drains 2 rows",
+        ),
+        (lambda: finish.unit(8, 128), "ports of 128 bits with heads of 8; a beat is"),
+        (
+            lambda: attention_layer.system(**{**asdict(SMALL.SIZE), "lines": 0}),
+            "a cache of 0 lines that looks 6 requests ahead",
+        ),
+    ],
+)
+def test_bad_parameters_are_refused(call, message) -> None:
+    with pytest.raises(FastprefillError, match=message):
+        call()
