@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from fastprefill import api
 from fastprefill.errors import FastprefillError
@@ -129,7 +130,9 @@ def boards(as_json: bool) -> None:
 @click.option("--frontend", type=click.Choice(api.FRONTENDS), default="embedded", show_default=True)
 @click.option("--board", default="kv260", show_default=True, help="A board's name or a .toml file.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a project folder instead of printing.")
-@click.option("--seed", type=int, default=1, show_default=True, help="With --out: of the test vectors.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="With --out: of the test vectors."
+)
 @click.option(
     "--force", is_flag=True, help="With --out: replace an earlier project whose files were changed."
 )
@@ -171,7 +174,7 @@ def compile_kernel(
 @click.argument("kernel")
 @kernel_parameters
 @click.option("--board", default="kv260", show_default=True, help="A board's name or a .toml file.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the cases, gaps and resets.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the cases, gaps and resets.")
 @as_json
 def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_json: bool) -> None:
     """Compare KERNEL with its golden model at every level.
@@ -248,7 +251,7 @@ def csim(folder: Path, as_json: bool) -> None:
 
 @main.command()
 @project
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the gaps and resets.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the gaps and resets.")
 @full
 @as_json
 def cosim(folder: Path, seed: int, full: bool, as_json: bool) -> None:
@@ -273,7 +276,7 @@ def synth(what: str, parameters: tuple[str, ...], board: str | None, as_json: bo
 @main.command()
 @project
 @click.option(
-    "--seed", type=int, default=1, show_default=True, help="Of the gaps and resets in RTL simulation."
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the gaps and resets in RTL simulation."
 )
 @full
 @as_json
@@ -316,7 +319,7 @@ def bitstream(folder: Path, dry_run: bool, as_json: bool) -> None:
 @click.option(
     "--samples", type=int, default=8, show_default=True, help="Prompts of each task and length, at most."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the prompts.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the prompts.")
 @click.option(
     "--tau",
     type=float,
@@ -403,6 +406,12 @@ def cache(
     """Measure what the KV cache saves: policies on job lists, or compute time against memory time."""
     if balance == bool(traces):
         raise FastprefillError("give either --trace, once or several times, or --balance")
+    _refuse_given(
+        "--trace" if balance else "--balance",
+        {"text", "parts", "gamma", "min_budget", "plot"}
+        if balance
+        else {"boards", "contexts", "densities", "head_dim"},
+    )
     if balance:
         found = api.cache_balance(
             boards,
@@ -428,6 +437,14 @@ def cache(
         show=progress,
     )
     _print(as_json, replayed.as_dict(), replayed.text())
+
+
+def _refuse_given(mode: str, options: set[str]) -> None:
+    """Options of the other mode are refused rather than ignored."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in options and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT:
+            raise FastprefillError(f"{option.opts[0]} goes with {mode}; leave it out")
 
 
 def _list(given: str, kind: type, option: str) -> list[Any]:

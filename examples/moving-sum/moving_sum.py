@@ -9,7 +9,9 @@ from fastprefill.system.unit import Unit
 
 
 def region(window: int):
-    """The dataflow region: one sample in and one sum out each cycle."""
+    """The dataflow region: one sample in and one sum out each cycle; windows of 2 samples and more."""
+    if window < 2:
+        raise ValueError(f"window is {window}; the sum is of at least 2 samples")
     Sum = Int(16 + window.bit_length())  # window * -2^15 still fits
 
     @df.region()

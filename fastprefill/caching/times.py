@@ -14,7 +14,7 @@ from typing import Any
 from fastprefill import boards as board_data
 from fastprefill import config
 from fastprefill.boards import Board
-from fastprefill.caching.traces import GROUP, random_mask
+from fastprefill.caching.traces import GROUP, LONGEST, random_mask
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import jobs, kv_cache
 from fastprefill.golden.layout import KvBlock, QueryBlock, StateBlock
@@ -156,6 +156,8 @@ def balance(
     Raises:
         FastprefillError: an unknown board, or a number that cannot be.
     """
+    if max(contexts, default=0) > LONGEST:
+        raise FastprefillError(f"a context of {max(contexts)} tokens; the longest is {LONGEST}")
     if min(contexts, default=0) < 1 or not all(0 <= d <= 1 for d in densities) or head_dim < 1:
         raise FastprefillError(
             f"contexts {list(contexts)}, densities {list(densities)}, heads of {head_dim}: contexts and heads are at "

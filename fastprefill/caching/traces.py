@@ -16,6 +16,8 @@ from fastprefill.golden.selection import Selection
 
 GROUP = 4
 """Query heads of a KV head in made-up traces."""
+LONGEST = 1 << 20
+"""Tokens of the longest."""
 
 _FORMS = (
     "selected:TOKENS (SIGU on made-up heads), random:DENSITY or random:DENSITY:TOKENS, a .npz file with recorded "
@@ -86,7 +88,7 @@ def random_mask(density: float, blocks: int, heads: int, seed: int = 0) -> NDArr
 
 
 def _selected(name: str, rest: str, selection: dict[str, float]) -> Trace:
-    tokens = int(_number(name, rest, 128, 1 << 20))
+    tokens = int(_number(name, rest, 128, LONGEST))
     made = traces.tensors(tokens, tokens, GROUP, 1, 64)
     chosen = sigu.select_blocks(
         made.q,
@@ -101,7 +103,7 @@ def _selected(name: str, rest: str, selection: dict[str, float]) -> Trace:
 def _random(name: str, rest: str) -> Trace:
     density, _, tokens = rest.partition(":")
     share = _number(name, density, 0, 1)
-    blocks = -(-int(_number(name, tokens or "65536", 128, 1 << 20)) // 128)
+    blocks = -(-int(_number(name, tokens or "65536", 128, LONGEST)) // 128)
     return Trace(f"random, density {share:g}, {128 * blocks} tokens", "random", random_mask(share, blocks, 1))
 
 

@@ -75,7 +75,9 @@ def select_blocks(
     Everything is computed in float32, head by head, in memory that does not grow with the number of heads
     but for the masks. `sqrt_jsd` is NaN for a prompt that is attended densely.
     """
-    check_inputs(q, k, gamma=gamma, tau=tau, min_budget=min_budget, max_budget=max_budget, block=block)
+    min_budget, max_budget, block = check_inputs(
+        q, k, gamma=gamma, tau=tau, min_budget=min_budget, max_budget=max_budget, block=block
+    )
     tokens, heads = q.shape[:2]
     blocks, least = -(-tokens // block), -(-min_budget // block)
     if tokens <= max(2, least) * block:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastprefill.errors import FastprefillError
+from fastprefill.golden.arguments import whole
 
 Policy = Literal["liveness", "lru", "fifo", "belady"]
 
@@ -61,8 +62,9 @@ def replay(requests: ArrayLike, capacity: int, policy: Policy = "liveness") -> S
     Raises:
         FastprefillError: a negative capacity or block, another policy.
     """
-    if policy not in _POLICIES:
+    if not isinstance(policy, str) or policy not in _POLICIES:
         raise FastprefillError(f"unknown cache policy {policy!r}; there are {', '.join(_POLICIES)}")
+    capacity = whole("the capacity", capacity)
     return _POLICIES[policy](_checked(requests, capacity), capacity)
 
 
@@ -107,8 +109,9 @@ def liveness(
     Raises:
         FastprefillError: a negative number, or a hot tier larger than the capacity.
     """
+    capacity, look_ahead = whole("the capacity", capacity), whole("look_ahead", look_ahead)
     order = _checked(requests, capacity)
-    hot_lines = capacity // 2 if hot is None else hot
+    hot_lines = capacity // 2 if hot is None else whole("hot", hot)
     if not 0 <= hot_lines <= capacity:
         raise FastprefillError(f"a hot tier of {hot_lines} blocks in a cache of {capacity}")
     if look_ahead < 0:
@@ -268,13 +271,18 @@ def _next_uses(order: NDArray[np.int64]) -> list[int]:
 
 
 def _checked(requests: ArrayLike, capacity: int) -> NDArray[np.int64]:
-    order = np.asarray(requests)
+    try:
+        order = np.asarray(requests)
+    except ValueError:
+        raise FastprefillError("requests are lists of unequal lengths; they must be a list of block numbers") from None
     if order.size == 0:
         order = order.reshape(0).astype(np.int64)
     if order.ndim != 1 or order.dtype.kind not in "iu":
         raise FastprefillError(
             f"requests have shape {list(order.shape)} and type {order.dtype}; they must be a list of block numbers"
         )
+    if (order > np.iinfo(np.int64).max).any():
+        raise FastprefillError(f"a request for block {order.max()}; block numbers are below 2**63")
     if (order < 0).any():
         raise FastprefillError(f"a request for block {order.min()}; blocks count from 0")
     if capacity < 0:

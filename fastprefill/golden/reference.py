@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastprefill.errors import FastprefillError
 from fastprefill.golden import rope
+from fastprefill.golden.arguments import whole
 from fastprefill.golden.float_attention import attention
 from fastprefill.golden.selection import Selection
 from fastprefill.models import Layer, Model, ModelConfig
@@ -66,8 +67,14 @@ def forward(
         FastprefillError: no tokens, ids outside the vocabulary, another dtype, a shape without weights.
     """
     config, weights = model.config, model.weights
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise FastprefillError(f"dtype is {np.dtype(dtype)}; the reference computes in float32 or float64")
+    try:
+        kind = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        kind = None
+    if kind not in (np.float32, np.float64):
+        raise FastprefillError(f"dtype is {kind or repr(dtype)}; the reference computes in float32 or float64")
+    if last is not None and whole("last", last) < 1:
+        raise FastprefillError(f"last is {last}; the logits of at least one token are computed, or of all with None")
     x: Array = weights.embedded(_checked(config, input_ids)).astype(dtype, copy=False)
     cos, sin = rope.tables(config, len(x), dtype)
     states, selections = [x], []
@@ -152,7 +159,10 @@ def silu(x: Array) -> Array:
 
 
 def _checked(config: ModelConfig, input_ids: ArrayLike) -> NDArray[np.int64]:
-    ids = np.asarray(input_ids)
+    try:
+        ids = np.asarray(input_ids)
+    except ValueError:
+        raise FastprefillError("input_ids are lists of unequal lengths; they must be one list of token ids") from None
     if ids.ndim != 1 or not ids.size:
         raise FastprefillError(
             f"input_ids has shape {list(ids.shape)}; it must be a list of at least one token id"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprefill.errors import FastprefillError
+from fastprefill.golden.arguments import number, whole
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,19 @@ def check_inputs(
     min_budget: int,
     max_budget: int | None,
     block: int,
-) -> None:
+) -> tuple[int, int | None, int]:
     """Refuse what `Selector` does not allow, with one sentence.
+
+    Returns:
+        min_budget, max_budget and block as Python numbers.
 
     Raises:
         FastprefillError: see `Selector`.
     """
     check_heads(q, k)
+    gamma, tau = number("gamma", gamma), number("tau", tau)
+    min_budget, block = whole("min_budget", min_budget), whole("block", block)
+    max_budget = None if max_budget is None else whole("max_budget", max_budget)
     if not 0 < gamma <= 1:
         raise FastprefillError(
             f"gamma is {gamma}; it is a share of the attention mass, above 0 and at most 1"
@@ -124,6 +131,7 @@ def check_inputs(
         raise FastprefillError(
             f"q reaches {most_q:.3g} and k {most_k:.3g}; scores are float32 and must stay below {largest:.3g}"
         )
+    return min_budget, max_budget, block
 
 
 def check_heads(
@@ -134,11 +142,10 @@ def check_heads(
     Raises:
         FastprefillError: they are not [tokens, heads, dim] and [tokens, kv_heads, dim] with at least one of each.
     """
-    for name, array in (("q", q), ("k", k), ("v", v)):
-        if array is None:
-            continue
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+    given: dict[str, Any] = {"q": q, "k": k} if v is None else {"q": q, "k": k, "v": v}
+    for name, array in given.items():
+        if type(array) not in (np.ndarray, np.memmap) or array.dtype.kind not in "fiu":
+            kind = f"an array of {array.dtype}" if type(array) is np.ndarray else type(array).__name__
             raise FastprefillError(f"{name} is {kind}; it must be a NumPy array of numbers")
         if array.ndim != 3:
             raise FastprefillError(f"{name} has shape {list(array.shape)}; it must be [tokens, heads, dim]")

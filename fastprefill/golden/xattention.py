@@ -53,7 +53,9 @@ def select_blocks(
     Raises:
         FastprefillError: as `Selector` says, or a stride that does not divide the block.
     """
-    check_inputs(q, k, gamma=gamma, tau=tau, min_budget=min_budget, max_budget=max_budget, block=block)
+    min_budget, max_budget, block = check_inputs(
+        q, k, gamma=gamma, tau=tau, min_budget=min_budget, max_budget=max_budget, block=block
+    )
     if stride < 1 or block % stride:
         raise FastprefillError(f"stride is {stride}; it must divide the block of {block} tokens")
     heads, blocks = q.shape[1], -(-len(q) // block)

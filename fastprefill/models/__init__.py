@@ -82,8 +82,10 @@ def load(path: str | Path) -> Model:
         FastprefillError: neither a folder nor a shape, a bad ``config.json``, files that are missing, truncated
             or contradict it.
     """
+    if not isinstance(path, str | Path) or not str(path):
+        raise FastprefillError(f"the model is {path!r}; give a folder, or one of {', '.join(shape_names())}")
     folder = Path(path)
-    if not folder.is_dir():
+    if not _is_folder(folder):
         config = named_shape(str(path))
         if config is None:
             advice = "give a folder with config.json and model.safetensors"
@@ -95,6 +97,13 @@ def load(path: str | Path) -> Model:
     model = Model(folder.resolve().name, folder, config, open_source(folder))
     _ = model.weights  # checks every tensor now rather than in the middle of a run
     return model
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long
+        return False
 
 
 def random_weights(model: Model, seed: int) -> Model:

@@ -87,6 +87,7 @@ class Safetensors:
             raise FastprefillError(
                 f"{path} is truncated: its tensors need {needed} bytes, the file has {size}; copy or download it again"
             )
+        _check_ranges(path, tensors)
         return Safetensors(path, tensors, content[8 + length :])
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
@@ -146,3 +147,19 @@ class Safetensors:
                 f"its header gives it {tensor.end - tensor.start}"
             )
         return self.data[tensor.start : tensor.end].view(_STORED[tensor.dtype]).reshape(tensor.shape)
+
+
+def _check_ranges(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """The format wants each byte to belong to one tensor."""
+    ordered = sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end))
+    end, before = 0, ""
+    for name, tensor in ordered:
+        if tensor.start < 0 or tensor.end < tensor.start:
+            raise FastprefillError(
+                f"{path}: tensor '{name}' lies from byte {tensor.start} to {tensor.end}; the file is damaged"
+            )
+        if tensor.start < end:
+            raise FastprefillError(
+                f"{path}: tensors '{before}' and '{name}' overlap at byte {tensor.start}; the file is damaged"
+            )
+        end, before = tensor.end, name

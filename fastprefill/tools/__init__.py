@@ -11,12 +11,14 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fastprefill.errors import FastprefillError
@@ -137,6 +139,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     check: bool = True,
+    memory: int | None = None,
 ) -> Completed:
     """Run a tool and capture what it prints.
 
@@ -149,6 +152,7 @@ def run(
         cwd: folder to run in.
         env: variables added to the environment.
         check: whether a non-zero status is an error.
+        memory: most bytes of data; None: no limit.
 
     Raises:
         FastprefillError: the program is missing, took too long, or failed (with its last lines).
@@ -167,6 +171,7 @@ def run(
             text=True,
             errors="replace",
             start_new_session=True,
+            preexec_fn=None if memory is None else partial(_limit_memory, memory),
         )
     except OSError as error:
         raise FastprefillError(f"{name} cannot be started: {error.strerror}: {words[0]}") from error
@@ -187,6 +192,10 @@ def run(
             how = f"signal {signal.Signals(-process.returncode).name}"
         raise FastprefillError(f"{name} failed with {how}; its last lines:\n{_tail(output)}")
     return Completed(process.returncode, output, seconds)
+
+
+def _limit_memory(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _kill(process: subprocess.Popen[str]) -> str:

@@ -17,6 +17,8 @@ _HEADER_FOLDER = Path("codegen/hls/source/ap_types/include")
 
 _MISMATCH, _DEADLOCK, _UNBALANCED = 1, 3, 4
 _TIMEOUT_S = 600.0
+_MEMORY = 8 << 30
+"""Bytes of data of a simulation; those of whole prompts take tens of megabytes."""
 
 
 def version() -> str:
@@ -104,7 +106,14 @@ def run(program: Path, case_folder: Path) -> dict[str, list[int]]:
             testbench cannot read.
     """
     with tempfile.TemporaryDirectory() as output:
-        answer = tools.run([program, case_folder, output], timeout_s=_TIMEOUT_S, check=False)
+        answer = tools.run(
+            [program, case_folder, output], timeout_s=_TIMEOUT_S, check=False, memory=_MEMORY
+        )
+        if "bad_alloc" in answer.output:
+            raise FastprefillError(
+                f"C simulation of {case_folder.name} was stopped at {_MEMORY / 2**30:g} GiB of memory: a kernel that "
+                "never ends fills a stream or an output; look for a loop whose condition stays true"
+            )
         last = (answer.output.strip().splitlines() or ["no message"])[-1]
         if answer.status in (_DEADLOCK, _UNBALANCED):
             raise FastprefillError(f"C simulation of {case_folder.name}: {last}")

@@ -73,7 +73,9 @@ def select_blocks(
     Raises:
         FastprefillError: shapes that do not fit, values that are not finite, a parameter out of range.
     """
-    check_inputs(q, k, gamma=gamma, tau=tau, min_budget=min_budget, max_budget=max_budget, block=block)
+    min_budget, max_budget, block = check_inputs(
+        q, k, gamma=gamma, tau=tau, min_budget=min_budget, max_budget=max_budget, block=block
+    )
     registers = Registers.of(
         q.shape[0],
         gamma=gamma,

@@ -200,6 +200,13 @@ GOOD: dict[str, Any] = {"q": Q, "k": K, "gamma": 0.9, "tau": 0.1, "min_budget": 
             "q has shape [8, 3, 2] and k [8, 2, 2]; both need the same tokens and dim, and the heads of k must "
             "divide those of q",
         ),
+        ({"gamma": "0.9"}, "gamma is '0.9'; it must be a number"),
+        ({"tau": None}, "tau is None; it must be a number"),
+        ({"min_budget": 128.5}, "min_budget is 128.5; it must be a whole number"),
+        ({"min_budget": True}, "min_budget is True; it must be a whole number"),
+        ({"max_budget": float("nan")}, "max_budget is nan; it must be a whole number"),
+        ({"q": None}, "q is NoneType; it must be a NumPy array of numbers"),
+        ({"q": np.ma.array(Q, mask=Q > 2)}, "q is MaskedArray; it must be a NumPy array of numbers"),
         ({"q": Q.tolist()}, "q is list; it must be a NumPy array of numbers"),
         ({"k": K > 0}, "k is an array of bool; it must be a NumPy array of numbers"),
         (
@@ -214,3 +221,16 @@ def test_bad_input(select: Selector, change: dict[str, Any], message: str) -> No
     with pytest.raises(FastprefillError) as caught:
         select(**GOOD | change)
     assert str(caught.value) == message
+
+
+def test_numpy_numbers_are_as_good_as_pythons() -> None:
+    """Those of few bits wrap where they are negated."""
+    rng = np.random.default_rng(0)
+    q = rng.standard_normal((600, 4, 16)).astype(np.float32)
+    given = {"gamma": 0.1, "tau": 1.0, "compat": False}
+    for kind in (np.uint8, np.int16, np.uint64):
+        expected = flexprefill.select_blocks(q, q[:, :2], min_budget=200, max_budget=250, block=64, **given)  # type: ignore[arg-type]
+        found = flexprefill.select_blocks(
+            q, q[:, :2], min_budget=kind(200), max_budget=kind(250), block=kind(64), **given  # type: ignore[arg-type]
+        )
+        assert (found.mask == expected.mask).all()

@@ -1,6 +1,7 @@
 """The float reference of a whole model against the transformers library, and its own laws."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,7 @@ def test_only_the_last_logits() -> None:
         ([[1, 2]], "input_ids has shape [1, 2]; it must be a list of at least one token id"),
         ([1, 256], "input_ids holds 256; the vocabulary has 256 ids"),
         ([-1], "input_ids holds -1; the vocabulary has 256 ids"),
+        ([[1], [2, 3]], "input_ids are lists of unequal lengths; they must be one list of token ids"),
         ([0.5], "input_ids has dtype float64; token ids are whole numbers"),
     ],
 )
@@ -89,10 +91,23 @@ def test_bad_ids(ids: list[object], message: str) -> None:
     assert str(caught.value) == message
 
 
-def test_bad_dtype() -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": np.float16}, "dtype is float16; the reference computes in float32 or float64"),
+        ({"dtype": None}, "dtype is None; the reference computes in float32 or float64"),
+        ({"dtype": "foo"}, "dtype is 'foo'; the reference computes in float32 or float64"),
+        (
+            {"last": 0},
+            "last is 0; the logits of at least one token are computed, or of all with None",
+        ),
+        ({"last": 1.5}, "last is 1.5; it must be a whole number"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(FastprefillError) as caught:
-        reference.forward(models.load(LLAMA), [1], dtype=np.float16)
-    assert str(caught.value) == "dtype is float16; the reference computes in float32 or float64"
+        reference.forward(models.load(LLAMA), [1], **options)
+    assert str(caught.value) == message
 
 
 def test_silu_of_large_numbers() -> None:

@@ -244,3 +244,35 @@ def test_bad_prompt(tmp_path: Path, name: str, content: str, message: str) -> No
     with pytest.raises(FastprefillError) as caught:
         models.read_prompt(model.config, model.folder, file)
     assert str(caught.value) == message.format(file)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        ([(0, 16), (8, 24)], "tensors 'a' and 'b' overlap at byte 8; the file is damaged"),
+        ([(-10, 6), (6, 22)], "tensor 'a' lies from byte -10 to 6; the file is damaged"),
+        ([(16, 0), (0, 16)], "tensor 'a' lies from byte 16 to 0; the file is damaged"),
+    ],
+)
+def test_bytes_of_two_tensors_or_of_none(ranges: list[tuple[int, int]], message: str, tmp_path: Path) -> None:
+    header = {
+        name: {"dtype": "F32", "shape": [4], "data_offsets": list(where)}
+        for name, where in zip("ab", ranges, strict=True)
+    }
+    text = json.dumps(header).encode()
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + bytes(32))
+    with pytest.raises(FastprefillError) as caught:
+        Safetensors.open(file)
+    assert str(caught.value) == f"{file}: {message}"
+
+
+@pytest.mark.parametrize("path", ["", None, 5, b"llama-3.2-1b"])
+def test_a_model_is_a_name_or_a_folder(path: object) -> None:
+    with pytest.raises(FastprefillError, match=r"^the model is .*; give a folder, or one of llama-"):
+        models.load(path)  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_too_long_is_no_folder() -> None:
+    with pytest.raises(FastprefillError, match="there is no model folder 'xxx"):
+        models.load("x" * 5000)

@@ -53,6 +53,18 @@ def test_a_compile_error_is_one_sentence_with_its_line(tmp_path: Path) -> None:
 
 
 @needs_gxx
+def test_a_simulation_that_never_ends_is_stopped_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csim, "_MEMORY", 1 << 28)
+    (tmp_path / "k.cpp").write_text(
+        "#include <vector>\nint main() { std::vector<int> tokens; while (true) tokens.push_back(1); }\n"
+    )
+    with pytest.raises(FastprefillError, match=r"C simulation of case was stopped at 0\.25 GiB of memory: a kernel"):
+        csim.run(csim.build(tmp_path), tmp_path / "case")
+
+
+@needs_gxx
 @pytest.mark.parametrize(
     ("body", "message"),
     [
