@@ -29,7 +29,7 @@ def matrix_unit(size: Size) -> Resources:
     memory = 0 if fifo.memory == "block" else 8 * -(-word // 14)
     return Resources(
         lut=66 * dsp_elements + (79 * pairs + 34) * lut_elements
-        + way_out + edges + memory + 18 * slices + 250 + (0 if many else operands),
+        + way_out + edges + memory + 18 * slices + 120 + (0 if many else operands),
         ff=64 * dsp_elements + (52 * pairs + 30) * lut_elements + 64 * size.rows * columns
         + operands * (12 if many else 3) + (word if fifo.slice_bits else 0) + 20 * slices + 300,
         dsp=k * dsp_elements,

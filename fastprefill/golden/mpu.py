@@ -169,6 +169,8 @@ def cases(
             (-1, 1, 1),
             (1 << 16, 1, 1),
             (50, 1, -(1 << 31)),
+            (65_535, 65_535, 0),  # the most that is allowed of the others: only the last is named in the error
+            (65_535, 1 << 16, 1),
         )
     ]
     return [

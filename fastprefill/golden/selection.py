@@ -106,7 +106,8 @@ def check_inputs(
         FastprefillError: see `Selector`.
     """
     check_heads(q, k)
-    gamma, tau = number("gamma", gamma), number("tau", tau)
+    number("gamma", gamma)
+    number("tau", tau)
     min_budget, block = whole("min_budget", min_budget), whole("block", block)
     max_budget = None if max_budget is None else whole("max_budget", max_budget)
     if not 0 < gamma <= 1:

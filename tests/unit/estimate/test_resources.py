@@ -17,7 +17,7 @@ from fastprefill.tools import yosys
 
 
 @pytest.mark.parametrize(
-    "size", [Size(4, 4, 0, 2, 2), pytest.param(Size(8, 4, 4, 8, 2), marks=pytest.mark.slow)], ids=str
+    "size", [Size(4, 4, 0, 2, 2), pytest.param(Size(8, 4, 4, 8, 2), marks=pytest.mark.long)], ids=str
 )
 def test_model_against_yosys(size: Size, tmp_path: Path) -> None:
     if not tools.available("yosys"):

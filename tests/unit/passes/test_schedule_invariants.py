@@ -45,12 +45,14 @@ def build(name: str) -> ModuleOp:
 TOO_FAST = {
     "addresses": r"addresses\.py:\d+: the bank and address of an element of 'many' take",
     "attention": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
+    "attention_layer": r"kernels/walker\.py:\d+: whether this reads its stream depends on a value",
     "sfu": r"sfu/rope\.py:\d+: whether this reads its stream depends on a value",
+    "walker": r"kernels/walker\.py:\d+: whether this reads its stream depends on a value",
 }
 """What takes more than a cycle at 400 MHz and cannot be spread over several; the units must say so."""
 
 
-LARGE = {"attention", "attention_softmax", "requant", "sfu"}
+LARGE = {"attention", "attention_layer", "attention_softmax", "requant", "sfu"}
 """Units that take minutes here; their parts are in smaller ones."""
 
 
@@ -388,7 +390,7 @@ def test_sums_of_some_bits_of_sums_hold(statement: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", large_ones_long(UNITS))
 def test_ops_of_lanes_that_sink_make_nothing_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, board = build(name), replace(boards.load("kv260"), clock_mhz=250.0)
+    module, board = build(name), replace(boards.load("kv260"), clock_mhz=200.0)
 
     def figures() -> list[tuple[int, int]]:
         found = rtl.schedules(module, board).values()
