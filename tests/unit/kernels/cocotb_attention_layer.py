@@ -17,11 +17,8 @@ PLAN = json.loads(Path(cocotb.plusargs["plan"]).read_text())
 WordBus, _, _, WordSink, _ = define_stream("Word", signals=["valid", "ready", "data"])
 
 
-async def run(
-    dut: Any, case: dict[str, Any], fars: dict[str, Far], memory: bytearray, statistics: Any
-) -> None:
-    """One start, from the memory of the case to its end, checked."""
-    before = {name: len(far.bursts) for name, far in fars.items()}
+async def start(dut: Any, case: dict[str, Any], memory: bytearray) -> None:
+    """Fill the memory, set the scalars, and pulse `start`."""
     memory[:] = Path(case["before"]).read_bytes()
     for name, value in case["scalars"].items():
         getattr(dut, name).value = value
@@ -29,6 +26,14 @@ async def run(
     dut.start.value = 1
     await ClockCycles(dut.clk, 1)
     dut.start.value = 0
+
+
+async def run(
+    dut: Any, case: dict[str, Any], fars: dict[str, Far], memory: bytearray, statistics: Any
+) -> None:
+    """One start, from the memory of the case to its end, checked."""
+    before = {name: len(far.bursts) for name, far in fars.items()}
+    await start(dut, case, memory)
     await ClockCycles(dut.clk, 1)
     cycles = 0
     while not int(dut.idle.value):
@@ -56,13 +61,7 @@ async def run(
 
 async def abort(dut: Any, case: dict[str, Any], memory: bytearray, after: int) -> None:
     """A start that is reset after some cycles; the memory goes on, and what was issued is completed."""
-    memory[:] = Path(case["before"]).read_bytes()
-    for name, value in case["scalars"].items():
-        getattr(dut, name).value = value
-    await ClockCycles(dut.clk, 2)
-    dut.start.value = 1
-    await ClockCycles(dut.clk, 1)
-    dut.start.value = 0
+    await start(dut, case, memory)
     await ClockCycles(dut.clk, after)
     assert not int(dut.idle.value), f"{case['name']} is done before {after} cycles"
     dut.rst.value = 1

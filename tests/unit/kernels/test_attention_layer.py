@@ -1,5 +1,6 @@
 """A layer's attention in RTL behind its movers, against memories; sizes that are refused; broken kernels."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from fastprefill.checks.contract import Contract
 from fastprefill.errors import FastprefillError
 from fastprefill.extern.axi import Port
 from fastprefill.frontend import load_module
+from fastprefill.golden.attention_layer import Size
 from fastprefill.kernels import attention_layer, walker
 from fastprefill.kernels.attention import finish, load, rows
 from fastprefill.system.build import build_unit
@@ -24,18 +26,30 @@ LATE = memory.SETTINGS[1:]
 PORT = Port(data_bits=64, ids=2, burst=4, outstanding=4, buffer=8)
 
 
+def behind_movers(test: Callable[..., None]) -> Callable[..., None]:
+    """A test that simulates RTL with cocotb and cocotbext-axi."""
+    missing = verilator.missing()
+    test = pytest.mark.filterwarnings("ignore::DeprecationWarning")(test)
+    return pytest.mark.skipif(missing is not None, reason=f"rtl NOT run: {missing}")(test)
+
+
+def sparse_and_two_kv_heads(rng: np.random.Generator, size: Size) -> list[memory.Run]:
+    return [
+        ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
+        ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
+    ]
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@behind_movers
 def test_from_memory_to_memory(tmp_path: Path) -> None:
     """Every byte of the result is there, no other has changed, and blocks are read as often as the policy says."""
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
     rng, size = np.random.default_rng(3), SMALL.SIZE
     runs = [
-        ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
-        ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
+        *sparse_and_two_kv_heads(rng, size),
+        ("one_job_each", SMALL.prompt(rng, size, 6 * size.block, (2, 1), 0.0, 8), 1, 0),
     ]
-    runs.append(("one_job_each", SMALL.prompt(rng, size, 6 * size.block, (2, 1), 0.0, 8), 1, 0))
     log, measured = memory.simulated(
         SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False, resets=(150, 1100)
     )
@@ -110,14 +124,12 @@ def test_a_broken_part_is_noticed(
 
 
 @pytest.mark.long
-@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@behind_movers
 def test_two_parts_of_a_block_from_memory_to_memory(tmp_path: Path) -> None:
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
     rng, size = np.random.default_rng(3), SMALL.LARGER
     runs = [
-        ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
-        ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
+        *sparse_and_two_kv_heads(rng, size),
         ("no_line", SMALL.prompt(rng, size, 3 * size.block, (2, 1), 1.0, 16), 0, 0),
     ]
     log, measured = memory.simulated(SMALL.system(size), size, runs, PORT, tmp_path, resets=(900, 7000), lint=True)
@@ -127,8 +139,7 @@ def test_two_parts_of_a_block_from_memory_to_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutants
-@pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@behind_movers
 def test_reading_before_the_rows_are_written_is_noticed(tmp_path: Path) -> None:
     """What no other level can see: there is an order between the movers."""
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")

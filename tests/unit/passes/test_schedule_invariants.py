@@ -52,6 +52,8 @@ TOO_FAST = {
 """What takes more than a cycle at 400 MHz and cannot be spread over several; the units must say so."""
 
 
+NOT_AT_250 = {"attention_layer", "walker"}
+"""Of those in `TOO_FAST`, the units that the KV260 refuses at 250 MHz already; its own clock is 200."""
 LARGE = {"attention", "attention_layer", "attention_softmax", "requant", "sfu"}
 """Units that take minutes here; their parts are in smaller ones."""
 
@@ -390,7 +392,7 @@ def test_sums_of_some_bits_of_sums_hold(statement: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", large_ones_long(UNITS))
 def test_ops_of_lanes_that_sink_make_nothing_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, board = build(name), replace(boards.load("kv260"), clock_mhz=200.0)
+    module, board = build(name), replace(boards.load("kv260"), clock_mhz=200.0 if name in NOT_AT_250 else 250.0)
 
     def figures() -> list[tuple[int, int]]:
         found = rtl.schedules(module, board).values()
