@@ -60,8 +60,7 @@ ORDER_ADDITIONS = (
 operands of equal width by chance. Subtractions are left as they are: A is what is subtracted from."""
 
 _RUNNER = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
+import sys
 from pyosys import libyosys
 design = libyosys.Design()
 for line in open(sys.argv[1]):
@@ -213,10 +212,11 @@ def run_script(commands: Sequence[str], folder: Path, timeout_s: float) -> float
     script.write_text("".join(command + "\n" for command in commands))
     (folder / _ADD_ORDER).write_text(resources.path(f"tools/techmap/{_ADD_ORDER}").read_text())
     done = tools.run(
-        [sys.executable, "-c", _RUNNER, script.name, str(MEMORY_LIMIT)],
+        [sys.executable, "-c", _RUNNER, script.name],
         cwd=folder,
         timeout_s=timeout_s,
         check=False,
+        memory=MEMORY_LIMIT,
     )
     if done.status != 0:
         raise FastprefillError(f"Yosys: {_reason(done)}")
