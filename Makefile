@@ -28,7 +28,7 @@ test: check docs ## linter, types and quick tests (JOBS=2 processes); ends with 
 	$(PYTEST) -n $(JOBS) -m "$(QUICK)"
 
 test-long: $(STAMP) ## full-size RTL, mutants and proofs; writes results/test-long.json (AGAIN="-k NAME": runs these, keeps the others)
-	$(PYTEST) -n $(JOBS) -m "long or mutants or formal" $(if $(AGAIN),--add-results,--write-results) results/test-long.json $(AGAIN)
+	$(PYTEST) -n $(JOBS) -m "long or mutants or formal" $(if $(AGAIN),--add-results,--write-results)=results/test-long.json $(AGAIN)
 
 check: $(STAMP) ## linter and strict types only
 	$(BIN)/ruff check .

@@ -230,7 +230,7 @@ def _reason(done: tools.Completed) -> str:
         where = re.findall(r"^(.*?:\d+): ERROR: ", done.output, re.MULTILINE)
         return f"{where[-1]}: {errors[-1]}" if where else errors[-1]
     if "bad_alloc" in done.output or "MemoryError" in done.output:
-        return f"the design needs more than {MEMORY_LIMIT >> 30} GiB of memory"
+        return f"the design needs more than {MEMORY_LIMIT / 2**30:g} GiB of memory"
     last = done.output.rstrip().splitlines()[-1:] or ["it printed nothing"]
     return f"ended with status {done.status}: {last[0]}"
 
