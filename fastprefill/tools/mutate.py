@@ -203,9 +203,9 @@ def _part_proof(mutant: Mutant, changed: Mapping[str, str]) -> str:
 
 
 def source_line(files: Mapping[str, str], mutant: Mutant) -> str:
-    """The line that a mutant changes, without its comment; CIRCT's numbered names have no number."""
+    """The line that a mutant changes, without its comment; numbered names and copies of a register have no number."""
     line = files[mutant.file].splitlines()[mutant.line - 1].partition("//")[0].strip()
-    return " ".join(re.sub(r"\b_GEN(_\d+)?\b", "_GEN", line).split())
+    return " ".join(re.sub(r"\b_GEN_\d+\b", "_GEN", re.sub(r"_v\d+\b", "", line)).split())
 
 
 def table(verdicts: Sequence[Mapping[str, str]]) -> list[str]:

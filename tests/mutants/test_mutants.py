@@ -26,10 +26,13 @@ LEMMAS = {
 }
 
 # What passes and is beyond the proof, by rule and source line, with the argument why it changes nothing.
+_ENABLED = "what an enable writes in the cycle after a reset is written again by the first step of a tile"
 _BUSY = "a step with a bubble behind it is the last of a tile, and then the drain is busy for longer"
 ARGUED = {
     ("or term dropped", "assign busy = step_turn | step_valid_s1 | step_valid_s2;"): _BUSY,
     ("or to and", "assign busy = step_turn | step_valid_s1 | step_valid_s2;"): _BUSY,
+    ("reset value", "lane_enable_s2_s2 <= 1'h0;"): _ENABLED,
+    ("reset value", "out_write_s1 <= 1'h0;"): "a row written in the cycle after a reset is no row of a finished tile",
 }
 
 UNIT = Subject(CONTRACTS["outer_product"], 2, GENERATED, HAND_WRITTEN, LEMMAS, ARGUED)
@@ -72,16 +75,17 @@ def test_the_design_itself_is_no_mutant(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "rule"),
+    ("file", "rule", "before"),
     [
-        ("outer_array_lane.sv", "sign extension to zero extension"),
-        ("outer_finished.sv", "enable dropped"),
-        ("outer_drain.sv", "wrong slice"),
+        ("outer_array_lane.sv", "sign extension to zero extension", ""),
+        ("outer_finished.sv", "enable dropped", ""),
+        ("outer_drain.sv", "wrong slice", "finished_rdata"),
     ],
 )
-def test_a_mutant_survives_weak_cases(file: str, rule: str, tmp_path: Path) -> None:
+def test_a_mutant_survives_weak_cases(file: str, rule: str, before: str, tmp_path: Path) -> None:
     """With starts on no tiles alone nearly everything survives: that mutants are caught is the cases' doing."""
-    mutant = next(m for m in mutate.sites(UNIT.design[0]) if m.file == file and m.rule == rule)
+    sites = mutate.sites(UNIT.design[0])
+    mutant = next(m for m in sites if m.file == file and m.rule == rule and m.before.startswith(before))
     weak = replace(UNIT.contract, cases=lambda seed: [c for c in UNIT.contract.cases(seed) if c.name == "no_tiles"])
     passed = contract.check(weak, "rtl", seed=SEED, folder=tmp_path)
     weakly = replace(UNIT.judge, contract=weak, timing=[cycles for *_, cycles in passed.timing])
