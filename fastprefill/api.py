@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,6 +219,7 @@ def check(
     parameters: Mapping[str, int] | None = None,
     board: str = "kv260",
     seed: int = 1,
+    asked: Sequence[str] = (),
     show: Show = quiet,
 ) -> KernelCheck:
     """Compare a kernel's unit with its golden model at every level that can run here.
@@ -229,6 +230,7 @@ def check(
         parameters: arguments of the kernel file's ``unit`` and ``cases``.
         board: clock and parts that it is built for.
         seed: of the cases, the gaps and the initial state.
+        asked: levels of ``checks.contract.LEVELS`` to run; none of them: all.
         show: gets lines of progress.
 
     Raises:
@@ -237,12 +239,13 @@ def check(
     from fastprefill import boards as data
     from fastprefill.build.kernel import load_kernel
     from fastprefill.build.steps import Steps
+    from fastprefill.checks import contract
     from fastprefill.checks import kernel as levels
     from fastprefill.reports.levels import KernelCheck
 
     target = data.load(board)
     found = load_kernel(kernel, parameters or {})
-    result = levels.run(found, target.name, seed, Steps("check", show))
+    result = levels.run(found, target.name, seed, Steps("check", show), asked or contract.LEVELS)
     return KernelCheck(result, found.parameters, target.name, seed, tier_line())
 
 

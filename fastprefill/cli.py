@@ -175,16 +175,24 @@ def compile_kernel(
 @kernel_parameters
 @click.option("--board", default="kv260", show_default=True, help="A board's name or a .toml file.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the cases, gaps and resets.")
+@click.option(
+    "--level",
+    "asked",
+    multiple=True,
+    help="Run interpreter, csim, rtl, four_state or structure alone (repeatable); default: all.",
+)
 @as_json
-def check(kernel: str, parameters: tuple[str, ...], board: str, seed: int, as_json: bool) -> None:
-    """Compare KERNEL with its golden model at every level.
+def check(
+    kernel: str, parameters: tuple[str, ...], board: str, seed: int, asked: tuple[str, ...], as_json: bool
+) -> None:
+    """Compare KERNEL with its golden model at every level, or at those asked for.
 
     A kernel file says what goes in and what must come out in a function cases(seed). Without one, random inputs are
     played and the interpreter is what C++ and RTL are compared with.
     """
     _print_result(
         as_json,
-        api.check(kernel, parameters=_parameters(parameters), board=board, seed=seed, show=progress),
+        api.check(kernel, parameters=_parameters(parameters), board=board, seed=seed, asked=asked, show=progress),
     )
 
 
