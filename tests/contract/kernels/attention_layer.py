@@ -7,6 +7,7 @@ import numpy as np
 from fastprefill.golden import attention_layer as golden
 from fastprefill.golden.attention import Heads
 from fastprefill.golden.attention_layer import Prompt, Size
+from fastprefill.golden.jobs import pack
 from fastprefill.golden.scale import Codes, Scales
 from fastprefill.kernels import attention_layer
 from fastprefill.system.case import Case
@@ -66,4 +67,11 @@ def cases(seed: int, size: Size = SIZE) -> list[Case]:
         golden.case("no_line", prompt(rng, size, 2 * block, (2, 1), 1.0, 16), size, 0, 0),
         golden.case("one_token", prompt(rng, size, 1, (1, 1), 1.0, 8), size, 1, 0),
         golden.case("holes", holes, size, 1, 1),
+        golden.faulty_case("faulty", *faulty(rng, size)),
     ]
+
+
+def faulty(rng: np.random.Generator, size: Size) -> tuple[Prompt, Size, dict[int, int]]:
+    """Two KV heads, of which the second one's list says that it is of another prompt."""
+    good = prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8)
+    return good, size, {max(len(pack(listed)) for listed in good.lists) + 8: 4}

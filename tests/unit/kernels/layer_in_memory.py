@@ -9,10 +9,11 @@ from typing import Any
 
 from fastprefill import boards
 from fastprefill.extern.axi import Port
-from fastprefill.extern.memory_top import memory_top, prefix
+from fastprefill.extern.memory_top import memory_top
 from fastprefill.golden import attention_layer as golden
 from fastprefill.golden.attention_layer import Prompt, Size
 from fastprefill.kernels import attention_layer
+from fastprefill.system.mover import prefix
 from fastprefill.system.ports import ports
 from fastprefill.system.system import System, link
 from fastprefill.targets import rtl
@@ -24,6 +25,8 @@ ADDRESS_BITS = 40
 
 Run = tuple[str, Prompt, int, int]
 """Name, prompt, capacity and hot lines of the cache."""
+Faulty = tuple[str, Prompt, Size, dict[int, int]]
+"""Name, prompt, size, changed words of its lists; without a line in the cache."""
 SETTINGS = (((64, 64), False, 0.0), ((1, 90), True, 0.4))
 """Latency of a burst in cycles, whether IDs overtake each other, share of cycles in which memory does nothing."""
 
@@ -37,11 +40,22 @@ def powered(top: str) -> str:
     return text.replace("\n);\n", f"\n);\n  {logic}\n", 1)
 
 
-def case(run: Run, size: Size, folder: Path) -> dict[str, Any]:
+def case(run: Run | Faulty, size: Size, folder: Path) -> dict[str, Any]:
     """One run of the plan, its memories as files."""
-    name, prompt, capacity, hot = run
+    name, prompt = run[:2]
     memory = golden.memory_of(prompt, size)
-    files = {"before": memory.data, "after": golden.after(prompt, memory, size)}
+    done, fault = prompt, 0
+    if isinstance(run[3], dict):
+        capacity = hot = 0
+        golden.change_lists(memory, run[3])
+        words = golden.walked(prompt, memory, size)
+        done, fault, blocks = golden.reached(prompt, words["requests"], size.block), words["fault"][0], words["requests"]
+        statistics = [0, 0, 0, len(blocks)]
+    else:
+        _, _, capacity, hot = run
+        blocks = golden.blocks_read(prompt, capacity, hot, size.look_ahead)
+        statistics = golden.statistics(prompt, capacity, hot, size.look_ahead)
+    files = {"before": memory.data, "after": golden.after(done, memory, size)}
     for what, data in files.items():
         (folder / f"{name}.{what}").write_bytes(data)
     scalars = golden.scalars(prompt, memory, size, capacity, hot)
@@ -49,8 +63,9 @@ def case(run: Run, size: Size, folder: Path) -> dict[str, Any]:
         "name": name,
         "scalars": scalars,
         **{what: str(folder / f"{name}.{what}") for what in files},
-        "statistics": golden.statistics(prompt, capacity, hot, size.look_ahead),
-        "block_bytes": len(golden.blocks_read(prompt, capacity, hot, size.look_ahead)) * size.record.size,
+        "statistics": statistics,
+        "fault": fault,
+        "block_bytes": len(blocks) * size.record.size,
         "most_cycles": 40 * scalars["jobs"] * size.engine.job_cycles
         + 200 * prompt.mask.shape[0] * prompt.heads.tokens
         + 20_000,
@@ -58,7 +73,7 @@ def case(run: Run, size: Size, folder: Path) -> dict[str, Any]:
 
 
 def simulated(
-    system: System, size: Size, runs: Sequence[Run], port: Port, folder: Path, broken: tuple[str, str] | None = None,
+    system: System, size: Size, runs: Sequence[Run | Faulty], port: Port, folder: Path, broken: tuple[str, str] | None = None,
     settings: Sequence[tuple[tuple[int, int], bool, float]] = SETTINGS, timeout_s: float = 3600, optimise: bool = True,
     resets: Sequence[int] = (), lint: bool = False,
 ) -> tuple[str, dict[str, dict[str, int]]]:  # fmt: skip
@@ -81,7 +96,7 @@ def simulated(
         "memory": max(Path(one["before"]).stat().st_size for one in cases),
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
-    top = powered(memory_top(TOP, found, movers, port, ADDRESS_BITS))
+    top = powered(memory_top(TOP, found, movers, port, ADDRESS_BITS, "fault"))
     if broken:
         assert top.count(broken[0]) == 1, f"{broken[0]!r} is {top.count(broken[0])} times in the module"
         top = top.replace(*broken)
