@@ -31,7 +31,8 @@ def memory_top(
             module has no such port.
 
     Raises:
-        FastprefillError: no such output; a mover whose stream the system does not have, or has in another width or direction.
+        FastprefillError: no such output; a mover whose stream the system does not have, or has in another width or
+            direction.
     """
     inner = {**ports.inputs, **ports.outputs}
     taken: set[str] = set()
@@ -64,6 +65,8 @@ def memory_top(
     wired += [f".{stream}_{what}({stream}_{what})" for stream in inner for what in ("valid", "data", "ready")]
     idles = " && ".join(["system_idle", *(f"{prefix(short, mover)}_idle" for short, mover in movers.items())])
     lines = [
+        "wire system_idle;",
+        "wire [31:0] system_error;",
         *sorted(body, key=lambda line: not line.startswith(("wire", "logic"))),
         f"{ports.name} system (.clk(clk), .rst(rst), .start(start), .idle(system_idle), .done(done), "
         f".starved(starved), .blocked(blocked), .error(system_error),\n    {', '.join(wired)});",
@@ -72,7 +75,7 @@ def memory_top(
     ]
     listed = ",\n    ".join(declared)
     return (
-        f"module {name} (\n    {listed}\n);\n  wire system_idle;\n  wire [31:0] system_error;\n  " + "\n  ".join(lines) + "\nendmodule\n"
+        f"module {name} (\n    {listed}\n);\n  " + "\n  ".join(lines) + "\nendmodule\n"
     )
 
 

@@ -20,6 +20,7 @@ from fastprefill.golden.jobs import JobList, job_list, pack
 from fastprefill.golden.scale import Codes
 from fastprefill.golden.walker import command
 from fastprefill.system.case import Case
+from fastprefill.system.mover import MemoryCase
 
 FIRST = 0x1000
 """Byte address of the first thing in the memories made here."""
@@ -305,3 +306,17 @@ def _case(
         "again_beats": beats(again),
     }
     return Case(name, given, inputs, outputs)
+
+
+def cases(seed: int, dsp_columns: int = 0, most_words: int = 1024, **size: int) -> list[Case]:
+    """Runs of a system of these parameters: what goes over its ports."""
+    from fastprefill.golden.attention_layer_cases import played
+
+    return [one.case(Size(**size)) for one in played(seed, Size(**size))]
+
+
+def memory_cases(seed: int, dsp_columns: int = 0, most_words: int = 1024, **size: int) -> list[MemoryCase]:
+    """The same runs with the movers: what is in memory before and after."""
+    from fastprefill.golden.attention_layer_cases import played
+
+    return [one.in_memory(Size(**size)) for one in played(seed, Size(**size))]

@@ -23,8 +23,8 @@ from fastprefill.system.case import Case
 
 HEADER, STARTS, ENTRY, COUNTS = 1, 2, 3, 4
 """The header is not that of a list of this prompt; the starts of rows or columns do not ascend from 0 to the number of
-entries, or a row is longer than it can be; key blocks of a row do not ascend up to its query block; the lists have other
-numbers of jobs and query blocks than the scalars say."""
+entries, or a row is longer than it can be; key blocks of a row do not ascend up to its query block; the lists have
+other numbers of jobs and query blocks than the scalars say."""
 
 FAULT = 2
 """Low byte of the status word of a fault; 1 is a scalar outside its limits (``system.limits.error_code``)."""
@@ -36,8 +36,8 @@ _ENTRIES, _ROW_START, _ROW_ENTRIES, _COLUMN_START, _COLUMN_ENTRIES = 4, 5, 6, 7,
 
 
 def status(fault: int, kv_head: int) -> int:
-    """The word on ``fault``, as ``first_error`` has it: 0 for no fault, else `FAULT`, the kind of fault from bit 8 on and
-    from bit 16 on the KV head whose list it is in (all lists read and too few jobs in them: the number of KV heads).
+    """The word on ``fault``, as ``first_error`` has it: 0 for no fault, else `FAULT`, the kind of fault from bit 8 on
+    and from bit 16 on the KV head whose list it is in (all lists have too few jobs: the number of KV heads).
     """
     return fault and FAULT | fault << 8 | kv_head << 16
 

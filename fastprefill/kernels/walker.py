@@ -8,8 +8,8 @@ entry, through the pointer of its key block into the list by key block, the next
 The cache takes the `look_ahead` requests after the one that it decides, and a job ends while the next one begins. What
 goes with the jobs to other units therefore runs ahead of them, and has room for that.
 
-Lists are not trusted: from the first word on that contradicts what is known the query blocks have no jobs, jobs that the
-other units still wait for are made up, and ``fault`` says what was wrong (``golden.list_faults``).
+Lists are not trusted: from the first word on that contradicts what is known the query blocks have no jobs, jobs that
+the other units still wait for are made up, and ``fault`` says what was wrong (``golden.list_faults``).
 """
 
 import allo

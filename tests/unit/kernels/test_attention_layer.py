@@ -14,6 +14,7 @@ from fastprefill.errors import FastprefillError
 from fastprefill.extern.axi import Port
 from fastprefill.frontend import load_module
 from fastprefill.golden.attention_layer import Size
+from fastprefill.golden.attention_layer_cases import Played, faulty, prompt
 from fastprefill.kernels import attention_layer, walker
 from fastprefill.kernels.attention import finish, load, rows
 from fastprefill.system.build import build_unit
@@ -33,10 +34,10 @@ def behind_movers(test: Callable[..., None]) -> Callable[..., None]:
     return pytest.mark.skipif(missing is not None, reason=f"rtl NOT run: {missing}")(test)
 
 
-def sparse_and_two_kv_heads(rng: np.random.Generator, size: Size) -> list[memory.Run]:
+def sparse_and_two_kv_heads(rng: np.random.Generator, size: Size) -> list[Played]:
     return [
-        ("sparse", SMALL.prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
-        ("kv_heads", SMALL.prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
+        Played("sparse", prompt(rng, size, 5 * size.block + 3, (2, 1), 0.4, 16), size.lines, 1),
+        Played("kv_heads", prompt(rng, size, 2 * size.block + 1, (4, 2), 0.5, 8), 2, 1),
     ]
 
 
@@ -48,14 +49,14 @@ def test_from_memory_to_memory(tmp_path: Path) -> None:
     rng, size = np.random.default_rng(3), SMALL.SIZE
     runs = [
         *sparse_and_two_kv_heads(rng, size),
-        ("faulty", *SMALL.faulty(rng, size)),
-        ("one_job_each", SMALL.prompt(rng, size, 6 * size.block, (2, 1), 0.0, 8), 1, 0),
+        faulty(rng, size),
+        Played("one_job_each", prompt(rng, size, 6 * size.block, (2, 1), 0.0, 8), 1, 0),
     ]
     log, measured = memory.simulated(
         SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False, resets=(150, 1100)
     )
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
-    assert set(measured) == {name for name, *_ in runs}
+    assert set(measured) == {run.name for run in runs}
     tiers.note("verilator")
 
 
@@ -142,11 +143,11 @@ def test_two_parts_of_a_block_from_memory_to_memory(tmp_path: Path) -> None:
     rng, size = np.random.default_rng(3), SMALL.LARGER
     runs = [
         *sparse_and_two_kv_heads(rng, size),
-        ("no_line", SMALL.prompt(rng, size, 3 * size.block, (2, 1), 1.0, 16), 0, 0),
+        Played("no_line", prompt(rng, size, 3 * size.block, (2, 1), 1.0, 16), 0, 0),
     ]
     log, measured = memory.simulated(SMALL.system(size), size, runs, PORT, tmp_path, resets=(900, 7000), lint=True)
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
-    assert set(measured) == {name for name, *_ in runs}
+    assert set(measured) == {run.name for run in runs}
     tiers.note("verilator")
 
 
@@ -156,7 +157,7 @@ def test_reading_before_the_rows_are_written_is_noticed(tmp_path: Path) -> None:
     """What no other level can see: there is an order between the movers."""
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
     size = SMALL.SIZE
-    runs = [("early", SMALL.prompt(np.random.default_rng(3), size, 5 * size.block + 3, (2, 1), 0.4, 16), 3, 1)]
+    runs = [Played("early", prompt(np.random.default_rng(3), size, 5 * size.block + 3, (2, 1), 0.4, 16), 3, 1)]
     early = ("assign written_valid = w_rows_waiting != '0;", "assign written_valid = 1'b1;")
     log, _ = memory.simulated(
         SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False, broken=early
