@@ -6,8 +6,8 @@
 Where a unit has been through Yosys its count is taken: SIGU's from ``results/sigu_resources_kv260.json`` (on another
 board from its probes, by rows and lanes), others from ``results/system_resources_<board>.json``, to which ``--count``
 adds. Otherwise it is the model's (matrix unit), or the least that the compiler counts: memories, registers of arrays
-and products bound to DSP slices, no logic. Every row says which. On the U280 a whole set lies in each region, for heads of
-its own, so the numbers are those of one region and the board's are those of the region that has least of each.
+and products bound to DSP slices, no logic. Every row says which. On the U280 a whole set lies in each region, for heads
+of its own, so the numbers are those of one region and the board's are those of the region that has least of each.
 """
 
 from __future__ import annotations

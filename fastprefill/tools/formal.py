@@ -88,6 +88,8 @@ PROOFS = (
     Proof("fp_axi_writer"),
     Proof("fp_axi_writer", {"IDS": 1, "BURST": 3, "OUTSTANDING": 3, "BOUNDARY": 16}),
     Proof("fp_axi_writer", {"BURST": 1, "OUTSTANDING": 3, "BUFFER": 1}),
+    Proof("kv_cache_policy", {"LINES": 1, "AHEAD": 1}),
+    Proof("kv_cache_policy", {"LINES": 3, "AHEAD": 2}),
 )
 
 

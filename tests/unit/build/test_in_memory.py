@@ -114,12 +114,8 @@ def test_ports_of_one_memory_are_shared_by_load() -> None:
 
 @pytest.mark.parametrize("board", ["u280", "kv260"])
 def test_link_and_steps_name_what_is_there(board: str) -> None:
-    made = {
-        path: content.decode()
-        for path, content in in_memory.files(
-            build(COPY.system()), COPY.MEMORY, [case(2, 0, 64)], boards.load(board)
-        ).items()
-    }
+    files = in_memory.files(build(COPY.system()), COPY.MEMORY, [case(2, 0, 64)], boards.load(board))
+    made = {path: content.decode() for path, content in files.items() if not path.endswith(".bin")}
     steps = tomllib.loads(made["bitstream/steps.toml"])
     products = {step["makes"] for step in steps["step"]}
     for step in steps["step"]:
