@@ -1,5 +1,7 @@
 """Proofs by induction of the hand-written SystemVerilog parts and their arithmetic, with the SAT solver inside Yosys.
 
+The KV cache's policy is among them as a transcription of its kernel, a decision a step; the generated RTL is not.
+
 Each harness in ``extern/formal`` says in its head what is assumed and what is shown. It holds for all inputs and
 all time at the sizes in `PROOFS`, which are small; the parts have no case that appears only at larger ones.
 
