@@ -54,10 +54,9 @@ def plan(model: Model, tokens: NDArray[np.int64], parameters: Parameters, steps:
         unit = _matrix_units(parameters)
         module = build(unit)
         entry = UnitEntry(unit, ports(module))
-    files = unit_files(unit.name, module, board, TARGETS, steps)
-    with steps.step("test vectors"):
-        vectors, part = _vectors(model, tokens, parameters, entry.ports)
-        files |= vectors
+    with steps.step("test vectors"):  # before the RTL, which takes longer: a weight may be unfit
+        files, part = _vectors(model, tokens, parameters, entry.ports)
+    files |= unit_files(unit.name, module, board, TARGETS, steps)
     shape = f"{config.model_type} ({config.layers} layers, hidden size {config.hidden})"
     shape += ", random weights" if model.drawn else ""
     details = {"model": asdict(config), "weights": "random" if model.drawn else "checkpoint"}
