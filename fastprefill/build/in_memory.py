@@ -14,6 +14,7 @@ from fastprefill.boards import Board
 from fastprefill.build import deploy
 from fastprefill.errors import FastprefillError
 from fastprefill.system.mover import Memory, MemoryCase
+from fastprefill.system.ports import ports
 from fastprefill.targets.vitis_hls.in_memory import MOVERS, STATUS, emit_in_memory, top_name
 
 FOLDER = "memory"
@@ -99,7 +100,7 @@ def _bitstream(folder: Any, module: ModuleOp, memory: Memory, board: Board) -> d
         raise FastprefillError(
             f"board '{board.name}' has no [[memory]]: its bitstream needs one that the host and the kernel share"
         )
-    unit = deploy.ports(module).name
+    unit = ports(module).name
     first, top = board.memories[0], top_name(unit)
     sources = [f"../{FOLDER}/{name}" for name in (f"{top}.cpp", f"{top}.h", MOVERS)]
     context: dict[str, Any] = {

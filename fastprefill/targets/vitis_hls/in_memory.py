@@ -74,7 +74,8 @@ def emit_in_memory(module: ModuleOp, memory: Memory, *, board: BoardLike) -> dic
     served = {stream for one in movers for stream in one["streams"]} | set(memory.status)
     _check_all_served(unit, known, served)
     for name in memory.status:
-        if name not in known or known[name].stream is None or known[name].stream.width > STATUS_BITS:
+        token = known[name].stream if name in known else None
+        if token is None or token.width > STATUS_BITS:
             raise FastprefillError(f"'{unit}' has no output '{name}' of at most {STATUS_BITS} bits for its status")
     status = [(known[name], count) for name, count in memory.status.items()]
     names = Names(
