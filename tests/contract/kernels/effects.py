@@ -2,7 +2,7 @@
 
 import allo.dataflow as df
 import numpy as np
-from allo.ir.types import Stream, UInt, int8, int32, uint8, uint16
+from allo.ir.types import Stream, UInt, int8, int32, uint8, uint16, uint32
 
 from fastprefill.system.case import Case
 from fastprefill.system.unit import Unit
@@ -46,6 +46,11 @@ def effects(n: int32[1]):
             squares[lower(a, 1) & 15] += lower(a, 1)  # twice, the value first
             y.put(squares[a[0] & 15])
             y.put(max(v, 100))
+            bound: uint32 = v
+            bound[31] = 1  # as a bound it is negative
+            for j in range(bound):
+                turns += 1
+            y.put(turns)
 
     @df.kernel(mapping=[1], args=[n])
     def shifts(ln: int32[1]):
@@ -89,7 +94,7 @@ def _case(name: str, x: list[int], amounts: list[int]) -> Case:
         value = a - 1
         a -= 2
         squares[a & 15] += value
-        y += [squares[a & 15], v + 100]
+        y += [squares[a & 15], v + 100, turns]
     wide = [1 << (amount & 255) for amount in amounts]
     rows = [(value - (value >> (amount & 255))) % (1 << 300) for value, amount in zip(wide, amounts, strict=True)]
     placed = {f"placed_{p}": [(t & ((1 << (4 * p + 1)) - 1)) * 100 + p for t in range(len(amounts))] for p in range(2)}
