@@ -109,10 +109,22 @@ class Report:
             name + [_cost(row, cause) for cause in COSTS] for name, row in zip(names, self.rows, strict=True)
         ])  # fmt: skip
         return "\n".join([
-            "perplexity, or values that are right", *results, "",
+            "perplexity, or values that are right", *results, *self._beyond_the_model(), "",
             "blocks computed of the causal ones", *density, "",
             "worse than float_dense by: perplexity in percent, others in points", *costs,
         ])  # fmt: skip
+
+    def _beyond_the_model(self) -> list[str]:
+        """One line that names the tasks which say nothing about the runs; none where there is no such task."""
+        failed = [
+            f"{row.task} at {row.length} tokens"
+            for row in self.rows
+            if row.task != PERPLEXITY and row.values["float_dense"] == 0
+        ]
+        if not failed:
+            return []
+        return [f"nothing is right in float_dense for {', '.join(dict.fromkeys(failed))}: the model cannot do it, and "
+                "the row says nothing about the other runs"]  # fmt: skip
 
 
 def report(settings: dict[str, Any], cells: Sequence[Cell]) -> Report:

@@ -50,39 +50,44 @@ def files(module: ModuleOp, registers: Mapping[str, Any], board: Board) -> dict[
     Raises:
         FastprefillError: the board names a build that does not exist, or cannot serve the unit's streams.
     """
-    folder = _build_folder(board)
+    folder = build_folder(board)
     found = ports(module)
     if folder is None or not found.widths:
         return {}
     context = _context(module, registers, board)
-    steps = tomllib.loads(_render(folder, f"{STEPS}.j2", context))
+    steps = tomllib.loads(render(folder, f"{STEPS}.j2", context))
     if steps["device"] == "kria" and len(context["movers"]) >= _SMARTCONNECT_PORTS:
         raise FastprefillError(
             f"'{found.name}' has {len(context['movers'])} streams; on {board.title} it can have at most "
             f"{_SMARTCONNECT_PORTS - 1}, since one SmartConnect leads to the registers of the unit and of all movers"
         )
-    context |= {
-        "device": steps["device"],
-        "result": steps["result"],
-        "steps": steps["step"],
-        "needs": _needs(board),
-        "uses_hls": any(step["tool"] == "hls" for step in steps["step"]),
-        "hls_command": hls_command(board.tool_versions.get("vitis", "2024.2")),
-    }
+    context |= tool_context(board, steps)
     made = {}
     for origin in (folder, resources.path("bitstreams/common"), resources.path("hls_templates/movers")):
         for template in sorted(path.name for path in origin.glob("*.j2")):
-            made[f"bitstream/{_named(template, context)}"] = _render(origin, template, context)
+            made[f"bitstream/{named(template, context)}"] = render(origin, template, context)
     made[f"bitstream/{_MOVERS}"] = (resources.path("extern/cpp") / _MOVERS).read_text()
     if len(context["slrs"]) < 2:
         made.pop("bitstream/slr.tcl", None)
     host = resources.path("hls_templates/host")
     for template in ("Makefile.j2", "csim_unit.cpp.j2", "design.h.j2"):
-        made[f"host/{_named(template, context)}"] = _render(host, template, context)
+        made[f"host/{named(template, context)}"] = render(host, template, context)
     for name in (*_HOST_FILES, f"{steps['device']}_device.cpp"):
         made[f"host/{name}"] = (host / name).read_text()
     made["host/design.json"] = json.dumps(_design(context), indent=1) + "\n"
     return {path: text.encode() for path, text in made.items()}
+
+
+def tool_context(board: Board, steps: Mapping[str, Any]) -> dict[str, Any]:
+    """What the templates know of the steps and their tools."""
+    return {
+        "device": steps["device"],
+        "result": steps["result"],
+        "steps": steps["step"],
+        "needs": needs(board),
+        "uses_hls": any(step["tool"] == "hls" for step in steps["step"]),
+        "hls_command": hls_command(board.tool_versions.get("vitis", "2024.2")),
+    }
 
 
 def readme(unit: str, board: Board, files: Mapping[str, bytes]) -> str:
@@ -100,7 +105,7 @@ def readme(unit: str, board: Board, files: Mapping[str, bytes]) -> str:
 ## To the board
 
 **None of this has run where the project was generated: no vendor tool and no board was there.** It needs
-{_needs(board)}.
+{needs(board)}.
 
     make -C bitstream         # {len(steps["step"])} steps, logs in bitstream/build/, makes bitstream/{steps["result"]}
     fastprefill bitstream .   # the same, but looks for tools and versions first and explains what a log says
@@ -127,7 +132,8 @@ def hls_command(version: str) -> str:
     return "vitis-run --mode hls --tcl" if release(version) >= FIRST_WITHOUT_VITIS_HLS else "vitis_hls -f"
 
 
-def _build_folder(board: Board) -> Path | None:
+def build_folder(board: Board) -> Path | None:
+    """The folder of ``bitstreams/`` for a board; None where there is none."""
     root = resources.path("bitstreams")
     name = board.build or board.name
     if (root / name / f"{STEPS}.j2").is_file():
@@ -222,20 +228,21 @@ def _design(context: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _needs(board: Board) -> str:
+def needs(board: Board) -> str:
     """Tools and platform, for people."""
     tools = ", ".join(f"{tool.capitalize()} {found.text()}" for tool, found in board.tool_ranges.items())
     return tools + (f", platform {board.platform}" if board.platform else "")
 
 
-def _named(template: str, context: Mapping[str, Any]) -> str:
+def named(template: str, context: Mapping[str, Any]) -> str:
     """The file that a template becomes; some bear the unit's name."""
     return {"ip.v.j2": f"{context['unit']}_ip.v", "unit.bif.j2": f"{context['unit']}.bif"}.get(
         template, template.removesuffix(".j2")
     )
 
 
-def _render(folder: Path, name: str, context: Mapping[str, Any]) -> str:
+def render(folder: Path, name: str, context: Mapping[str, Any]) -> str:
+    """A template of `folder`, filled in."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
@@ -14,6 +15,7 @@ from fastprefill import kernels
 from fastprefill.errors import FastprefillError
 from fastprefill.system.build import build_unit
 from fastprefill.system.load import Cases, cases_of, load_file
+from fastprefill.system.mover import MemoryCase
 from fastprefill.system.system import System, link
 from fastprefill.system.unit import Unit
 
@@ -27,12 +29,14 @@ class Kernel:
         units: units and systems in it.
         parameters: given for its function ``unit``.
         cases: inputs and expected outputs from a seed; None where the kernel has no golden model.
+        memory_cases: of a system with movers: memories before and after, from a seed.
     """
 
     name: str
     units: list[Unit | System]
     parameters: Mapping[str, int]
     cases: Cases | None
+    memory_cases: Callable[[int], list[MemoryCase]] | None = None
 
     def only(self) -> Unit | System:
         """Its one unit or system.
@@ -84,10 +88,13 @@ def load_kernel(kernel: str, parameters: Mapping[str, int]) -> Kernel:
             f"unknown kernel '{kernel}'; built-in kernels: {', '.join(builtin_kernels())}, or the path of a .py file"
         )
     found = load_file(_path(kernel), parameters)
-    golden, cases = f"fastprefill.golden.{kernel}", None
+    golden, cases, in_memory = f"fastprefill.golden.{kernel}", None, None
     if "." not in kernel and importlib.util.find_spec(golden) is not None:
-        cases = cases_of(importlib.import_module(golden), golden, parameters)
-    return Kernel(kernel, found.units, dict(parameters), cases)
+        module = importlib.import_module(golden)
+        cases = cases_of(module, golden, parameters)
+        if hasattr(module, "memory_cases"):
+            in_memory = partial(module.memory_cases, **parameters)
+    return Kernel(kernel, found.units, dict(parameters), cases, in_memory)
 
 
 def build(unit: Unit | System, frontend: str = "embedded") -> ModuleOp:

@@ -85,10 +85,12 @@ def check_replaceable(folder: Path, *, force: bool = False) -> None:
     """Refuse a target that is not ours to replace; asked before the work as well as before writing.
 
     Raises:
-        FastprefillError: a file, somebody else's folder, or a project with changed files.
+        FastprefillError: a file, somebody else's folder, a project with changed files, or a place where no folder can
+            be made.
     """
     try:
         if not folder.exists() and not folder.is_symlink():
+            _check_place(folder)
             return
         if not folder.is_dir():
             raise FastprefillError(f"'{folder}' exists and is not a folder; choose another --out")
@@ -109,8 +111,18 @@ def check_replaceable(folder: Path, *, force: bool = False) -> None:
     if changed and not force:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise FastprefillError(
-            f"'{folder}' has files changed since they were generated ({', '.join(changed[:3])}{more}); "
+            f"'{folder}' has files changed or added since it was generated ({', '.join(changed[:3])}{more}); "
             "keep them elsewhere, or replace them with --force"
+        )
+
+
+def _check_place(folder: Path) -> None:
+    parent = next(parent for parent in folder.absolute().parents if parent.exists() or parent.is_symlink())
+    if not parent.is_dir():
+        raise FastprefillError(f"cannot make '{folder}': '{parent}' is not a folder; choose another --out")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise FastprefillError(
+            f"cannot make '{folder}': '{parent}' cannot be written; choose another --out, or change its permissions"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,9 @@ class KernelLevels:
     levels: list[LevelResult]
 
 
-def run(kernel: Kernel, board: str, seed: int, steps: Steps) -> KernelLevels:
+def run(
+    kernel: Kernel, board: str, seed: int, steps: Steps, asked: Collection[str] = contract.LEVELS
+) -> KernelLevels:
     """Run the contract of a kernel's one unit.
 
     Args:
@@ -59,11 +61,14 @@ def run(kernel: Kernel, board: str, seed: int, steps: Steps) -> KernelLevels:
         board: name of the board whose clock and parts it is built for.
         seed: of the cases, the gaps and the initial state.
         steps: times each level.
+        asked: the levels to run, of ``contract.LEVELS``; the others are skipped, and said to be.
 
     Raises:
-        FastprefillError: the kernel is outside the language or larger than the board; its cases do not fit it, or it
-            has none and random inputs do not exercise it. A level that fails is part of the result.
+        FastprefillError: an unknown level; the kernel is outside the language or larger than the board; its cases do
+            not fit it, or it has none and random inputs do not exercise it. A level that fails is part of the result.
     """
+    if unknown := sorted(set(asked) - set(contract.LEVELS)):
+        raise FastprefillError(f"there is no level '{unknown[0]}'; choose from {', '.join(contract.LEVELS)}")
     unit = kernel.only()
     with steps.step("kernel to IR"):
         module = build(unit)
@@ -82,6 +87,9 @@ def run(kernel: Kernel, board: str, seed: int, steps: Steps) -> KernelLevels:
     folder = Path(tempfile.mkdtemp(prefix="fastprefill-check-"))
     try:
         for level in contract.LEVELS:
+            if level not in asked:
+                found.append(LevelResult(_NAMES[level], SKIPPED, "not among the levels asked for"))
+                continue
             with steps.step(_NAMES[level]):
                 found.append(_level(declared, level, seed, folder / level, golden=kernel.cases is not None))
     finally:

@@ -6,20 +6,16 @@ from collections.abc import Mapping
 
 from fastprefill.errors import FastprefillError
 from fastprefill.extern.axi import Port
-from fastprefill.system.mover import COMMAND_BITS, Mover
+from fastprefill.system.mover import COMMAND_BITS, Mover, prefix
 from fastprefill.system.ports import Ports
 
 LENGTH_BITS = COMMAND_BITS - 64
 
 
-def prefix(name: str, mover: Mover) -> str:
-    """Of a mover's AXI signals, ``r_lists`` in ``r_lists_m_axi_araddr``."""
-    return f"{'w' if mover.writes else 'r'}_{name}"
-
-
 def memory_top(
-    name: str, ports: Ports, movers: Mapping[str, Mover], port: Port, address_bits: int = 64
-) -> str:
+    name: str, ports: Ports, movers: Mapping[str, Mover], port: Port, address_bits: int = 64,
+    fault: str | None = None,
+) -> str:  # fmt: skip
     """Module `name`: the system of `ports`, a mover for each of `movers`, and wires between them.
 
     It has the system's ports but for those of the movers, an AXI4 port for each mover, and ``errors``, the sticky
@@ -31,9 +27,12 @@ def memory_top(
         movers: by name; their streams are ports of the system.
         port: parameters of each mover.
         address_bits: of the AXI ports.
+        fault: an output of the system of 32 bits; a word other than 0 on it is shown on ``error`` for a cycle, and the
+            module has no such port.
 
     Raises:
-        FastprefillError: a mover whose stream the system does not have, or has in another width or direction.
+        FastprefillError: no such output; a mover whose stream the system does not have, or has in another width or
+            direction.
     """
     inner = {**ports.inputs, **ports.outputs}
     taken: set[str] = set()
@@ -51,10 +50,12 @@ def memory_top(
         declared += [f"{way} wire [{bits - 1}:0] {axi}_m_axi_{signal}" for way, signal, bits in signals]
         body += _mover(number, axi, mover, port, address_bits, [signal for _, signal, _ in signals])
         taken |= {mover.commands, mover.beats} | ({mover.done} if mover.done else set())
+    if fault is not None and ports.outputs.get(fault) != 32:
+        raise FastprefillError(f"'{ports.name}' has no stream '{fault}' that is an output of 32 bits")
     for stream, bits in inner.items():
         way, back = ("input ", "output") if stream in ports.inputs else ("output", "input ")
         handshake = [(way, 1, "valid"), (way, bits, "data"), (back, 1, "ready")]
-        if stream in taken:
+        if stream in taken or stream == fault:
             body += [f"wire [{width - 1}:0] {stream}_{what};" for _, width, what in handshake]
         else:
             declared += [
@@ -64,15 +65,28 @@ def memory_top(
     wired += [f".{stream}_{what}({stream}_{what})" for stream in inner for what in ("valid", "data", "ready")]
     idles = " && ".join(["system_idle", *(f"{prefix(short, mover)}_idle" for short, mover in movers.items())])
     lines = [
+        "wire system_idle;",
+        "wire [31:0] system_error;",
         *sorted(body, key=lambda line: not line.startswith(("wire", "logic"))),
         f"{ports.name} system (.clk(clk), .rst(rst), .start(start), .idle(system_idle), .done(done), "
-        f".starved(starved), .blocked(blocked), .error(error),\n    {', '.join(wired)});",
+        f".starved(starved), .blocked(blocked), .error(system_error),\n    {', '.join(wired)});",
         f"assign idle = {idles};",
+        *_errors(fault),
     ]
     listed = ",\n    ".join(declared)
     return (
-        f"module {name} (\n    {listed}\n);\n  wire system_idle;\n  " + "\n  ".join(lines) + "\nendmodule\n"
+        f"module {name} (\n    {listed}\n);\n  " + "\n  ".join(lines) + "\nendmodule\n"
     )
+
+
+def _errors(fault: str | None) -> list[str]:
+    """What ``error`` shows."""
+    if fault is None:
+        return ["assign error = system_error;"]
+    return [
+        f"assign {fault}_ready = 1'b1;",
+        f"assign error = system_error | ({fault}_valid ? {fault}_data : 32'd0);",
+    ]
 
 
 def _check(ports: Ports, name: str, mover: Mover, port: Port) -> None:

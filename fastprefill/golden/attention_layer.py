@@ -7,19 +7,20 @@ writes follows from the lists and the KV cache's decisions, and the result is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import attention_size, kv_cache, kv_cache_words, layout, sfu, walker
+from fastprefill.golden import attention_size, kv_cache, kv_cache_words, layout, list_faults, sfu, walker
 from fastprefill.golden.attention import Heads, attend
 from fastprefill.golden.jobs import JobList, job_list, pack
 from fastprefill.golden.scale import Codes
 from fastprefill.golden.walker import command
 from fastprefill.system.case import Case
+from fastprefill.system.mover import MemoryCase
 
 FIRST = 0x1000
 """Byte address of the first thing in the memories made here."""
@@ -161,6 +162,30 @@ def memory_of(prompt: Prompt, size: Size) -> Memory:
     return Memory(data, lists, list_stride, queries, keys_values, rows, result)
 
 
+def change_lists(memory: Memory, changes: Mapping[int, int]) -> None:
+    """Put words into the lists: by byte from the first one on."""
+    for at, word in changes.items():
+        memory.data[memory.lists + at : memory.lists + at + 4] = word.to_bytes(4, "little")
+
+
+def walked(prompt: Prompt, memory: Memory, size: Size) -> dict[str, list[int]]:
+    """What the walker makes of the lists in memory, which may have faults."""
+    given = scalars(prompt, memory, size, 0, 0)
+    return list_faults.outputs(memory.data, given, _walk(size))
+
+
+def reached(prompt: Prompt, requests: Sequence[int], block: int) -> Prompt:
+    """The prompt with the jobs of a walk alone: its requests but for those that were made up."""
+    group, mask = prompt.heads.group, np.zeros_like(prompt.mask)
+    blocks = -(-prompt.heads.tokens // block)
+    for word in requests:
+        window = word >> 16 & 0xFFFF
+        if window < len(mask) * blocks:
+            kv, rest = divmod(window, blocks * group)
+            mask[kv * group + rest % group, rest // group, (word & 0xFFFF) - kv * blocks] = True
+    return replace(prompt, mask=mask)
+
+
 def blocks_read(prompt: Prompt, capacity: int, hot: int, look_ahead: int) -> list[int]:
     """Blocks of keys and values that the cache reads from memory, in order."""
     words = kv_cache_words.decision_words(walker.requests(prompt.lists), capacity, hot, look_ahead)
@@ -216,17 +241,38 @@ def after(prompt: Prompt, memory: Memory, size: Size) -> bytearray:
 def case(name: str, prompt: Prompt, size: Size, capacity: int, hot: int) -> Case:
     """A run of the system: what goes over its ports, and with ``written`` that all rows are in memory."""
     memory = memory_of(prompt, size)
-    walk = walker.Walk(size.blocks, size.group, size.block, size.dim, size.beat_bits)
-    walked = walker.outputs(prompt.lists, walk, memory.lists, memory.list_stride, memory.queries)
+    words = walker.outputs(prompt.lists, _walk(size), memory.lists, memory.list_stride, memory.queries)
+    read = blocks_read(prompt, capacity, hot, size.look_ahead)
+    given = scalars(prompt, memory, size, capacity, hot)
+    counted = statistics(prompt, capacity, hot, size.look_ahead)
+    return _case(name, prompt, memory, size, given, words, read, counted)
+
+
+def faulty_case(name: str, prompt: Prompt, size: Size, changes: Mapping[int, int]) -> Case:
+    """A run on job lists with changed words, without a line in the cache: every job reads its block."""
+    memory = memory_of(prompt, size)
+    change_lists(memory, changes)
+    words, given = walked(prompt, memory, size), scalars(prompt, memory, size, 0, 0)
+    read = [word & 0xFFFF for word in words["requests"]]
+    left = reached(prompt, words["requests"], size.block)
+    return _case(name, left, memory, size, given, words, read, [0, 0, 0, len(read)])
+
+
+def _walk(size: Size) -> walker.Walk:
+    return walker.Walk(size.blocks, size.group, size.block, size.dim, size.beat_bits)
+
+
+def _case(
+    name: str, prompt: Prompt, memory: Memory, size: Size, given: Mapping[str, int], words: Mapping[str, list[int]],
+    read: Sequence[int], counted: list[int],
+) -> Case:  # fmt: skip
+    """A run with the walker's `words` and the cache's blocks from memory and statistics."""
     rows_bytes, result = 4 * prompt.mask.shape[0] * prompt.heads.tokens * size.dim, coded_rows(prompt)
     tokens, count, dim = prompt.heads.q.values.shape
     data = after(prompt, memory, size)
     coded = result.pack(prompt.result(size.block))  # the bytes behind a row are zeros on the stream
     data[memory.result : memory.result + len(coded)] = coded
-    addresses = [
-        memory.keys_values + block * size.record_stride
-        for block in blocks_read(prompt, capacity, hot, size.look_ahead)
-    ]
+    addresses = [memory.keys_values + block * size.record_stride for block in read]
     row_commands = [
         command(
             memory.rows + 4 * dim * (token * count + visit.kv_head * prompt.heads.group + visit.head), 4 * dim
@@ -242,9 +288,9 @@ def case(name: str, prompt: Prompt, size: Size, capacity: int, hot: int) -> Case
         return walker.beats(data, commands, size.beat_bits)
 
     outputs = {
-        **{name: walked[name] for name in ("list_commands", "next_commands", "query_commands")},
+        **{name: words[name] for name in ("list_commands", "next_commands", "query_commands", "fault")},
         "block_addresses": addresses,
-        "statistics": statistics(prompt, capacity, hot, size.look_ahead),
+        "statistics": counted,
         "row_commands": row_commands,
         "row_beats": beats(row_commands),
         "again_commands": again,
@@ -252,11 +298,25 @@ def case(name: str, prompt: Prompt, size: Size, capacity: int, hot: int) -> Case
         "result_beats": beats(result_commands),
     }
     inputs = {
-        "list_beats": beats(walked["list_commands"]),
-        "next_beats": beats(walked["next_commands"]),
-        "query_beats": beats(walked["query_commands"]),
+        "list_beats": beats(words["list_commands"]),
+        "next_beats": beats(words["next_commands"]),
+        "query_beats": beats(words["query_commands"]),
         "block_beats": beats([command(at, size.record.size) for at in addresses]),
         "written": [0] * len(row_commands),
         "again_beats": beats(again),
     }
-    return Case(name, scalars(prompt, memory, size, capacity, hot), inputs, outputs)
+    return Case(name, given, inputs, outputs)
+
+
+def cases(seed: int, dsp_columns: int = 0, most_words: int = 1024, **size: int) -> list[Case]:
+    """Runs of a system of these parameters: what goes over its ports."""
+    from fastprefill.golden.attention_layer_cases import played
+
+    return [one.case(Size(**size)) for one in played(seed, Size(**size))]
+
+
+def memory_cases(seed: int, dsp_columns: int = 0, most_words: int = 1024, **size: int) -> list[MemoryCase]:
+    """The same runs with the movers: what is in memory before and after."""
+    from fastprefill.golden.attention_layer_cases import played
+
+    return [one.in_memory(Size(**size)) for one in played(seed, Size(**size))]

@@ -174,7 +174,14 @@ def outputs(
         "score_job": [flag for visit in busy for flag in flags(visit)],
         "state_job": [flag for visit in busy for flag in flags(visit)],
         "targets": [*(visit.window for visit in busy), len(all_visits)],
+        "fault": [0],
     }
+
+
+def totals(lists: Sequence[JobList]) -> dict[str, int]:
+    """The scalars ``jobs`` and ``query_blocks``, those with jobs, of lists; at least 1, as the limits want it."""
+    busy = [len(visit.key_blocks) for visit in visits(lists) if visit.key_blocks]
+    return {"jobs": max(1, sum(busy)), "query_blocks": max(1, len(busy))}
 
 
 def case(name: str, lists: Sequence[JobList], tokens: int, walk: Walk) -> Case:
@@ -184,7 +191,7 @@ def case(name: str, lists: Sequence[JobList], tokens: int, walk: Walk) -> Case:
     expected = outputs(lists, walk, base, stride, queries)
     scalars = {
         "tokens": tokens, "kv_heads": len(lists), "group": lists[0].heads, "lists": base, "list_stride": stride,
-        "queries": queries,
+        "queries": queries, **totals(lists),
     }  # fmt: skip
     inputs = {
         "list_beats": beats(memory, expected["list_commands"], walk.beat_bits),

@@ -16,20 +16,20 @@ from fastprefill.kernels import kv_cache, walker
 from fastprefill.kernels.attention import engine, finish, load
 from fastprefill.kernels.attention import rows as write_rows
 from fastprefill.kernels.sfu import quantise
-from fastprefill.system.mover import Mover
+from fastprefill.system.mover import Memory, Mover
 from fastprefill.system.system import System
 
 
 def movers(size: Size) -> dict[str, Mover]:
     """The movers by name; each has a memory port of its own."""
     return {
-        "lists": Mover("list_commands", "list_beats"),
-        "next": Mover("next_commands", "next_beats"),
-        "queries": Mover("query_commands", "query_beats"),
-        "blocks": Mover("block_addresses", "block_beats", bytes=size.record.size),
-        "rows": Mover("row_commands", "row_beats", writes=True, done="written"),
-        "again": Mover("again_commands", "again_beats"),
-        "result": Mover("result_commands", "result_beats", writes=True),
+        "lists": Mover("list_commands", "list_beats", "lists"),
+        "next": Mover("next_commands", "next_beats", "lists"),
+        "queries": Mover("query_commands", "query_beats", "queries"),
+        "blocks": Mover("block_addresses", "block_beats", "keys_values", bytes=size.record.size),
+        "rows": Mover("row_commands", "row_beats", "rows", writes=True, done="written"),
+        "again": Mover("again_commands", "again_beats", "rows"),
+        "result": Mover("result_commands", "result_beats", "result", writes=True),
     }
 
 
@@ -54,7 +54,8 @@ def system(
     ``keys_values``, ``rows`` and ``result``, byte addresses of what ``golden.attention_layer`` puts there; ``fraction``
     bits of attention's output, ``groups``, its scales for a token, and ``group_words`` of `beat_bits` / 32 elements for
     each; ``capacity`` and ``hot`` of the cache; and what follows from the lists: ``jobs``, ``query_blocks`` (those with
-    jobs), ``tiles`` (of the matrix unit), ``row_count``, ``quantise_rows``. Output ``statistics``: of the cache.
+    jobs), ``tiles`` (of the matrix unit), ``row_count``, ``quantise_rows``. Outputs ``statistics``, of the cache, and
+    ``fault``, of the walker: a job list with a fault ends the walk, and rows of query blocks not reached are zeros.
 
     Args:
         rows, columns, k_parallel, drain_rows, dim, block: of the engine, as for ``golden.attention_size.Size``.
@@ -123,6 +124,9 @@ def system(
         "walker.lists": "lists",
         "walker.list_stride": "list_stride",
         "walker.queries": "queries",
+        "walker.jobs": "jobs",
+        "walker.query_blocks": "query_blocks",
+        "walker.fault": "fault",
         "kv_cache.base": "keys_values",
         "kv_cache.capacity": "capacity",
         "kv_cache.hot": "hot",
@@ -146,4 +150,11 @@ def system(
         "finish.commands": "result_commands",
         "finish.beats": "result_beats",
     }
-    return System("attention_layer", units, connections, {**asdict(size), "dsp_columns": dsp_columns}, names)
+    memory = Memory(
+        movers(size),
+        buffers={"lists": 0, "queries": group, "keys_values": 2, "rows": 4 * group, "result": group},
+        status={"fault": 1, "statistics": 4},
+    )
+    return System(
+        "attention_layer", units, connections, {**asdict(size), "dsp_columns": dsp_columns}, names, memory
+    )

@@ -7,6 +7,9 @@ entry, through the pointer of its key block into the list by key block, the next
 
 The cache takes the `look_ahead` requests after the one that it decides, and a job ends while the next one begins. What
 goes with the jobs to other units therefore runs ahead of them, and has room for that.
+
+Lists are not trusted: from the first word on that contradicts what is known the query blocks have no jobs, jobs that
+the other units still wait for are made up, and ``fault`` says what was wrong (``golden.list_faults``).
 """
 
 import allo
@@ -14,7 +17,8 @@ import allo.dataflow as df
 from allo.ir.types import Stream, UInt, int32, uint16, uint32, uint64
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden.jobs import HEADER_WORDS, HEADS_SHIFT, LARGEST_GROUP
+from fastprefill.golden.jobs import HEADER_WORDS, HEADS_SHIFT, LARGEST_GROUP, MAGIC, PAGE, VERSION
+from fastprefill.golden.list_faults import COUNTS, DROPPED, ENTRY, FAULT, HEADER, STARTS
 from fastprefill.golden.walker import NEVER, Walk
 from fastprefill.kernels.sfu.size import MOST_ROWS
 from fastprefill.system.mover import COMMAND_BITS
@@ -48,6 +52,8 @@ def region(walk: Walk, ahead: int):
         lists: uint64[1],
         list_stride: uint32[1],
         queries: uint64[1],
+        jobs: int32[1],
+        query_blocks: int32[1],
     ):
         list_beats: Stream[Beat, 2]
         next_beats: Stream[Beat, 2]
@@ -62,62 +68,119 @@ def region(walk: Walk, ahead: int):
         targets: Stream[uint32, ahead]
         entries: Stream[Entry, 2]
         lengths: Stream[uint32, 2]
+        in_lists: Stream[uint32, 2]
+        fault: Stream[uint32, 2]
 
-        @df.kernel(mapping=[1], args=[tokens, kv_heads, lists, list_stride])
-        def read(ltokens: int32[1], lkv_heads: int32[1], llists: uint64[1], lstride: uint32[1]):
+        @df.kernel(mapping=[1], args=[tokens, kv_heads, group, lists, list_stride])
+        def read(
+            ltokens: int32[1], lkv_heads: int32[1], lgroup: int32[1], llists: uint64[1], lstride: uint32[1]
+        ):
             row_start: int32[BLOCKS + 1]
             pointer: int32[BLOCKS]
             column_end: int32[BLOCKS]
-            header: uint32[HEADER_WORDS]
+            header: uint32[HEADER_WORDS] = 0
             last: UInt(24) = ltokens[0] - 1
             blocks: int32 = last // BLOCK + 1
             base: uint64 = llists[0]
             beat: Beat = 0
+            found: uint32 = 0
             for kv in range(lkv_heads[0]):
-                first: Command = 0
-                first[0:64] = base
-                first[64:96] = 4 * HEADER_WORDS
-                list_commands.put(first)
-                for w in range(HEADER_WORDS):
+                if found == 0:
+                    first: Command = 0
+                    first[0:64] = base
+                    first[64:96] = 4 * HEADER_WORDS
+                    list_commands.put(first)
+                heads_of: int32 = HEADER_WORDS if found == 0 else 0
+                wrong: UInt(1) = 0
+                for w in range(heads_of):
                     if w % L == 0:
                         beat = list_beats.get()
-                    header[w] = beat[WORD * (w % L) : WORD * (w % L) + WORD]
-                for part in range(3):
-                    # starts of rows, starts of columns, entries of rows
-                    which: int32 = ROW_ENTRIES if part == 2 else ROW_START + part + part
-                    words: uint32 = header[ENTRIES] if part == 2 else blocks + 1
+                    told: uint32 = beat[WORD * (w % L) : WORD * (w % L) + WORD]
+                    header[w] = told
+                    wanted: uint32 = MAGIC
+                    if w == 1:
+                        wanted = VERSION
+                    elif w == 2:
+                        wanted = blocks
+                    elif w == 3:
+                        wanted = lgroup[0]
+                    if w < ENTRIES and told != wanted:
+                        wrong = 1
+                    if w >= ROW_START and w <= COLUMN_ENTRIES and told % PAGE != 0:
+                        wrong = 1
+                if wrong == 1:
+                    found = FAULT + (HEADER << 8) + (kv << 16)
+                entries_of: uint32 = header[ENTRIES]
+                starts: int32 = blocks + 1 if found == 0 else 0
+                for part in range(2):
                     command: Command = 0
-                    command[0:64] = base + header[which]
-                    command[64:96] = words << 2
-                    list_commands.put(command)
-                for r in range(blocks + 1):
+                    command[0:64] = base + header[ROW_START + part + part]
+                    command[64:96] = starts << 2
+                    if found == 0:
+                        list_commands.put(command)
+                previous: uint32 = 0
+                for r in range(starts):
                     if r % L == 0:
                         beat = list_beats.get()
-                    row_start[r] = beat[WORD * (r % L) : WORD * (r % L) + WORD]
-                for c in range(blocks + 1):
+                    row: uint32 = beat[WORD * (r % L) : WORD * (r % L) + WORD]
+                    row_start[r] = row
+                    steps: uint32 = row - previous
+                    if steps > r:  # also where it is below the one in front of it
+                        wrong = 1
+                    previous = row
+                if previous != entries_of:
+                    wrong = 1
+                previous = 0
+                for c in range(starts):
                     if c % L == 0:
                         beat = list_beats.get()
-                    start: int32 = beat[WORD * (c % L) : WORD * (c % L) + WORD]
+                    start: uint32 = beat[WORD * (c % L) : WORD * (c % L) + WORD]
                     if c < blocks:
                         pointer[c] = start
+                    longest: int32 = 0
                     if c > 0:
                         column_end[c - 1] = start
+                        longest = blocks
+                    grown: uint32 = start - previous
+                    if grown > longest:
+                        wrong = 1
+                    previous = start
+                if previous != entries_of:
+                    wrong = 1
+                if found == 0 and wrong == 1:
+                    found = FAULT + (STARTS << 8) + (kv << 16)
+                if found == 0:
+                    list_of: Command = 0
+                    list_of[0:64] = base + header[ROW_ENTRIES]
+                    list_of[64:96] = entries_of << 2
+                    list_commands.put(list_of)
+                readable: UInt(1) = found == 0
                 columns: uint64 = base + header[COLUMN_ENTRIES]
                 begins: int32 = 0
-                for row in range(blocks):
-                    ends: int32 = row_start[row + 1]
+                for q in range(blocks):
+                    ends: int32 = 0
+                    if readable == 1:
+                        ends = row_start[q + 1]
                     length: int32 = ends - begins
                     lengths.put(length)
+                    lowest: uint32 = 0  # that the next key block may be
                     for e in range(length):
                         at: uint32 = begins + e
                         if at % L == 0:
                             beat = list_beats.get()
                         entry: uint32 = beat[WORD * (at % L) : WORD * (at % L) + WORD]
                         key: uint16 = entry[0:16]
-                        follows: uint32 = pointer[key] + 1
-                        pointer[key] = follows
-                        more: UInt(1) = follows < column_end[key]
-                        word: Entry = entry
+                        if found == 0 and (key < lowest or key > q):
+                            found = FAULT + (ENTRY << 8) + (kv << 16)
+                        good: UInt(1) = found == 0
+                        own: uint16 = key if good == 1 else 0
+                        lowest = own + 1
+                        follows: uint32 = pointer[own] + 1
+                        pointer[own] = follows
+                        more: UInt(1) = follows < column_end[own] and good == 1
+                        word: Entry = own
+                        if good == 1:
+                            word[HEADS_SHIFT:WORD] = entry[HEADS_SHIFT:WORD]
                         word[WORD] = more
                         word[WORD + 1 : WORD + 1 + PLACE] = follows % L
                         entries.put(word)
@@ -128,15 +191,26 @@ def region(walk: Walk, ahead: int):
                             next_commands.put(lookup)
                     begins = ends
                 base += lstride[0]
+            in_lists.put(found)
 
-        @df.kernel(mapping=[1], args=[tokens, kv_heads, group, queries])
-        def order(ltokens: int32[1], lkv_heads: int32[1], lgroup: int32[1], lqueries: uint64[1]):
+        @df.kernel(mapping=[1], args=[tokens, kv_heads, group, queries, jobs, query_blocks])
+        def order(
+            ltokens: int32[1],
+            lkv_heads: int32[1],
+            lgroup: int32[1],
+            lqueries: uint64[1],
+            ljobs: int32[1],
+            lquery_blocks: int32[1],
+        ):
             items: Item[BLOCKS]
             last: UInt(24) = ltokens[0] - 1
             blocks: int32 = last // BLOCK + 1
             window: int32 = 0  # query blocks of all heads, in the order in which they are worked on
             first_head: int32 = 0
             first_block: int32 = 0
+            left: int32 = ljobs[0]
+            open_blocks: int32 = lquery_blocks[0]
+            found: uint32 = 0
             for kv in range(lkv_heads[0]):
                 for r in range(blocks):
                     length: int32 = lengths.get()
@@ -161,10 +235,20 @@ def region(walk: Walk, ahead: int):
                         item[NEXT_AT : NEXT_AT + 16] = follows if entry[WORD] == 1 else NEVER
                         items[e] = item
                     for h in range(lgroup[0]):
-                        jobs: int32 = counts[16 * h : 16 * h + 16]
-                        if jobs > 0:
-                            count.put(jobs)
-                            repeats.put(jobs)
+                        chosen: int32 = counts[16 * h : 16 * h + 16]
+                        rest: int32 = left - chosen
+                        others: int32 = open_blocks - 1
+                        visited: UInt(1) = 0
+                        if chosen > 0 and found == 0:
+                            if rest >= others and (others > 0 or rest == 0):
+                                visited = 1
+                            else:
+                                found = FAULT + (COUNTS << 8) + (kv << 16)
+                        if visited == 1:
+                            left = rest
+                            open_blocks = others
+                            count.put(chosen)
+                            repeats.put(chosen)
                             targets.put(window)
                             record: int32 = (first_head + h) * blocks + r
                             command: Command = 0
@@ -174,7 +258,7 @@ def region(walk: Walk, ahead: int):
                         seen: int32 = 0
                         for n in range(length):
                             taken: Item = items[n]
-                            if taken[16 + h] == 1:
+                            if visited == 1 and taken[16 + h] == 1:
                                 after: uint16 = taken[NEXT_AT : NEXT_AT + 16]
                                 with allo.meta_for(GROUP) as down:
                                     if GROUP - 1 - down > h and taken[16 + GROUP - 1 - down] == 1:
@@ -187,14 +271,39 @@ def region(walk: Walk, ahead: int):
                                 flags: UInt(8) = 0
                                 flags[0] = taken[0:16] == r
                                 flags[1] = seen == 0
-                                flags[2] = seen == jobs - 1
+                                flags[2] = seen == chosen - 1
                                 score_job.put(flags)
                                 state_job.put(flags)
                                 seen += 1
                         window += 1
                 first_head += lgroup[0]
                 first_block += blocks
+            missing: int32 = open_blocks
+            if missing > 0 and found == 0:
+                found = FAULT + (COUNTS << 8) + (lkv_heads[0] << 16)
+            for m in range(missing):
+                made_up: int32 = 1 if m < missing - 1 else left
+                left -= made_up
+                count.put(made_up)
+                repeats.put(made_up)
+                targets.put(DROPPED)
+                query: Command = 0
+                query[0:64] = lqueries[0]
+                query[64:96] = QUERY_BYTES
+                query_commands.put(query)
+                for j in range(made_up):
+                    asked: Request = 0
+                    asked[16:32] = window
+                    asked[32:48] = NEVER
+                    requests.put(asked)
+                    marks: UInt(8) = 0
+                    marks[1] = j == 0
+                    marks[2] = j == made_up - 1
+                    score_job.put(marks)
+                    state_job.put(marks)
             targets.put(window)
+            earlier: uint32 = in_lists.get()
+            fault.put(earlier if earlier != 0 else found)
 
     return walker
 
@@ -205,10 +314,13 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahe
     Streams in: ``list_beats`` and ``next_beats``, what the movers deliver for ``list_commands`` and ``next_commands``.
     Out: these, and ``query_commands``, addresses (64 bits) and bytes (32 bits above); for each query block with jobs
     ``count`` and ``repeats``, its jobs, and ``targets``, its number among all query blocks, with the number of all at
-    the end; for each job ``requests``, to the cache, and ``score_job`` and ``state_job``, to the engine.
+    the end; for each job ``requests``, to the cache, and ``score_job`` and ``state_job``, to the engine. At the end
+    ``fault``, a word: 0, or what was wrong with the lists (``golden.list_faults.status``); then rows of query blocks
+    whose ``targets`` are `DROPPED` mean nothing.
 
     Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``lists``, byte address of the first KV
-    head's job list, ``list_stride`` to the next one; ``queries``, byte address of the first block of queries.
+    head's job list, ``list_stride`` to the next one; ``queries``, byte address of the first block of queries; ``jobs``
+    and ``query_blocks`` of all lists, which the other units rely on: at most as many query blocks as jobs.
 
     Args:
         blocks: most blocks of a prompt; their pointers are held on chip.
@@ -234,7 +346,7 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahe
         )
 
     def schedule(s) -> None:
-        for loop in ("read:w", "read:r", "read:c", "read:e", "order:e", "order:n"):
+        for loop in ("read:w", "read:r", "read:c", "read:e", "order:e", "order:n", "order:j"):
             s.pipeline(loop)
 
     return Unit(
@@ -243,11 +355,12 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahe
         inputs=("list_beats", "next_beats"),
         outputs=(
             "list_commands", "next_commands", "query_commands", "requests", "count", "repeats", "score_job",
-            "state_job", "targets",
+            "state_job", "targets", "fault",
         ),
         schedule=schedule,
         limits={
             "tokens": (1, min(blocks * block, MOST_ROWS)), "kv_heads": (1, most_kv_heads), "group": (1, group),
+            "jobs": (1, MOST_ROWS), "query_blocks": (1, MOST_ROWS),
         },
         parameters={
             "blocks": blocks, "group": group, "block": block, "dim": dim, "beat_bits": beat_bits,

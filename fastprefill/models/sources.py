@@ -36,9 +36,9 @@ def open_source(folder: Path) -> Source:
     Raises:
         FastprefillError: neither is there, or a file is missing, truncated or not in the format.
     """
-    if (folder / SINGLE).is_file():
+    if (folder / SINGLE).exists():
         return Safetensors.open(folder / SINGLE)
-    if (folder / INDEX).is_file():
+    if (folder / INDEX).exists():
         return Shards.open(folder / INDEX)
     raise FastprefillError(f"'{folder}' has no weights: neither {SINGLE} nor {INDEX}; download them too")
 

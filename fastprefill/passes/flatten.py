@@ -220,7 +220,7 @@ class _Process:
         new.attributes.update(op.attributes)
         node = Repeat(new)
         outer, self.scope = self.scope, op
-        self.convert(op.before_region.block, None, node.children)
+        self.convert(op.before_region.block, pred, node.children)  # a helper in the condition may store
         head = self.leaf(node.children)
         if len(node.children) != 1 or any(streams_of(o) for o in head.ops):
             raise KernelError(

@@ -16,6 +16,7 @@ from fastprefill.ir.query import is_scalar_argument
 from fastprefill.system.build import build_unit
 from fastprefill.system.depths import equalise_depths
 from fastprefill.system.limits import ATTRIBUTE, Limits, attach, limits_of
+from fastprefill.system.mover import Memory
 from fastprefill.system.unit import Unit
 
 Connection = tuple[str, str, int]
@@ -35,6 +36,7 @@ class System:
         parameters: what the system was generated from.
         names: ``"instance.port"`` -> another name for a port or scalar of the system. Scalars of several instances
             with one name are one scalar; it has the limits that all of them allow.
+        memory: movers for its commands and beats; None for a system that has none.
     """
 
     name: str
@@ -42,6 +44,7 @@ class System:
     connections: tuple[Connection, ...] = ()
     parameters: Mapping[str, int | str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True)

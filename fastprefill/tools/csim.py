@@ -106,26 +106,44 @@ def run(program: Path, case_folder: Path) -> dict[str, list[int]]:
             testbench cannot read.
     """
     with tempfile.TemporaryDirectory() as output:
-        answer = tools.run(
-            [program, case_folder, output], timeout_s=_TIMEOUT_S, check=False, memory=_MEMORY
-        )
-        if "bad_alloc" in answer.output:
-            raise FastprefillError(
-                f"C simulation of {case_folder.name} was stopped at {_MEMORY / 2**30:g} GiB of memory: a kernel that "
-                "never ends fills a stream or an output; look for a loop whose condition stays true"
-            )
-        last = (answer.output.strip().splitlines() or ["no message"])[-1]
-        if answer.status in (_DEADLOCK, _UNBALANCED):
-            raise FastprefillError(f"C simulation of {case_folder.name}: {last}")
-        if answer.status not in (0, _MISMATCH):
-            raise FastprefillError(
-                f"C simulation of {case_folder.name} ended with status {answer.status}: {last}"
-            )
-        tiers.note("g++")
+        _started(program, case_folder, [output])
         return {
             path.stem: [int(line, 16) for line in path.read_text().split()]
             for path in sorted(Path(output).glob("*.hex"))
         }
+
+
+def run_memory(program: Path, case_folder: Path) -> str:
+    """Run a case of a system with its movers, whose testbench compares the memory itself.
+
+    Args:
+        program: from ``build``.
+        case_folder: ``MemoryCase.files``.
+
+    Returns:
+        The first difference as a sentence, empty where there is none.
+
+    Raises:
+        FastprefillError: as for ``run``.
+    """
+    return _started(program, case_folder, [])
+
+
+def _started(program: Path, case_folder: Path, arguments: list[str]) -> str:
+    """Run a testbench on a case; returns what it says last when something differs."""
+    answer = tools.run([program, case_folder, *arguments], timeout_s=_TIMEOUT_S, check=False, memory=_MEMORY)
+    if "bad_alloc" in answer.output:
+        raise FastprefillError(
+            f"C simulation of {case_folder.name} was stopped at {_MEMORY / 2**30:g} GiB of memory: a kernel that "
+            "never ends fills a stream or an output; look for a loop whose condition stays true"
+        )
+    last = (answer.output.strip().splitlines() or ["no message"])[-1]
+    if answer.status in (_DEADLOCK, _UNBALANCED):
+        raise FastprefillError(f"C simulation of {case_folder.name}: {last}")
+    if answer.status not in (0, _MISMATCH):
+        raise FastprefillError(f"C simulation of {case_folder.name} ended with status {answer.status}: {last}")
+    tiers.note("g++")
+    return last if answer.status == _MISMATCH else ""
 
 
 def flags() -> list[str]:

@@ -1,5 +1,7 @@
 """Proofs by induction of the hand-written SystemVerilog parts and their arithmetic, with the SAT solver inside Yosys.
 
+The KV cache's policy is among them as a transcription of its kernel, a decision a step; the generated RTL is not.
+
 Each harness in ``extern/formal`` says in its head what is assumed and what is shown. It holds for all inputs and
 all time at the sizes in `PROOFS`, which are small; the parts have no case that appears only at larger ones.
 
@@ -89,6 +91,8 @@ PROOFS = (
     Proof("fp_axi_writer"),
     Proof("fp_axi_writer", {"IDS": 1, "BURST": 3, "OUTSTANDING": 3, "BOUNDARY": 16}),
     Proof("fp_axi_writer", {"BURST": 1, "OUTSTANDING": 3, "BUFFER": 1}),
+    Proof("kv_cache_policy", {"LINES": 1, "AHEAD": 1}),
+    Proof("kv_cache_policy", {"LINES": 3, "AHEAD": 2}),
 )
 
 

@@ -16,7 +16,8 @@ from fastprefill.checks.contract import Contract
 from fastprefill.frontend import load_module
 from fastprefill.golden import kv_cache_words
 from fastprefill.golden import mpu as golden
-from fastprefill.kernels import kv_cache
+from fastprefill.golden import pool as golden_pool
+from fastprefill.kernels import kv_cache, pool
 from fastprefill.kernels import mpu as matrix_unit
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
@@ -67,6 +68,15 @@ def cache(size: kv_cache_words.Size) -> Contract:
     )
 
 
+def pooling(*size: int) -> Contract:
+    """Pooled rows of a size: elements of a row, tokens of a block, elements in a cycle."""
+    return Contract(
+        "pool_" + "_".join(map(str, size)),
+        lambda: link(pool.system(*size)),
+        lambda seed: golden_pool.cases(seed, *size),
+    )
+
+
 def wrapping_cases(seed: int) -> list[Case]:
     """2**31 / (128 * 128) products of -128 by -128 wrap to the lowest int32; one less does not."""
     wraps = (1 << 31) // (128 * 128)
@@ -108,6 +118,7 @@ ONLY_LONG = {
     "sfu": {"csim", "structure"},
     "attention": {"csim", "structure"},
     "attention_states": {"csim", "structure"},
+    "pool": {"csim", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
     "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
 }
@@ -168,6 +179,19 @@ def test_matrix_unit_at_full_size(size: tuple[int, ...], level: str, tmp_path: P
         whole = golden.Size(*size)
         for name, tiles, k in (("long", 1, 700), ("random", 3, 4 * whole.k_parallel)):
             assert passed.cycles[name] <= tiles * whole.steps(k) + whole.rows // whole.drain_rows + 40
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", ["interpreter", "csim", "rtl", "structure"])
+@pytest.mark.parametrize("size", [(64, 128, 8), (128, 64, 16)])
+def test_pooling_at_full_size(size: tuple[int, int, int], level: str, tmp_path: Path) -> None:
+    lacking = contract.missing(level)
+    if lacking is not None:
+        pytest.skip(f"{level} NOT run: {lacking}")
+    passed = contract.check(pooling(*size), level, seed=SEED, folder=tmp_path)
+    if level == "rtl":  # a word of codes in a cycle; before them the first block's scales, after them its mean
+        dim, block, lanes = size
+        assert passed.cycles["two_blocks"] <= 2 * block * dim // lanes + 2 * block + 2 * dim + 40
 
 
 @pytest.mark.long

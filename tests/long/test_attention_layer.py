@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fastprefill import api, boards
+from fastprefill.build import in_memory
 from fastprefill.extern.axi import Port
 from fastprefill.golden import attention_layer as golden
 from fastprefill.golden import layer, selectors
 from fastprefill.golden.attention_layer import Prompt, Size
+from fastprefill.golden.attention_layer_cases import Played
 from fastprefill.kernels import attention_layer
 from fastprefill.models import load, read_prompt
 from fastprefill.quantisation import quantise
-from fastprefill.tools import tiers, verilator
+from fastprefill.system.system import link
+from fastprefill.tools import csim, tiers, verilator
 from tests.unit.kernels import layer_in_memory as memory
 
 TINY = Path(__file__).parents[2] / "examples" / "tiny-llama-4k"
@@ -48,7 +52,7 @@ def test_a_layer_of_the_checkpoint(tmp_path: Path, record_property) -> None:
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
     chosen = prompt(TOKENS, 0.9)
     assert 0.1 < chosen.mask.mean() < 0.5
-    runs = [("all_fit", chosen, SIZE.lines, 3), ("two_lines", chosen, 2, 1)]
+    runs = [Played("all_fit", chosen, SIZE.lines, 3), Played("two_lines", chosen, 2, 1)]
     log, measured = memory.simulated(
         attention_layer.system(**asdict(SIZE), dsp_columns=4), SIZE, runs, Port(), tmp_path,
         settings=(((64, 64), False, 0.0),), timeout_s=7200,
@@ -56,9 +60,29 @@ def test_a_layer_of_the_checkpoint(tmp_path: Path, record_property) -> None:
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
     jobs = sum(listed.jobs for listed in chosen.lists)
     record_property("jobs", jobs)
-    for name, _, capacity, hot in runs:
-        for what, value in measured[name].items():
-            record_property(f"{name}_{what}", value)
-        blocks = golden.blocks_read(chosen, capacity, hot, SIZE.look_ahead)
-        assert measured[name]["block_bytes"] == SIZE.record.size * len(blocks)
+    for run in runs:
+        for what, value in measured[run.name].items():
+            record_property(f"{run.name}_{what}", value)
+        blocks = golden.blocks_read(chosen, run.capacity, run.hot, SIZE.look_ahead)
+        assert measured[run.name]["block_bytes"] == SIZE.record.size * len(blocks)
     tiers.note("verilator")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(csim.missing() is not None, reason=f"g++ NOT run: {csim.missing()}")
+@pytest.mark.parametrize("board", ["u280", "kv260"])
+def test_the_hls_project_of_the_system(board: str, tmp_path: Path) -> None:
+    """The C++ with m_axi ports on memories, a list with a fault among them; the layer of the checkpoint as well."""
+    size = replace(SIZE, dim=16, block=16, blocks=8)
+    parameters = {**asdict(size), "dsp_columns": 4}
+    api.compile_project("attention_layer", tmp_path / "small", emit="hls", parameters=parameters, board=board)
+    small = api.csim(tmp_path / "small")
+    assert small.ok and "6 cases from memory to memory as well" in small.found.detail
+    module = link(attention_layer.system(**asdict(SIZE), dsp_columns=4))
+    case = Played("layer", prompt(TOKENS, 0.9), SIZE.lines, 3).in_memory(SIZE)
+    memory_of = attention_layer.system(**asdict(SIZE)).memory
+    for path, content in in_memory.files(module, memory_of, [case], boards.load(board)).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    program = csim.build(tmp_path / in_memory.FOLDER)
+    assert csim.run_memory(program, tmp_path / in_memory.VECTORS / "layer") == ""

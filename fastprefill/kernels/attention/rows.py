@@ -72,6 +72,10 @@ def region(size: Size, beat_bits: int):
                             coming = targets.get()
                         window += 1
                 first_head += lgroup[0]
+            while coming != window:  # query blocks that the walker made up
+                for d in range(BLOCK * DIM_TILES):
+                    dropped: Word = y.get()
+                coming = targets.get()
 
     return write_rows
 
@@ -81,7 +85,8 @@ def unit(
 ) -> Unit:
     """The result of an engine as the rows of tokens in memory: int32 [tokens, heads, dim].
 
-    Streams in: ``y``, as ``normalise`` gives it; ``targets``, as ``walker`` does. Out: a mover's ``commands``, one for
+    Streams in: ``y``, as ``normalise`` gives it; ``targets``, as ``walker`` does; rows of
+    `DROPPED` ones come last and go nowhere. Out: a mover's ``commands``, one for
     each token and head, and their ``beats``. Rows beyond the last token are dropped. Scalars: ``tokens``,
     ``kv_heads``, ``group`` (query heads of a KV head), ``base``, byte address of the rows.
 
@@ -94,12 +99,17 @@ def unit(
     """
     size = Size(rows, columns, k_parallel, drain_rows, dim, block)
     check(size, beat_bits)
+
+    def schedule(s) -> None:
+        for loop in ("write:p", "write:d"):
+            s.pipeline(loop, initiation_interval=1)
+
     return Unit(
         "write_rows",
         region(size, beat_bits),
         inputs=("y", "targets"),
         outputs=("commands", "beats"),
-        schedule=lambda s: s.pipeline("write:p", initiation_interval=1),
+        schedule=schedule,
         limits={"tokens": (1, MOST_ROWS), "kv_heads": (1, 1 << 16), "group": (1, 16)},
         parameters={
             "rows": rows, "columns": columns, "k_parallel": k_parallel, "drain_rows": drain_rows, "dim": dim,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import jinja2
@@ -60,41 +60,53 @@ def emit(module: ModuleOp, *, board: BoardLike) -> dict[str, str]:
     found = analyse(module)
     top = found.top.sym_name.data
     scalars, inputs, outputs = ports(found)
-    cyclic = any(
-        calls_in_order(found, function)[1] for function in found.functions.values() if is_region(function)
-    )
-    version = tool_version(board)
     context: dict[str, object] = {
+        **common(module, found, board),
         "top": top,
+        "signature": signature(found, top),
+        "scalars": scalars,
+        "inputs": inputs,
+        "outputs": outputs,
+        "arguments": found.arguments[top],
+        "vectors": "../vectors",
+    }
+    kernel = [*constants(module, found), *functions(module, found, _top)]
+    files = {
+        f"{top}.cpp": "\n".join([f'#include "{top}.h"', *kernel]) + "\n",
+        f"{top}.h": render("kernel.h.j2", context),
+        f"{top}_tb.cpp": render("testbench.cpp.j2", context),
+        "run.tcl": render("run.tcl.j2", context),
+    }
+    check_pragmas(files[f"{top}.cpp"])
+    return files
+
+
+def common(module: ModuleOp, found: Module, board: BoardLike) -> dict[str, object]:
+    """What the templates know of a module and a board, whatever its top is."""
+    version = tool_version(board)
+    return {
         "blocks": [block.declaration() for block in found.blocks],
         "locks": bool(found.blocks),
         "streams": any(
             channel.block is not None and channel.block.streams for channel in found.created.values()
         ),
-        "signature": signature(found, top),
         "max_width": _max_width(module, found),
-        "scalars": scalars,
-        "inputs": inputs,
-        "outputs": outputs,
-        "arguments": found.arguments[top],
-        "cyclic": cyclic,
+        "cyclic": any(
+            calls_in_order(found, function)[1] for function in found.functions.values() if is_region(function)
+        ),
         "board": board.name,
         "part": board.part,
         "period": f"{1000 / board.clock_mhz:.3f}",
         "version": version,
         "command": tool_command(version),
     }
-    kernel = [*_constants(module, found), *_functions(module, found)]
-    files = {
-        f"{top}.cpp": "\n".join([f'#include "{top}.h"', *kernel]) + "\n",
-        f"{top}.h": _render("kernel.h.j2", context),
-        f"{top}_tb.cpp": _render("testbench.cpp.j2", context),
-        "run.tcl": _render("run.tcl.j2", context),
-    }
-    for line in files[f"{top}.cpp"].splitlines():
-        if line.lstrip().startswith("#pragma"):
+
+
+def check_pragmas(text: str) -> None:
+    """Refuse C++ with a pragma that is not in the table."""
+    for line in text.splitlines():
+        if line.lstrip().startswith("#pragma HLS"):
             check_line(line)
-    return files
 
 
 def tool_version(board: BoardLike) -> str:
@@ -120,7 +132,8 @@ def signature(module: Module, name: str, shown: str = "") -> str:
     return f"void {shown}(\n    " + ",\n    ".join(parameters) + ")"
 
 
-def _functions(module: ModuleOp, found: Module) -> list[str]:
+def functions(module: ModuleOp, found: Module, top: Callable[[Module, set[str]], list[str]]) -> list[str]:
+    """All functions, callees first; `top` writes a region that is the top, given the names that are taken."""
     places = {op.sym_name.data: _constant_place(op, name) for op, name in _constant_names(module, found)}
     taken = {*found.functions, *(place.text for place in places.values())}
     lines = []
@@ -130,7 +143,7 @@ def _functions(module: ModuleOp, found: Module) -> list[str]:
         if src is not None and not is_region(function):
             lines.append(f"// {src.rsplit(':', 1)[0] if src.count(':') > 1 else src}")
         if function is found.top and is_region(function):
-            lines += _top(found, taken)
+            lines += top(found, taken)
             continue
         prefix = "" if function is found.top else "static "
         lines.append(f"{prefix}{signature(found, name)} {{")
@@ -142,21 +155,29 @@ def _functions(module: ModuleOp, found: Module) -> list[str]:
     return lines
 
 
+def inner_top(found: Module, inner: str) -> list[str]:
+    """The top as a dataflow region without interfaces, named `inner`."""
+    name = found.top.sym_name.data
+    return [
+        f"static {signature(found, name, inner)} {{",
+        pragma("INLINE", off=True),
+        *region_body(found, found.top),
+        "}",
+    ]
+
+
 def _top(found: Module, taken: set[str]) -> list[str]:
     """The top: a dataflow region, called by a function that checks the scalars where these have limits."""
     name = found.top.sym_name.data
-    head, body = f"{signature(found, name)} {{", region_body(found, found.top)
+    head = f"{signature(found, name)} {{"
     refused = outside_limits(found)
     if not refused:
-        return [head, *interfaces(found), *body, "}"]
+        return [head, *interfaces(found), *region_body(found, found.top), "}"]
     arguments = {argument.name for argument in found.arguments[name]}
     inner = Names(taken | arguments).new(f"{name}_run")
     operands = ", ".join(argument.name for argument in found.arguments[name])
     return [
-        f"static {signature(found, name, inner)} {{",
-        pragma("INLINE", off=True),
-        *body,
-        "}",
+        *inner_top(found, inner),
         "",
         head,
         *interfaces(found),
@@ -182,7 +203,7 @@ def _constant_place(op: memref.GlobalOp, name: str) -> Place:
     return Place(name, element, kind.get_shape(), name)
 
 
-def _constants(module: ModuleOp, found: Module) -> list[str]:
+def constants(module: ModuleOp, found: Module) -> list[str]:
     """Constant arrays at file scope."""
     lines = []
     for op, name in _constant_names(module, found):
@@ -237,7 +258,7 @@ def _max_width(module: ModuleOp, found: Module) -> int | None:
     return cxx.MAX_WIDTH if widest > 512 else None
 
 
-def _render(name: str, context: Mapping[str, object]) -> str:
+def render(name: str, context: Mapping[str, object]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.path("hls_templates") / "vitis_hls"),
         undefined=jinja2.StrictUndefined,

@@ -1,7 +1,8 @@
-"""The walker: job lists in memory to requests, jobs and commands."""
+"""The walker: job lists in memory to requests, jobs and commands; lists and counts that contradict each other."""
 
 from dataclasses import asdict
 
+from fastprefill.golden import list_faults
 from fastprefill.golden import walker as golden
 from fastprefill.golden.walker import Walk
 from fastprefill.kernels import walker
@@ -16,4 +17,4 @@ def unit() -> Unit:
 
 
 def cases(seed: int) -> list[Case]:
-    return golden.cases(seed, WALK)
+    return golden.cases(seed, WALK) + list_faults.cases(seed, WALK)

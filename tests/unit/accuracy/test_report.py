@@ -55,6 +55,17 @@ def test_steps_add_up(made: Report) -> None:
         assert parts == pytest.approx(row.cost["total"], abs=1e-4)
 
 
+def test_a_task_that_the_model_cannot_do_is_named(made: Report) -> None:
+    assert "nothing is right" not in made.text()
+    cells = [
+        Cell(run, "niah_single", 512, None if run in DENSE else 0.9, 8, 0.0, 3.0, 1.0) for run in RUNS
+    ]
+    assert (
+        "nothing is right in float_dense for niah_single at 512 tokens: the model cannot do it, and the row says "
+        "nothing about the other runs"
+    ) in report({}, cells).text().splitlines()
+
+
 def test_text(made: Report) -> None:
     lines = made.text().splitlines()
     one = [" ".join(line.split()) for line in lines]

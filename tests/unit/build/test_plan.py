@@ -77,7 +77,7 @@ def test_changed_files_are_kept_unless_forced(tmp_path: Path) -> None:
     with pytest.raises(FastprefillError) as caught:
         plan(x=b"3").write(out)
     assert str(caught.value) == (
-        f"'{out}' has files changed since they were generated (notes.txt, x); "
+        f"'{out}' has files changed or added since it was generated (notes.txt, x); "
         "keep them elsewhere, or replace them with --force"
     )
     assert (out / "x").read_text() == "edited"
@@ -91,6 +91,21 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     with pytest.raises(FastprefillError) as caught:
         plan(x=b"1").write(out)
     assert str(caught.value) == f"'{out}' exists and is not a folder; choose another --out"
+
+
+def test_a_place_where_no_folder_can_be_is_refused_before_the_work(tmp_path: Path) -> None:
+    out = tmp_path / "file" / "out"
+    out.parent.write_text("x")
+    with pytest.raises(FastprefillError) as caught:
+        check_replaceable(out)
+    assert str(caught.value) == f"cannot make '{out}': '{out.parent}' is not a folder; choose another --out"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(FastprefillError, match="cannot be written; choose another --out, or change its permissions"):
+        check_replaceable(tmp_path / "new" / "out")
 
 
 @pytest.mark.parametrize("existing", [False, True])

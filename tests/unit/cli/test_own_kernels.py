@@ -93,6 +93,18 @@ def sentence(result: Result) -> str:
     return result.stderr.splitlines()[-1]
 
 
+def test_only_the_levels_asked_for() -> None:
+    result = run("check", EXAMPLE / "moving_sum.py", "--level", "interpreter", "--json")
+    assert result.exit_code == 0, result.output
+    found = levels(result)
+    assert found.pop("interpreter")["result"] == "pass"
+    assert {level["result"] for level in found.values()} == {"NOT RUN"}
+    assert {level["detail"] for level in found.values()} == {"not among the levels asked for"}
+    assert sentence(run("check", EXAMPLE / "moving_sum.py", "--level", "verilog")) == (
+        "fastprefill: there is no level 'verilog'; choose from interpreter, csim, rtl, four_state, structure"
+    )
+
+
 def test_refusals(tmp_path: Path) -> None:
     text = (EXAMPLE / "moving_sum.py").read_text()
     file = tmp_path / "k.py"

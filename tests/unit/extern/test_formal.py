@@ -43,6 +43,8 @@ CASCADE = Proof("fp_dsp_cascade", {"SLICES": 2}, any_products=True)
 PACKED = Proof("fp_packed_sum")
 READER = Proof("fp_axi_reader")
 WRITER = Proof("fp_axi_writer")
+POLICY = Proof("kv_cache_policy", {"LINES": 3, "AHEAD": 2})
+KEPT = "formal/kv_cache_policy_proof.sv"
 LATER = pytest.mark.formal  # seconds each
 
 BROKEN = [
@@ -86,6 +88,14 @@ BROKEN = [
     pytest.param(WRITER, "sv/fp_axi_writer.sv", ".rst(bus_rst), .put(read)", ".rst(rst), .put(read)", marks=LATER),
     pytest.param(WRITER, "sv/fp_axi_writer.sv", "m_axi_bvalid && m_axi_bid == ID", "m_axi_bvalid", marks=LATER),
     pytest.param(WRITER, "sv/fp_axi_writer.sv", "answer_credits == ALL", "1'b1", marks=LATER),
+    (POLICY, KEPT, "has_last && last_key > key", "has_last"),
+    pytest.param(POLICY, KEPT, "!found && !has_free && has_last", "!found && has_last", marks=LATER),
+    pytest.param(POLICY, KEPT, "hots < hot ?", "hots <= hot ?", marks=LATER),
+    pytest.param(POLICY, KEPT, "if (!found) next_content", "if (!found && !evicts) next_content", marks=LATER),
+    pytest.param(POLICY, KEPT, "found && at == i) next_kind", "found && was != HOT && at == i) next_kind", marks=LATER),
+    pytest.param(POLICY, KEPT, "&& !there[j] && valid", "&& valid", marks=LATER),
+    pytest.param(POLICY, KEPT, "if (own && kept && !found && !evicts)", "if (own && kept && !found)", marks=LATER),
+    pytest.param(POLICY, KEPT, "kept = uses && has_line;", "kept = has_line;", marks=LATER),
 ]  # fmt: skip
 
 
@@ -118,6 +128,8 @@ def test_a_broken_part_is_not_proved(proof: Proof, file: str, old: str, new: str
         pytest.param(READER, "!(seen && older == 1 && probe_take && rst)", marks=LATER),
         pytest.param(WRITER, "!(tracked && !in_order && ahead_answer == 1 && probe_pop)", marks=LATER),
         pytest.param(WRITER, "!(seen && rst && older >= probe_promised && probe_promised != 0)", marks=LATER),
+        (POLICY, "!(own && evicts && last_at == 2 && own_block == x && x_live)"),
+        pytest.param(POLICY, "!(used == 3 && hot_lines == 2 && own && found && was == READ)", marks=LATER),
         (PACKED, "!(slice == 1 && rest == 0 && lows > 16000)"),
         (PACKED, "!(slice == 2 && lows < -30000 && highs > 30000)"),
     ],

@@ -28,6 +28,18 @@ def test_streams_of_movers_become_axi_ports() -> None:
     assert ".cmd_bytes(read_data[95:64])" in text and ".cmd_bytes(32'd16)" in text
 
 
+def test_a_fault_is_shown_as_an_error() -> None:
+    ports = Ports("copy", {}, PORTS.inputs, {**PORTS.outputs, "fault": 32})
+    plain = memory_top("copy_in_memory", ports, MOVERS, PORT)
+    assert "output wire fault_valid" in plain.replace("[0:0] ", "") and "assign error = system_error;" in plain
+    shown = memory_top("copy_in_memory", ports, MOVERS, PORT, fault="fault")
+    assert "fault" not in shown[: shown.index(");")]
+    assert "assign error = system_error | (fault_valid ? fault_data : 32'd0);" in shown
+    for wrong in ("faults", "sum"):
+        with pytest.raises(FastprefillError, match=f"'copy' has no stream '{wrong}' that is an output of 32 bits"):
+            memory_top("copy_in_memory", ports, MOVERS, PORT, fault=wrong)
+
+
 @pytest.mark.parametrize(
     ("mover", "message"),
     [

@@ -35,13 +35,15 @@ async def run(
     before = {name: len(far.bursts) for name, far in fars.items()}
     await start(dut, case, memory)
     await ClockCycles(dut.clk, 1)
-    cycles = 0
+    cycles = error = 0
     while not int(dut.idle.value):
         await RisingEdge(dut.clk)
         cycles += 1
+        error = error or int(dut.error.value)
         assert cycles < case["most_cycles"], f"{case['name']} is not done after {cycles} cycles"
     found = [int((await with_timeout(statistics.recv(), 1, "us")).data) for _ in range(4)]
     assert found == case["statistics"], case["name"]
+    assert error == case["fault"], f"{case['name']}: error {error:#x}, not {case['fault']:#x}"
     assert int(dut.error.value) == 0 and int(dut.errors.value) == 0
     expected = Path(case["after"]).read_bytes()
     wrong = [at for at in range(len(expected)) if memory[at] != expected[at]]

@@ -9,10 +9,12 @@ from typing import Any
 
 from fastprefill import boards
 from fastprefill.extern.axi import Port
-from fastprefill.extern.memory_top import memory_top, prefix
+from fastprefill.extern.memory_top import memory_top
 from fastprefill.golden import attention_layer as golden
-from fastprefill.golden.attention_layer import Prompt, Size
+from fastprefill.golden.attention_layer import Size
+from fastprefill.golden.attention_layer_cases import Played
 from fastprefill.kernels import attention_layer
+from fastprefill.system.mover import prefix
 from fastprefill.system.ports import ports
 from fastprefill.system.system import System, link
 from fastprefill.targets import rtl
@@ -22,8 +24,6 @@ HERE = Path(__file__).parent
 TOP = "layer_in_memory"
 ADDRESS_BITS = 40
 
-Run = tuple[str, Prompt, int, int]
-"""Name, prompt, capacity and hot lines of the cache."""
 SETTINGS = (((64, 64), False, 0.0), ((1, 90), True, 0.4))
 """Latency of a burst in cycles, whether IDs overtake each other, share of cycles in which memory does nothing."""
 
@@ -37,28 +37,29 @@ def powered(top: str) -> str:
     return text.replace("\n);\n", f"\n);\n  {logic}\n", 1)
 
 
-def case(run: Run, size: Size, folder: Path) -> dict[str, Any]:
+def case(run: Played, size: Size, folder: Path) -> dict[str, Any]:
     """One run of the plan, its memories as files."""
-    name, prompt, capacity, hot = run
-    memory = golden.memory_of(prompt, size)
-    files = {"before": memory.data, "after": golden.after(prompt, memory, size)}
+    prompt, played = run.prompt, run.in_memory(size)
+    files = {"before": played.before, "after": played.after}
     for what, data in files.items():
-        (folder / f"{name}.{what}").write_bytes(data)
-    scalars = golden.scalars(prompt, memory, size, capacity, hot)
+        (folder / f"{run.name}.{what}").write_bytes(data)
+    fault, *statistics = played.status
+    read = golden.blocks_read(prompt, run.capacity, run.hot, size.look_ahead)
     return {
-        "name": name,
-        "scalars": scalars,
-        **{what: str(folder / f"{name}.{what}") for what in files},
-        "statistics": golden.statistics(prompt, capacity, hot, size.look_ahead),
-        "block_bytes": len(golden.blocks_read(prompt, capacity, hot, size.look_ahead)) * size.record.size,
-        "most_cycles": 40 * scalars["jobs"] * size.engine.job_cycles
+        "name": run.name,
+        "scalars": played.scalars,
+        **{what: str(folder / f"{run.name}.{what}") for what in files},
+        "statistics": statistics,
+        "fault": fault,
+        "block_bytes": size.record.size * (statistics[-1] if run.changes else len(read)),
+        "most_cycles": 40 * played.scalars["jobs"] * size.engine.job_cycles
         + 200 * prompt.mask.shape[0] * prompt.heads.tokens
         + 20_000,
     }
 
 
 def simulated(
-    system: System, size: Size, runs: Sequence[Run], port: Port, folder: Path, broken: tuple[str, str] | None = None,
+    system: System, size: Size, runs: Sequence[Played], port: Port, folder: Path, broken: tuple[str, str] | None = None,
     settings: Sequence[tuple[tuple[int, int], bool, float]] = SETTINGS, timeout_s: float = 3600, optimise: bool = True,
     resets: Sequence[int] = (), lint: bool = False,
 ) -> tuple[str, dict[str, dict[str, int]]]:  # fmt: skip
@@ -81,7 +82,7 @@ def simulated(
         "memory": max(Path(one["before"]).stat().st_size for one in cases),
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
-    top = powered(memory_top(TOP, found, movers, port, ADDRESS_BITS))
+    top = powered(memory_top(TOP, found, movers, port, ADDRESS_BITS, "fault"))
     if broken:
         assert top.count(broken[0]) == 1, f"{broken[0]!r} is {top.count(broken[0])} times in the module"
         top = top.replace(*broken)
