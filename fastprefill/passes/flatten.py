@@ -165,7 +165,7 @@ class _Process:
             return [new]
         elif isinstance(op, ReleaseOp):
             new = ReleaseOp(self.get(op.stream), self.get(op.block), pred)
-        elif isinstance(op, (*PURE_ARITH, memref.LoadOp)):
+        elif type(op) in PURE_ARITH or isinstance(op, memref.LoadOp):
             new = op.clone(self.values)
         else:
             raise KernelError(f"'{op.name}' cannot be built as hardware", text(op, "src") or None)
