@@ -83,6 +83,13 @@ def check_cases(unit: str, cases: Sequence[Case], found: Ports) -> None:
                     f"case {case.name!r} of unit {unit!r} has the {kind} {sorted(given)}; "
                     f"the unit has {sorted(wanted)}"
                 )
+        scalars = [(name, [value]) for name, value in case.scalars.items()]
+        for port, numbers in (*scalars, *case.inputs.items(), *case.outputs.items()):
+            for number in numbers:
+                if isinstance(number, bool) or not isinstance(number, int | np.integer):
+                    raise FastprefillError(
+                        f"case {case.name!r} of unit {unit!r} has {number!r} for {port!r}; write integers"
+                    )
         for stream, tokens in case.outputs.items():
             width = found.outputs[stream]
             for place, token in enumerate(tokens):

@@ -117,7 +117,7 @@ def write(
     low, width = subscripts.bits(ctx, type_, parts[0])
     if given is not None:
         check_fits(ctx, given, Scalar(width, False), f"'{ast.unparse(target)}'")
-    part = new(expressions.get_bits(ctx, old, parts[0]) if reads else None)
+    part = new(expressions.bits_at(ctx, old, low, width) if reads else None)
     piece = ctx.emit.at_width(part, width)
     ctx.emit.add(
         memref.StoreOp.get(ctx.emit.add(SetSliceOp(word, low, piece)).results[0], ref, indices),

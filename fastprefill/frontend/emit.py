@@ -135,9 +135,11 @@ class Emitter:
         return self.pure((name, a, b, pending.bind), build, pending.src if name in "+-*" else None)
 
     def _shift(self, name: str, left: Value, right: Value, bits: int, src: str | None) -> SSAValue:
-        """Shift at the wider of both operands, so that no bit of the amount is lost."""
+        """Shift at the wider of both operands, so that no bit of the amount is lost; it is read as unsigned."""
         wide = bits if right.constant is not None else max(bits, right.type.bits)
         a, b = self.at_width(left, wide), self.at_width(right, wide)
+        if right.constant is None and right.type.signed and right.type.bits < wide:
+            b = self._extend(self.at_width(right, right.type.bits), False, wide)
         kind = name if name == "<<" else (">>s" if left.type.signed else ">>u")
         return self._truncate(self.pure((kind, a, b), lambda: _SHIFT[kind](a, b), src), bits)
 

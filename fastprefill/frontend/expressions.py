@@ -6,6 +6,7 @@ import ast
 
 import numpy as np
 from xdsl.dialects import memref
+from xdsl.ir import SSAValue
 
 from fastprefill.frontend import arithmetic, subscripts
 from fastprefill.frontend.arithmetic import Refused
@@ -235,7 +236,11 @@ def _subscript(ctx: Context, node: ast.Subscript) -> Value:
 
 def get_bits(ctx: Context, of: Value, node: ast.expr) -> Value:
     """``of[i]`` or ``of[lo:hi]``, unsigned."""
-    low, width = subscripts.bits(ctx, of.type, node)
+    return bits_at(ctx, of, *subscripts.bits(ctx, of.type, node))
+
+
+def bits_at(ctx: Context, of: Value, low: SSAValue, width: int) -> Value:
+    """`width` bits of a value from bit `low` on, unsigned."""
     ssa = ctx.emit.at_type(of)
     key = ("slice", ssa, low, width)
     return Value.loaded(ctx.emit.pure(key, lambda: GetSliceOp(ssa, low, width)), Scalar(width, False))
@@ -247,7 +252,7 @@ def _call(ctx: Context, node: ast.Call) -> Value:
             return get(ctx, node, stream)
         case ast.Attribute(value=stream, attr=method) if subscripts.stream_end(ctx, stream):
             raise ctx.error(node, stream_method(ast.unparse(stream), method))
-        case ast.Name(id="min" | "max" as name) if ctx.scope.find(name) is None:
+        case ast.Name(id="min" | "max" as name) if ctx.scope.find(name) is None and helper_of(ctx, node) is None:
             if node.args and isinstance(node.args[0], ast.GeneratorExp | ast.ListComp | ast.SetComp):
                 raise ctx.error(
                     node,

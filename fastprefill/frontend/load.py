@@ -39,6 +39,10 @@ def load_module(path: Path | str) -> ModuleType:
         raise FastprefillError(
             f"{error.filename}:{error.lineno}: Python cannot read the file: {error.msg}"
         ) from error
+    except SystemExit as error:
+        raise FastprefillError(
+            f"{place(error, path)}: the kernel file ends Python (SystemExit: {error}); it must only define things"
+        ) from None
     except Exception as error:  # any failure of the user's own code
         near = advice(str(error.name), vars(module)) if isinstance(error, NameError) else ""
         raise FastprefillError(
@@ -49,7 +53,7 @@ def load_module(path: Path | str) -> ModuleType:
     return module
 
 
-def place(error: Exception, path: Path) -> str:
+def place(error: BaseException, path: Path) -> str:
     """The innermost line of the user's file that the error passed through."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
     return f"{path}:{lines[-1]}" if lines else str(path)

@@ -52,7 +52,8 @@ def for_loop(ctx: Context, node: ast.For) -> None:
             last = high.high - 1
             if low.low == low.high and high.low == high.high and last >= low.low:
                 last = low.low + (last - low.low) // step * step
-            variable = bounded(INT32, low.low, max(last, low.low), ssa=body.args[0])
+            first = low.low if low.high < 1 << 31 else -(1 << 31)  # as a bound, a number of 32 bits is signed
+            variable = bounded(INT32, first, max(last, first), ssa=body.args[0])
             inner = stack.enter_context(inner.nested())
             if low.low == low.high and high.low == high.high and last >= low.low:
                 variable = replace(variable, attained=inner.guards)
@@ -166,6 +167,13 @@ def while_loop(ctx: Context, node: ast.While) -> None:
     op.attributes["loop_name"] = StringAttr(name)
     ctx.emit.add(op, ctx.line(node))
     ctx.process.loops.append(Loop(name, ctx.place(node), op, False))
+    for part in ast.walk(node.test):
+        if isinstance(part, ast.Attribute) and subscripts.stream_end(ctx, part.value):
+            raise ctx.error(
+                part,
+                f"'{ast.unparse(part)}' in the condition of a while loop; read it into a variable before the loop "
+                f"and at the end of its body",
+            )
     with ctx.emit.inside(before), ctx.nested() as inner:
         test = expressions.condition(inner, node.test)
         if test.constant == 1:

@@ -8,6 +8,7 @@ every position at which the conditions give the same answers and the accesses me
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Container
 from dataclasses import replace
 
@@ -19,10 +20,14 @@ from fastprefill.frontend.source import Source
 
 
 def position_names(node: ast.FunctionDef, streams: Container[str]) -> list[str] | None:
-    """The names that hold the position; None when one of them is used as a number."""
+    """The names that hold the position; None when one is used as a number, or given in a block of its own."""
     names: list[str] = []
+    given = [s for s in ast.walk(node) if isinstance(s, ast.Assign) and _called(s.value) == "get_pid"]
+    if any(statement not in node.body for statement in given):
+        return None
     for statement in node.body:
-        if isinstance(statement, ast.Assign) and _called(statement.value) == "get_pid":
+        if statement in given:
+            assert isinstance(statement, ast.Assign)
             target = statement.targets[0]
             elements = target.elts if isinstance(target, ast.Tuple) else [target]
             names += [element.id for element in elements if isinstance(element, ast.Name)]
@@ -50,6 +55,11 @@ class _Numbers(ast.NodeVisitor):
             base = base.value
         if not (isinstance(base, ast.Name) and base.id in self.streams):
             self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if isinstance(node.annotation, ast.Constant):  # a type that is written as text
+            self.found |= any(re.search(rf"\b{name}\b", str(node.annotation.value)) for name in self.names)
+        self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         if _called(node) not in ("meta_if", "meta_elif"):

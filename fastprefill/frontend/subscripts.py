@@ -56,6 +56,8 @@ def linear(ctx: Context, node: ast.expr) -> Linear:
     constant = constant_of(ctx, node)
     if constant is not None:
         return Linear(constant, {})
+    if _has_effect(node):  # each one of its own, evaluated once and in order
+        return Linear(0, {f"{ast.unparse(node)} at {node.lineno}:{node.col_offset}": (1, node)})
     match node:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return linear(ctx, left).plus(linear(ctx, right), 1)
@@ -68,6 +70,12 @@ def linear(ctx: Context, node: ast.expr) -> Linear:
             if not b.terms:
                 return a.times(b.constant)
     return Linear(0, {ast.unparse(node): (1, node)})
+
+
+def _has_effect(node: ast.expr) -> bool:
+    """Whether an expression calls ``get()`` or a helper function."""
+    calls = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    return any(not (isinstance(called, ast.Name) and called.id in ("min", "max", "int")) for called in calls)
 
 
 def constant_of(ctx: Context, node: ast.expr) -> int | None:
@@ -167,6 +175,12 @@ def bits(ctx: Context, type_: Scalar, node: ast.expr) -> tuple[SSAValue, int]:
         raise ctx.error(node, "a bit slice needs both ends and no step: write x[lo:hi]")
     low = linear(ctx, node.lower)
     width = linear(ctx, node.upper).plus(low, -1)
+    if width.terms and (_has_effect(node.lower) or _has_effect(node.upper)):
+        raise ctx.error(
+            node,
+            f"a call in an end of the bit slice [{ast.unparse(node)}]; both ends would make it: compute it into a "
+            f"variable first",
+        )
     if width.terms:
         raise ctx.error(
             node,

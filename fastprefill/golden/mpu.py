@@ -44,8 +44,8 @@ class Size:
             )
         if self.k_parallel not in (1, 2, 4, 8):
             raise FastprefillError(
-                f"k_parallel is {self.k_parallel}; a packed DSP slice sums at most 8 products exactly: choose 1, 2, 4 "
-                "or 8"
+                f"k_parallel is {self.k_parallel}; a step's products are summed in a chain of at most 8 DSP slices: "
+                "choose 1, 2, 4 or 8"
             )
         if self.drain_rows < 2 or self.drain_rows % 2 or self.rows % self.drain_rows:
             raise FastprefillError(

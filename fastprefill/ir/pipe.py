@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import I1, IndexType, IntegerType, MemRefType, StringAttr, i1
-from xdsl.ir import Block, Dialect, Region, SSAValue
+from xdsl.dialects.builtin import I1, DenseArrayBase, IndexType, IntegerType, MemRefType, StringAttr, i1, i32
+from xdsl.ir import Block, Dialect, Operation, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     IRDLOperation,
@@ -108,7 +108,12 @@ class StoreOp(IRDLOperation):
         indices: Sequence[SSAValue],
         predicate: SSAValue | None = None,
     ) -> None:
-        super().__init__(operands=[value, memref, list(indices), [predicate] if predicate else []])
+        # Without sorting arguments into segments, as IRDLOperation does: flattening makes one for each assignment.
+        last = () if predicate is None else (predicate,)
+        segments = DenseArrayBase.from_list(i32, [1, 1, len(indices), len(last)])
+        Operation.__init__(
+            self, operands=[value, memref, *indices, *last], properties={"operandSegmentSizes": segments}
+        )
 
     def verify_(self) -> None:
         assert isinstance(self.memref.type, MemRefType)

@@ -24,28 +24,32 @@ from fastprefill.ir.pipe import WindowOp
 INDEX_BITS = 32
 """Width of ``index`` values (signed)."""
 
-PURE_ARITH = (
-    arith.ConstantOp,
-    arith.AddiOp,
-    arith.SubiOp,
-    arith.MuliOp,
-    arith.AndIOp,
-    arith.OrIOp,
-    arith.XOrIOp,
-    arith.ShLIOp,
-    arith.ShRSIOp,
-    arith.ShRUIOp,
-    arith.DivUIOp,
-    arith.RemUIOp,
-    arith.CmpiOp,
-    arith.SelectOp,
-    arith.ExtSIOp,
-    arith.ExtUIOp,
-    arith.TruncIOp,
-    arith.IndexCastOp,
-    GetSliceOp,
-    SetSliceOp,
+PURE_ARITH: frozenset[type[Operation]] = frozenset(
+    {
+        arith.ConstantOp,
+        arith.AddiOp,
+        arith.SubiOp,
+        arith.MuliOp,
+        arith.AndIOp,
+        arith.OrIOp,
+        arith.XOrIOp,
+        arith.ShLIOp,
+        arith.ShRSIOp,
+        arith.ShRUIOp,
+        arith.DivUIOp,
+        arith.RemUIOp,
+        arith.CmpiOp,
+        arith.SelectOp,
+        arith.ExtSIOp,
+        arith.ExtUIOp,
+        arith.TruncIOp,
+        arith.IndexCastOp,
+        GetSliceOp,
+        SetSliceOp,
+    }
 )
+"""Classes of ops that compute from their operands alone. Asked by ``type(op) in PURE_ARITH``: `isinstance` of xDSL's
+classes is slow, and these are asked of every op by every pass."""
 
 
 def processes(module: ModuleOp) -> Iterator[FuncOp]:
@@ -80,7 +84,7 @@ def strings(op: Operation, name: str) -> list[str]:
 
 def width(value: SSAValue | Attribute) -> int:
     """Bits of an integer or index value or type."""
-    kind = value.type if isinstance(value, SSAValue) else value
+    kind = value.type if isinstance(value, OpResult | BlockArgument) else value
     if type(kind) is IntegerType:  # `isinstance` of xDSL's classes is slow, and this is asked millions of times
         return int(kind.width.data)
     if type(kind) is IndexType:

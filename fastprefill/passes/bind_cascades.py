@@ -17,7 +17,7 @@ from fastprefill.passes.base import Pass
 from fastprefill.passes.simplify import drop_dead
 
 MOST_SLICES = 8
-"""Slices in a chain: as many packed products as a 19-bit field holds (``docs/mpu.md``)."""
+"""Slices in a chain; a 19-bit field holds fifteen packed products (``docs/mpu.md``)."""
 
 SUM_BITS, LEFT_BITS, RIGHT_BITS = 48, 27, 18
 """Widths of a DSP48E2: the adder, and the two operands of the multiplier (UG579)."""

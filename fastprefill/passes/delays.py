@@ -14,30 +14,35 @@ from fastprefill.ir.query import constant, is_scalar_argument, width
 from fastprefill.passes.lanes import is_lane_constant
 from fastprefill.passes.storage import storage_of
 
-Wire = (arith.ExtSIOp, arith.ExtUIOp, arith.TruncIOp, arith.IndexCastOp, arith.ConstantOp)
+_WIRES = frozenset({arith.ExtSIOp, arith.ExtUIOp, arith.TruncIOp, arith.IndexCastOp, arith.ConstantOp})
+_SLICES = frozenset({GetSliceOp, SetSliceOp})
+_SHIFTS = frozenset({arith.ShLIOp, arith.ShRSIOp, arith.ShRUIOp})
+_PRODUCTS = frozenset({arith.MuliOp, arith.DivUIOp, arith.RemUIOp})
+_SUMS = frozenset({arith.AddiOp, arith.SubiOp})
 
 
 def is_wire(op: Operation) -> bool:
     """Ops that cost nothing: changes of width, constants, slices and shifts by constants."""
-    if isinstance(op, Wire):
+    kind = type(op)
+    if kind in _WIRES:
         return True
-    if isinstance(op, GetSliceOp | SetSliceOp):
+    if kind in _SLICES:
         return is_lane_constant(op.operands[1])
-    if isinstance(op, arith.ShLIOp | arith.ShRSIOp | arith.ShRUIOp):
-        return constant(op.rhs) is not None
-    if isinstance(op, arith.MuliOp | arith.DivUIOp | arith.RemUIOp):
-        factor = constant(op.rhs)
+    if kind in _SHIFTS:
+        return constant(op.operands[1]) is not None
+    if kind in _PRODUCTS:
+        factor = constant(op.operands[1])
         return is_lane_constant(op.results[0]) or (
             factor is not None and factor > 0 and factor & (factor - 1) == 0
         )
-    return isinstance(op, arith.AddiOp | arith.SubiOp) and is_lane_constant(op.results[0])
+    return kind in _SUMS and is_lane_constant(op.results[0])
 
 
 def is_multiplier(op: Operation) -> bool:
     """Products that are built as multipliers, with a register in front and behind."""
     if isinstance(op, CascadeOp):
         return True
-    return isinstance(op, arith.MuliOp | arith.DivUIOp | arith.RemUIOp) and not is_wire(op)
+    return type(op) in _PRODUCTS and not is_wire(op)
 
 
 def delay(op: Operation, board: Board) -> float:

@@ -165,7 +165,7 @@ class _Process:
             return [new]
         elif isinstance(op, ReleaseOp):
             new = ReleaseOp(self.get(op.stream), self.get(op.block), pred)
-        elif isinstance(op, (*PURE_ARITH, memref.LoadOp)):
+        elif type(op) in PURE_ARITH or isinstance(op, memref.LoadOp):
             new = op.clone(self.values)
         else:
             raise KernelError(f"'{op.name}' cannot be built as hardware", text(op, "src") or None)
@@ -220,7 +220,7 @@ class _Process:
         new.attributes.update(op.attributes)
         node = Repeat(new)
         outer, self.scope = self.scope, op
-        self.convert(op.before_region.block, None, node.children)
+        self.convert(op.before_region.block, pred, node.children)  # a helper in the condition may store
         head = self.leaf(node.children)
         if len(node.children) != 1 or any(streams_of(o) for o in head.ops):
             raise KernelError(

@@ -17,6 +17,9 @@ from fastprefill.passes.base import Pass
 from fastprefill.passes.delays import is_wire
 from fastprefill.passes.lanes import only_chooses
 
+_FREE = PURE_ARITH | {FirstOp, LastOp, LiveOp}
+"""Ops that may stand anywhere behind their operands."""
+
 
 @dataclass(frozen=True)
 class FuseLanes(Pass):
@@ -61,8 +64,7 @@ def _make_perfect(loop: scf.ForOp) -> None:
     others = [op for op in block.ops if op is not target and not isinstance(op, scf.YieldOp)]
     before = list(block.ops)
     position = before.index(target)
-    pure = (*PURE_ARITH, memref.LoadOp)
-    if all(isinstance(op, pure) and before.index(op) < position for op in others):
+    if all((type(op) in PURE_ARITH or isinstance(op, memref.LoadOp)) and before.index(op) < position for op in others):
         anchor = target.body.block.first_op
         assert anchor is not None
         for op in others:
@@ -161,7 +163,7 @@ def _hoistable(first: scf.ForOp, second: scf.ForOp, block: Block) -> list[Operat
         owner = waiting.pop().owner
         if owner not in between or owner in needed:
             continue
-        if not isinstance(owner, (*PURE_ARITH, FirstOp, LastOp, LiveOp)):
+        if not isinstance(owner, Operation) or type(owner) not in _FREE:
             return None
         needed.add(owner)
         waiting += owner.operands

@@ -230,15 +230,17 @@ def _shift(op: Operation) -> int | None:
 # ops of lanes that can wait
 
 
-_CAN_SINK = (
-    arith.SelectOp, arith.AndIOp, arith.OrIOp, arith.XOrIOp, arith.CmpiOp, arith.ExtUIOp, arith.ExtSIOp,
-    arith.TruncIOp, GetSliceOp, SetSliceOp,
+_CAN_SINK = frozenset(
+    {
+        arith.SelectOp, arith.AndIOp, arith.OrIOp, arith.XOrIOp, arith.CmpiOp, arith.ExtUIOp, arith.ExtSIOp,
+        arith.TruncIOp, GetSliceOp, SetSliceOp,
+    }
 )  # fmt: skip
 
 
 def _depends_on_no_lane(op: Operation, sinking: Collection[Operation]) -> bool:
     """Whether an op of a lane is made of values from outside the lane, of slices of them and of such ops."""
-    if not is_lane_loop(op.parent_op()) or not isinstance(op, _CAN_SINK):
+    if type(op) not in _CAN_SINK or not is_lane_loop(op.parent_op()):
         return False
     for value in op.operands:
         owner = value.owner

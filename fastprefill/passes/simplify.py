@@ -16,7 +16,8 @@ from fastprefill.passes.base import Pass
 from fastprefill.passes.positions import position
 from fastprefill.passes.storage import global_values
 
-_SHARED = (*PURE_ARITH, FirstOp, LastOp, LiveOp)
+_SHARED = PURE_ARITH | {FirstOp, LastOp, LiveOp}
+_DROPPED = _SHARED | {memref.LoadOp}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def _hoist(loop: Operation) -> None:
         arg for op in loop.walk() for region in op.regions for inner in region.blocks for arg in inner.args
     }
     for op in list(loop.walk()):
-        if isinstance(op, _SHARED) and not any(v in inside for v in op.operands):
+        if type(op) in _SHARED and not any(v in inside for v in op.operands):
             parent = op.parent_block()
             assert parent is not None
             block.insert_op_before(parent.detach_op(op), loop)
@@ -63,7 +64,7 @@ def _share(block: Block, outer: dict[_Key, Operation]) -> None:
                 _share(inner, visible)
         if is_lane_loop(op) and not is_lane_loop(block.parent_op()):
             _hoist(op)
-        if not isinstance(op, _SHARED) and not (
+        if type(op) not in _SHARED and not (
             isinstance(op, memref.LoadOp) and (is_scalar_argument(op.memref) or _is_fixed(op))
         ):
             continue
@@ -123,31 +124,31 @@ def _key(op: Operation) -> _Key:
 
 def _fold(op: Operation) -> SSAValue | Operation | None:
     """A simpler value for an op, or None. Only what unrolling and predication leave behind."""
-    if isinstance(op, arith.ConstantOp):
+    if type(op) is arith.ConstantOp:
         return None
-    if isinstance(op, memref.LoadOp):
+    if type(op) is memref.LoadOp:
         return _element(op) if _is_fixed(op) else None
-    if isinstance(op, arith.AndIOp):
+    if type(op) is arith.AndIOp:
         for one, other in ((op.lhs, op.rhs), (op.rhs, op.lhs)):
             bits = constant(one)
             if one is other or bits == -1 or (width(one) == 1 and bits == 1):
                 return other
             if bits == 0:
                 return one
-    if isinstance(op, arith.OrIOp):
+    if type(op) is arith.OrIOp:
         for one, other in ((op.lhs, op.rhs), (op.rhs, op.lhs)):
             if one is other or constant(one) == 0:
                 return other
             if width(one) == 1 and constant(one) in (1, -1):
                 return one
-    if isinstance(op, arith.CmpiOp):
+    if type(op) is arith.CmpiOp:
         bit = _compared_bit(op)
         if bit is not None:
             return bit
         fact = position(op)
         if fact is not None:
             return fact
-    if isinstance(op, arith.SelectOp):
+    if type(op) is arith.SelectOp:
         if op.lhs is op.rhs:
             return op.lhs
         inner = op.rhs.owner
@@ -160,7 +161,7 @@ def _fold(op: Operation) -> SSAValue | Operation | None:
         if condition is not None:
             return op.lhs if condition else op.rhs
     if (
-        isinstance(op, arith.IndexCastOp)
+        type(op) is arith.IndexCastOp
         and isinstance(inner := op.input.owner, arith.IndexCastOp)
         and width(inner.input) == width(op.input) == width(op.result)
         and inner.input.type == op.result.type
@@ -284,7 +285,7 @@ def drop_dead(block: Block) -> None:
         for region in op.regions:
             for inner in region.blocks:
                 drop_dead(inner)
-        dead = isinstance(op, (*_SHARED, memref.LoadOp)) and not any(r.uses for r in op.results)
+        dead = type(op) in _DROPPED and not any(r.uses for r in op.results)
         empty = is_lane_loop(op) and len(op.regions[0].block.ops) == 1
         if dead or empty:
             Rewriter.erase_op(op)

@@ -25,6 +25,8 @@ from fastprefill.passes.base import Pass
 
 MAX_COPIES = 4096
 
+_INSIDE_LANES = PURE_ARITH | {scf.IfOp, scf.YieldOp, memref.AllocOp, memref.GetGlobalOp}
+
 
 @dataclass(frozen=True)
 class Unroll(Pass):
@@ -86,7 +88,7 @@ def lanes_independent(loop: scf.ForOp) -> bool:
         elif isinstance(op, memref.LoadOp | memref.StoreOp):
             if op.memref not in private:
                 accesses.setdefault(op.memref, []).append((op, tuple(strip_casts(i) for i in op.indices)))
-        elif not isinstance(op, (*PURE_ARITH, scf.IfOp, scf.YieldOp, memref.AllocOp, memref.GetGlobalOp)):
+        elif type(op) not in _INSIDE_LANES:
             return False
     return all(_own_elements(loop, array, uses) for array, uses in accesses.items())
 

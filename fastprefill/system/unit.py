@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
+
+from fastprefill.errors import FastprefillError
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Unit:
         slr: super logic region, an index from 0.
         domain: clock domain.
         parameters: what the unit was generated from; goes into the manifest.
+
+    Raises:
+        FastprefillError: a field of another type.
     """
 
     name: str
@@ -37,3 +43,19 @@ class Unit:
     slr: int = 0
     domain: str = "kernel"
     parameters: Mapping[str, int | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise FastprefillError(f"a unit named {self.name!r}; give a string")
+        for what, names in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+                raise FastprefillError(
+                    f"{what} of unit '{self.name}' are {names!r}; give a tuple of names of streams"
+                )
+        if isinstance(self.slr, bool) or not isinstance(self.slr, int) or self.slr < 0:
+            raise FastprefillError(f"the SLR of unit '{self.name}' is {self.slr!r}; give an index from 0")
+        for scalar, ends in self.limits.items():
+            if not isinstance(ends, tuple) or [isinstance(end, Integral) for end in ends] != [True, True]:
+                raise FastprefillError(
+                    f"limits of '{scalar}' of unit '{self.name}' are {ends!r}; give the lowest and the highest value"
+                )

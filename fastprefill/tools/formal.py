@@ -84,6 +84,7 @@ PROOFS = (
     Proof("fp_dsp_cascade", {"SLICES": 1}, any_products=True),
     Proof("fp_dsp_cascade", {"SLICES": 8}, any_products=True),
     Proof("fp_packed_sum"),
+    Proof("fp_packed_sum", {"PRODUCTS": 15}),
     Proof("fp_axi_reader"),
     Proof("fp_axi_reader", {"IDS": 1, "BURST": 3, "OUTSTANDING": 3, "BOUNDARY": 16}),
     Proof("fp_axi_reader", {"BURST": 1, "OUTSTANDING": 3, "BUFFER": 2}),

@@ -12,7 +12,7 @@ module fp_dsp_cascade #(
     input  wire [         47:0] c,
     output wire [         47:0] p
 );
-  // A packed pair of int8 products keeps its low 19-bit field exact for eight slices, and no more.
+  // At most eight packed products are added before they leave: no tool elaborates a longer chain.
   if (SLICES < 1 || SLICES > 8) begin : wrong
     fp_dsp_cascade_takes_1_to_8_slices error ();
   end

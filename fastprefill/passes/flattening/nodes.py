@@ -89,7 +89,7 @@ def drop_dead(leaf: Leaf) -> None:
     while changed:
         changed = False
         for op in reversed(leaf.ops):
-            if isinstance(op, (*PURE_ARITH, memref.LoadOp)) and not any(r.uses for r in op.results):
+            if (type(op) in PURE_ARITH or isinstance(op, memref.LoadOp)) and not any(r.uses for r in op.results):
                 leaf.ops.remove(op)
                 op.erase()
                 changed = True

@@ -104,7 +104,7 @@ def _stable_chain(value: SSAValue) -> list[Operation] | None:
     if isinstance(op, memref.LoadOp):
         if not is_scalar_argument(op.memref):
             return None
-    elif not isinstance(op, PURE_ARITH) or isinstance(op, arith.MuliOp):
+    elif type(op) not in PURE_ARITH or isinstance(op, arith.MuliOp):
         return None
     chain: list[Operation] = []
     for operand in op.operands:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,21 +28,29 @@ _NAME = re.compile(r"%[\w.]+")
 _WIDTH = re.compile(r"\bi(\d+)\b")
 
 
-@dataclass
 class _Line:
     """An op: the values that it makes, what it is, and the values that it uses."""
 
-    text: str
-    made: list[str]
-    kind: str
-    used: list[str] = field(init=False)
+    def __init__(self, text: str) -> None:
+        made, equals, rest = text.partition(" = ")
+        self.made = _NAME.findall(made) if equals else []
+        if not self.made:
+            made, equals, rest = "", "", text
+        self.kind = rest.strip().partition(" ")[0]
+        self.head = made + equals
+        self.between = _NAME.split(rest)
+        """The text behind the head, without the values that are used, which stand between the pieces."""
+        self.used: list[str] = _NAME.findall(rest)
 
-    def __post_init__(self) -> None:
-        self.used = _NAME.findall(self.text.partition(" = ")[2] if self.made else self.text)
+    @property
+    def text(self) -> str:
+        pieces = [self.head, self.between[0]]
+        for name, piece in zip(self.used, self.between[1:], strict=True):
+            pieces += name, piece
+        return "".join(pieces)
 
 
-@dataclass(frozen=True)
-class _Load:
+class _Load(NamedTuple):
     """An operand of an op, reached from a register through views, perhaps on several ways (as a sign extension is)."""
 
     line: int
@@ -52,13 +60,29 @@ class _Load:
     bits: Loads
 
 
+class _Way(NamedTuple):
+    """A way from a value to an operand, through views."""
+
+    line: int
+    operand: int
+    views: tuple[int, ...]
+    """Their lines."""
+    low: int
+    """The lowest bit of the value that comes to the operand."""
+    at: int
+    """The bit of the operand that it is there."""
+    bits: int
+    """How many come there."""
+
+
 class Netlist:
     """The lines of a module with what uses what.
 
     Args:
         lines: those of the module's body, values resolved.
         widths: of its input ports, as ``%name``.
-        inside: of an instance's line, the loads behind each of its operands, in the order of the text.
+        inside: of an instance's line, the loads behind each of its operands, in the order of the text: of each bit, or
+            one number where all bits have the same.
         rename: gives a register's line a name that stands for the same one.
     """
 
@@ -66,7 +90,7 @@ class Netlist:
         self,
         lines: list[str],
         widths: dict[str, int],
-        inside: Callable[[str], list[Loads | None]],
+        inside: Callable[[str], list[Loads | int]],
         rename: Callable[[str], str],
     ) -> None:
         self.lines: list[_Line] = []
@@ -74,23 +98,20 @@ class Netlist:
         self.width = dict(widths)
         self.uses: dict[str, list[tuple[int, int]]] = {}
         self.maker: dict[str, int] = {}
-        self.behind: dict[int, list[Loads | None]] = {}
+        self.behind: dict[int, list[Loads | int]] = {}
         self.fresh = 0
         for line in lines:
             self.add(line)
 
     def add(self, text: str) -> int:
-        made, equals, rest = text.partition(" = ")
-        names = _NAME.findall(made) if equals else []
-        kind = (rest if equals else text).strip().partition(" ")[0]
-        number = len(self.lines)
-        self.lines.append(_Line(text, names, kind))
-        if kind == "hw.instance":
-            self.width.update(zip(names, map(int, _WIDTH.findall(text.rpartition(" -> ")[2])), strict=True))
-        elif len(names) == 1:
-            self.width[names[0]] = _width(kind, text)
-        self.maker.update(dict.fromkeys(names, number))
-        for operand, name in enumerate(self.lines[number].used):
+        number, line = len(self.lines), _Line(text)
+        self.lines.append(line)
+        if line.kind == "hw.instance":
+            self.width.update(zip(line.made, map(int, _WIDTH.findall(text.rpartition(" -> ")[2])), strict=True))
+        elif len(line.made) == 1:
+            self.width[line.made[0]] = _width(line.kind, text)
+        self.maker.update(dict.fromkeys(line.made, number))
+        for operand, name in enumerate(line.used):
             self.uses.setdefault(name, []).append((number, operand))
         return number
 
@@ -110,15 +131,26 @@ class Netlist:
 
     def leaves(self, name: str) -> list[_Load]:
         """The operands that a value reaches through slices and concatenations, in the order of the lines."""
+        width = self.width[name]
         found: dict[tuple[int, int], tuple[Loads, set[int]]] = {}
-        for line, operand, through, bits in self._ways(name):
-            total, views = found.setdefault((line, operand), (np.zeros_like(bits), set()))
-            total += bits
-            views.update(through)
+        for way in self._ways(name):
+            pins = self._pins(way)
+            if isinstance(pins, int) and pins == 0:
+                continue
+            place = way.line, way.operand
+            if place not in found:
+                found[place] = np.zeros(width, np.int64), set()
+            total, views = found[place]
+            total[way.low : way.low + way.bits] += pins
+            views.update(way.views)
         return [_Load(*place, frozenset(views), bits) for place, (bits, views) in sorted(found.items())]
 
-    def _ways(self, name: str) -> Iterator[tuple[int, int, tuple[int, ...], Loads]]:
-        """Each way from a value to an operand: its line and place, the lines of the views, and the pins."""
+    def _registers_behind(self, name: str) -> list[int]:
+        """The lines of the registers that take a value, through slices and concatenations, in their order."""
+        ends = {way.line for way in self._ways(name) if way.operand == 0}
+        return sorted(line for line in ends if self.lines[line].kind == "seq.compreg")
+
+    def _ways(self, name: str) -> Iterator[_Way]:
         stack: list[tuple[str, int, int, tuple[int, ...]]] = [(name, 0, 0, ())]
         width = self.width[name]
         while stack:
@@ -130,10 +162,7 @@ class Netlist:
                     step = self._through(op, operand, low, at, seen)
                     stack += [(op.made[0], *place, (*through, line)) for place in step]
                     continue
-                bits = np.zeros(width, np.int64)
-                bits[low : low + seen] = self._pins(line, operand, self.width[value])[at : at + seen]
-                if bits.any():
-                    yield line, operand, through, bits
+                yield _Way(line, operand, through, low, at, seen)
 
     def _through(self, op: _Line, operand: int, low: int, at: int, seen: int) -> list[tuple[int, int]]:
         """Where the bits of an operand are in a view of it: (lowest bit of the register, bit of the view)."""
@@ -146,21 +175,22 @@ class Netlist:
         above = sum(self.width[name] for name in op.used[operand + 1 :])
         return [(low, above + at)]
 
-    def _pins(self, line: int, operand: int, width: int) -> Loads:
-        op = self.lines[line]
-        one = np.ones(width, np.int64)
+    def _pins(self, way: _Way) -> Loads | int:
+        """Pins at the end of a way: those of each bit, or how many every bit has."""
+        op = self.lines[way.line]
         if op.kind == "hw.instance":
-            if line not in self.behind:
-                self.behind[line] = self.inside(op.text)
-            found = self.behind[line][operand]
-            return one if found is None else found
+            if way.line not in self.behind:
+                self.behind[way.line] = self.inside(op.text)
+            found = self.behind[way.line][way.operand]
+            if isinstance(found, int):
+                return found
+            pins = found[way.at : way.at + way.bits]
+            return pins if pins.any() else 0
         if op.kind == "hw.output":
-            return 0 * one
-        if op.kind == "comb.mux" and operand == 0:
-            return one * self.width[op.made[0]]
-        if op.kind == "seq.compreg.ce" and operand == 2:
-            return one * self.width[op.made[0]]
-        return one
+            return 0
+        if (op.kind, way.operand) in (("comb.mux", 0), ("seq.compreg.ce", 2)):
+            return self.width[op.made[0]]
+        return 1
 
     # copies
 
@@ -182,11 +212,7 @@ class Netlist:
             elif name not in done:
                 done.add(name)
                 stack.append((number, True))
-                stack += [
-                    (load.line, False)
-                    for load in self.leaves(name)
-                    if self.lines[load.line].kind == "seq.compreg" and load.operand == 0
-                ]
+                stack += [(line, False) for line in self._registers_behind(name)]
 
     def _copy(self, number: int) -> None:
         line = self.lines[number]
@@ -204,7 +230,7 @@ class Netlist:
             groups[-1][0][:] += load.bits
             groups[-1][1].append(load)
         if len(groups) > 1:
-            line.text = _kept(line.text)
+            line = self.lines[number] = _Line(_kept(line.text))
         for _, some in groups[1:]:
             self.fresh += 1
             copy = f"%copy.{self.fresh}"
@@ -234,15 +260,14 @@ class Netlist:
     def _exchange(self, line: int, operand: int, old: str, new: str) -> None:
         if old == new:
             return
-        op = self.lines[line]
-        head, equals, tail = op.text.partition(" = ")
-        if not op.made:
-            head, equals, tail = "", "", op.text
-        place = list(_NAME.finditer(tail))[operand]
-        op.text = head + equals + tail[: place.start()] + new + tail[place.end() :]
-        op.used[operand] = new
+        self.lines[line].used[operand] = new
         self.uses[old].remove((line, operand))
         self.uses.setdefault(new, []).append((line, operand))
+
+
+def alike(loads: Loads) -> Loads | int:
+    """One number where all bits have as many loads."""
+    return int(loads[0]) if (loads == loads[0]).all() else loads
 
 
 def _width(kind: str, text: str) -> int:

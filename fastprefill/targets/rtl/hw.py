@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from fastprefill.targets.rtl.copies import Loads, Netlist
+from fastprefill.targets.rtl.copies import Loads, Netlist, alike
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Module:
         self.rst = Wire("%rst", 1)
         self.finished: Netlist | None = None
         self.flip_flops = False
-        self.behind: dict[str, list[Loads | None]] = {}
+        self.behind: dict[str, list[Loads | int]] = {}
         design.modules.append(self)
 
     # ports
@@ -344,15 +344,16 @@ class Module:
             self.finished.spread()
         return self.finished
 
-    def _pins(self, instance: str) -> list[Loads | None]:
-        """The pins behind each operand of an instance; None where a hand-written part has it: one for each bit."""
+    def _pins(self, instance: str) -> list[Loads | int]:
+        """The pins behind each bit of an instance's operands; in a hand-written part, one."""
         symbol = re.findall(r"@(\w+)", instance)[0]
         if symbol in self.behind:
             return self.behind[symbol]
         module = next((m for m in self.design.modules if m.name == symbol), None)
         ports = re.findall(r"(\w+): %[\w.]+: ", instance)
         self.behind[symbol] = [
-            None if module is None or port in ("clk", "rst") else module.netlist().loads(f"%{port}") for port in ports
+            1 if module is None or port in ("clk", "rst") else alike(module.netlist().loads(f"%{port}"))
+            for port in ports
         ]
         return self.behind[symbol]
 
@@ -371,7 +372,7 @@ class Module:
                 name = self.bound[name]
             return name
 
-        resolved = [re.sub(r"%later\d+_", resolve, line) for line in lines]
+        resolved = [re.sub(r"%later\d+_", resolve, line) if "%later" in line else line for line in lines]
         makers: dict[str, int] = {}
         uses: list[list[str]] = []
         stack: list[int] = []

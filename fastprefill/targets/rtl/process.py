@@ -38,6 +38,8 @@ from fastprefill.targets.rtl.memory import Rams, Registers, Rom, Window
 from fastprefill.targets.rtl.sequencer import Sequencer
 from fastprefill.targets.rtl.values import Lane, is_view, lane_number
 
+_VALUES = PURE_ARITH | {CascadeOp, memref.LoadOp, GetOp}
+
 
 @dataclass
 class ProcessModule:
@@ -178,7 +180,7 @@ class ProcessBuilder:
                 assert low is not None and step is not None and trips is not None
                 for trip in range(trips):
                     self.block(op.body.block, {**lane, op.body.block.args[0]: low + trip * step})
-            elif isinstance(op, (*PURE_ARITH, CascadeOp, memref.LoadOp, GetOp)):
+            elif type(op) in _VALUES:
                 self.pure(op, lane)
             elif isinstance(op, StoreOp):
                 self.store(op, lane)

@@ -226,12 +226,18 @@ class ProcessWriter(VariableWriter):
         self._names.push()
         name = self._names.new(loop_name)
         self._values[op.body.block.args[0]] = cxx.loop_variable(name, lb.lo, max(lb.lo, ub.hi - 1))
-        advance = f"++{name}" if step.constant == 1 else f"{name} += {step.text}"
+        by = step.constant or 1
+        past_int = min(ub.hi, cxx.INT_HI) - 1 + by > cxx.INT_HI  # the last step may leave int
+        counter = self._names.new(f"{name}_wide") if past_int else name
+        advance = f"++{counter}" if by == 1 else f"{counter} += {step.text}"
         _, ub = cxx.comparable(self._values[op.body.block.args[0]], ub, 32)
         limit = cxx.at(ub, cxx.COMPARE + 1)
-        self._statement(f"{label}: for (int {name} = {lb.text}; {name} < {limit}; {advance}) {{", op)
+        kind = "long long" if past_int else "int"
+        self._statement(f"{label}: for ({kind} {counter} = {lb.text}; {counter} < {limit}; {advance}) {{", op)
         self._depth += 1
         self._loop_pragmas(op)
+        if past_int:
+            self._statement(f"const int {name} = {counter};")
         self._sequence(list(op.body.block.ops))
         self._depth -= 1
         self._names.pop()

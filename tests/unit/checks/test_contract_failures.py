@@ -60,6 +60,14 @@ def test_a_wrong_golden_model_is_found_at_every_level(level: str, tmp_path: Path
             {"cases": lambda seed: [dataclasses.replace(right(seed)[0], outputs={"c": [7, -1]})]},
             r"expects -1 as token 1 on 'c'; expected tokens are bit patterns: write value & \(2\*\*128 - 1\)",
         ),
+        (
+            {"cases": lambda seed: [dataclasses.replace(right(seed)[0], outputs={"c": [7, "a"]})]},
+            "case 'two_tiles' of unit 'matrix' has 'a' for 'c'; write integers",
+        ),
+        (
+            {"cases": lambda seed: [dataclasses.replace(right(seed)[0], scalars={"k": 2.5, "tiles": 1})]},
+            "case 'two_tiles' of unit 'matrix' has 2.5 for 'k'; write integers",
+        ),
     ],
 )
 def test_cases_that_do_not_fit_the_unit_are_refused(

@@ -140,7 +140,11 @@ def test_no_weights(checkpoint: Path, out: Path) -> None:
         ),
         (
             ("--rows", "8", "--k-parallel", "3"),
-            "k_parallel is 3; a packed DSP slice sums at most 8 products exactly: choose 1, 2, 4 or 8",
+            "k_parallel is 3; a step's products are summed in a chain of at most 8 DSP slices: choose 1, 2, 4 or 8",
+        ),
+        (
+            ("--rows", "8", "--k-parallel", "16"),
+            "k_parallel is 16; a step's products are summed in a chain of at most 8 DSP slices: choose 1, 2, 4 or 8",
         ),
         (
             ("--rows", "8", "--drain-rows", "6"),

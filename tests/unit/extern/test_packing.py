@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastprefill.passes.bind_cascades import MOST_SLICES
+
 
 def test_a_packed_product_is_two_products() -> None:
     """x = a1 * 2**19 + (a0 + 128): x * b = 2**19 * high + low + 128 * b."""
@@ -17,7 +19,9 @@ def test_a_packed_product_is_two_products() -> None:
         assert np.array_equal(x * b, 2**19 * (a1 * b) + low + 128 * b)
 
 
-def test_eight_products_fill_the_low_field_and_nine_do_not_fit() -> None:
+def test_the_low_field_holds_fifteen_products_and_not_sixteen() -> None:
     """The field holds 2**18 plus the sum of the low products; they go from -127 * 128 to 128 * 128."""
-    assert 2**18 + 8 * 128 * 128 < 2**19
-    assert 2**18 - 8 * 127 * 128 >= 0
+    assert MOST_SLICES <= 15
+    assert 2**18 + 15 * 128 * 128 < 2**19
+    assert 2**18 - 15 * 127 * 128 >= 0
+    assert 2**18 + 16 * 128 * 128 == 2**19

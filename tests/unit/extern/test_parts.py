@@ -94,6 +94,39 @@ def test_lint_is_clean(name: str) -> None:
     verilator.lint(PARTS, name, defines=["FP_CHECKS"])
 
 
+def chain(slices: int) -> str:
+    """A module ``chained`` with a chain of `slices` DSP slices."""
+    return f"""module chained (
+    input wire clk, input wire [{27 * slices - 1}:0] a, input wire [{18 * slices - 1}:0] b, input wire [47:0] c,
+    output wire [47:0] p
+);
+  fp_dsp_cascade #(.SLICES({slices})) dut (.clk(clk), .a(a), .b(b), .c(c), .p(p));
+endmodule
+"""
+
+
+TOO_LONG = "fp_dsp_cascade_takes_1_to_8_slices"
+"""The module that a chain asks for when it has more products, packed or not, than may be added before they leave it."""
+
+
+@needs_verilator
+def test_verilator_elaborates_no_chain_of_nine_slices() -> None:
+    verilator.lint({"chained.sv": chain(8)}, "chained")
+    with pytest.raises(FastprefillError, match=TOO_LONG):
+        verilator.lint({"chained.sv": chain(9)}, "chained")
+
+
+@needs_yosys
+def test_yosys_elaborates_no_chain_of_nine_slices(tmp_path: Path) -> None:
+    parts = [PARTS / "fp_dsp_cascade.sv", PARTS / "fp_dsp48e2.sv"]
+    top = tmp_path / "chained.sv"
+    top.write_text(chain(8))
+    assert yosys.synthesise([top, *parts], "chained").total.dsp == 8
+    top.write_text(chain(9))
+    with pytest.raises(FastprefillError, match=TOO_LONG):
+        yosys.synthesise([top, *parts], "chained")
+
+
 @needs_yosys
 def test_yosys_infers_the_memories_asked_for(tmp_path: Path) -> None:
     rams = {"block": (1024, 32), "ultra": (4096, 72), "distributed": (64, 7)}

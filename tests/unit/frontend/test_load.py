@@ -52,6 +52,12 @@ def test_parameters_reach_the_unit(tmp_path: Path) -> None:
     assert "i32, 7" in str(region)
 
 
+def test_a_file_that_ends_python(tmp_path: Path) -> None:
+    file = write(tmp_path, "import sys\nsys.exit(3)\n")
+    with pytest.raises(FastprefillError, match=r"user_kernel.py:2: the kernel file ends Python \(SystemExit: 3\)"):
+        load(file)
+
+
 def test_an_edited_file_is_read_again(tmp_path: Path) -> None:
     (unit,) = load(write(tmp_path, KERNEL))
     assert "arith.constant 3 : i32" in str(build_unit(unit))

@@ -1,0 +1,24 @@
+"""The condition of a while loop is computed again and again, and may not take a token."""
+
+import allo.dataflow as df
+from allo.ir.types import Stream, int32
+
+from fastprefill.system.unit import Unit
+
+
+@df.region()
+def top(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def work(ln: int32[1]):
+        for i in range(ln[0]):
+            v: int32 = x.get()
+            while x.get() > 0:
+                v = v + 1
+            y.put(v)
+
+
+def unit() -> Unit:
+    return Unit("bad", top, inputs=("x",), outputs=("y",))

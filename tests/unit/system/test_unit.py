@@ -1,0 +1,28 @@
+"""What a unit refuses when it is made."""
+
+import pytest
+
+from fastprefill.errors import FastprefillError
+from fastprefill.system import Unit
+
+
+def region() -> None:
+    """Never read."""
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": 5}, "a unit named 5; give a string"),
+        ({"inputs": "xy"}, "inputs of unit 'u' are 'xy'; give a tuple of names of streams"),
+        ({"outputs": (1,)}, "outputs of unit 'u' are (1,); give a tuple of names of streams"),
+        ({"slr": "a"}, "the SLR of unit 'u' is 'a'; give an index from 0"),
+        ({"slr": -1}, "the SLR of unit 'u' is -1; give an index from 0"),
+        ({"limits": {"n": 3}}, "limits of 'n' of unit 'u' are 3; give the lowest and the highest value"),
+        ({"limits": {"n": (3, "a")}}, "limits of 'n' of unit 'u' are (3, 'a'); give the lowest and the highest value"),
+    ],
+)
+def test_fields_of_another_type(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(FastprefillError) as caught:
+        Unit(**{"name": "u", "region": region, **fields})  # type: ignore[arg-type]
+    assert str(caught.value) == message
