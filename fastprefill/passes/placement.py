@@ -75,23 +75,25 @@ def steps_of(
         may_sink = _depends_on_no_lane(op, sinking)
         if may_sink:
             sinking.add(op)
+        outside, levels = _spread(op) if spread else (frozenset(), 0)
         steps.append(
             Step(
                 op,
-                tuple((v, _lag(op, number)) for number, v in enumerate(op.operands) if not _is_stable(v)),
-                subscripts,
-                address,
-                is_multiplier(op),
-                latency,
-                None if is_wire(op) else cost,
-                isinstance(op, arith.AddiOp | arith.SubiOp),
-                isinstance(op, arith.SelectOp | arith.AndIOp | arith.OrIOp | arith.XOrIOp),
-                _luts(op, cost, board),
-                board.delays.carry_per_bit,
-                _bits(op),
-                _shift(op),
-                may_sink,
-                *(_spread(op) if spread else (frozenset(), 0)),
+                waits_for=tuple((v, _lag(op, number)) for number, v in enumerate(op.operands) if not _is_stable(v)),
+                subscripts=subscripts,
+                address=address,
+                registered=is_multiplier(op),
+                latency=latency,
+                delay=None if is_wire(op) else cost,
+                is_sum=isinstance(op, arith.AddiOp | arith.SubiOp),
+                is_logic=isinstance(op, arith.SelectOp | arith.AndIOp | arith.OrIOp | arith.XOrIOp),
+                luts=_luts(op, cost, board),
+                carry_per_bit=board.delays.carry_per_bit,
+                bits=_bits(op),
+                shift=_shift(op),
+                may_sink=may_sink,
+                outside=outside,
+                levels=levels,
             )
         )
     return steps

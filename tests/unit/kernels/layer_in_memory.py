@@ -82,14 +82,15 @@ def simulated(
         "memory": max(Path(one["before"]).stat().st_size for one in cases),
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
-    top = powered(memory_top(TOP, found, movers, port, ADDRESS_BITS, "fault"))
+    top = memory_top(TOP, found, movers, port, ADDRESS_BITS, "fault")
+    files = rtl.emit(module, boards.load("u280"))
+    if lint:
+        verilator.lint({**files, f"{TOP}.sv": top}, TOP)
+    top = powered(top)
     if broken:
         assert top.count(broken[0]) == 1, f"{broken[0]!r} is {top.count(broken[0])} times in the module"
         top = top.replace(*broken)
-    files = {**rtl.emit(module, boards.load("u280")), f"{TOP}.sv": top}
-    if lint:
-        verilator.lint(files, TOP)
-    executable, _ = verilator.compile_cocotb(files, TOP, public_depth=1, optimise=optimise)
+    executable, _ = verilator.compile_cocotb({**files, f"{TOP}.sv": top}, TOP, public_depth=1, optimise=optimise)
     done = testbench.run_cocotb(
         [executable, f"+plan={folder / 'plan.json'}", "+verilator+seed+5", "+verilator+rand+reset+2"],
         TOP, "cocotb_attention_layer", folder, paths=[HERE, HERE.parent / "extern"], timeout_s=timeout_s,
