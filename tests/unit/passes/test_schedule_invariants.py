@@ -6,7 +6,8 @@ import textwrap
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise, product
+from heapq import heappop, heappush
+from itertools import count, pairwise, product
 from pathlib import Path
 
 import pytest
@@ -122,9 +123,28 @@ def ports_are_used_once_a_cycle(schedule: ProcessSchedule, body: Body) -> None:
             many = isinstance(op, memref.LoadOp) and text(op.memref.owner, "storage_type") == "RAM_1WNR"
             if storage.memory not in ("register", "rom") and storage.banks == 1 and not many:
                 slots[op.memref, op.name].append(schedule.stages[op])
+    again = comes_again(schedule, body)
     for stages in slots.values():
-        cycles = [stage % schedule.ii[body] for stage in stages]
-        assert len(cycles) == len(set(cycles))
+        assert len(stages) == len(set(stages))
+        assert again is None or max(stages) < min(stages) + again
+
+
+def comes_again(schedule: ProcessSchedule, body: Body) -> int | None:
+    """Least cycles from an issue of a body to its next one, by the shortest way round; None where it has no next."""
+    number = count()  # bodies are not compared
+    ways: list[tuple[int, int, Body]] = [(0, next(number), body)]
+    seen: set[Body] = set()
+    while ways:
+        cycles, _, at = heappop(ways)
+        if at is body and seen:
+            return cycles
+        if at not in seen:
+            seen.add(at)
+            for edge in schedule.tree.edges:
+                if edge[0] is at:
+                    further = cycles + schedule.ii[at] + schedule.gaps.get(edge, 0)
+                    heappush(ways, (further, next(number), edge[1]))
+    return None
 
 
 def loads_see_stores(schedule: ProcessSchedule, body: Body) -> None:
