@@ -73,7 +73,7 @@ def test_a_layer_of_the_checkpoint(tmp_path: Path, record_property) -> None:
 @pytest.mark.parametrize("board", ["u280", "kv260"])
 def test_the_hls_project_of_the_system(board: str, tmp_path: Path) -> None:
     """The C++ with m_axi ports on memories, a list with a fault among them; the layer of the checkpoint as well."""
-    size = replace(SIZE, dim=16, block=16, blocks=8)
+    size = replace(SIZE, k_parallel=2, dim=16, block=16, blocks=8, beat_bits=128)
     parameters = {**asdict(size), "dsp_columns": 4}
     api.compile_project("attention_layer", tmp_path / "small", emit="hls", parameters=parameters, board=board)
     small = api.csim(tmp_path / "small")
