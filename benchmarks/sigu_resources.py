@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
+from _sigu_stages import PROBES, TWICE, interpolated
 
 from fastprefill import boards
 from fastprefill.golden.sigu.size import Size
@@ -26,7 +26,6 @@ from fastprefill.tools import yosys
 DEFAULTS = {"kv260": Size(16, 2, 16, choices=8), "u280": Size(20, 4, 32, columns=23, choices=10)}
 """Behind the matrix units that `fastprefill generate` makes: 16 x 16 and 32 x 23."""
 WIDE = ("score", "weigh", "lines")
-PROBES = ((4, 2), (8, 2), (4, 4))
 CELLS = ("lut", "lutram", "ff", "dsp", "bram36", "uram")
 
 
@@ -62,18 +61,14 @@ def main() -> int:
                 synthesised(sigu.units(replace(size, rows=r, lanes=n, columns=r, choices=1))[name], board)
                 for r, n in PROBES
             ]
-            terms = np.array([[1, r, r * n] for r, n in PROBES], float)
-            at = np.array([1, size.rows, size.rows * size.lanes], float)
             results[name] = {"probes": probes, "interpolated": True}
             for cell in CELLS:
-                fit = np.linalg.solve(terms, np.array([probe[cell] for probe in probes], float))
-                results[name][cell] = round(float(at @ fit))
+                results[name][cell] = round(interpolated(probes, cell, size.rows, size.lanes))
             for kind in ("luts_in_a_row", "carry_bits_in_a_row"):
                 results[name][kind] = max(probe[kind] for probe in probes)
         print(f"{name}: {json.dumps(results[name])}", file=sys.stderr, flush=True)
-    twice = {"column_tally", "column_cut", "vertical"}
     total = {
-        cell: sum(found.get(cell, 0) * (1 + (name in twice)) for name, found in results.items()) for cell in CELLS
+        cell: sum(found.get(cell, 0) * (1 + (name in TWICE)) for name, found in results.items()) for cell in CELLS
     }
     print(
         json.dumps(

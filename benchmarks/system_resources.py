@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
+from _sigu_stages import TWICE, interpolated
 
 from fastprefill import boards
 from fastprefill.boards import Resources
@@ -117,10 +117,8 @@ def sigu(of: Set) -> tuple[Resources, str]:
         for kind in KINDS:
             value = float(stage[kind])
             if "probes" in stage:
-                terms = np.array([[1, r, r * n] for r, n in ((4, 2), (8, 2), (4, 4))], float)
-                fit = np.linalg.solve(terms, np.array([probe[kind] for probe in stage["probes"]], float))
-                value = max(0.0, float(fit @ [1, rows, rows * lanes]))
-            total[kind] += value * (1 + (name in ("column_tally", "column_cut", "vertical")))
+                value = max(0.0, interpolated(stage["probes"], kind, rows, lanes))
+            total[kind] += value * (1 + (name in TWICE))
     return Resources(*(math.ceil(total[kind]) for kind in KINDS)), PROBES
 
 

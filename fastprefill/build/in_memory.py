@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
@@ -95,7 +96,7 @@ def files(module: ModuleOp, memory: Memory, cases: Sequence[MemoryCase], board: 
     return made
 
 
-def _bitstream(folder: Any, module: ModuleOp, memory: Memory, board: Board) -> dict[str, str]:
+def _bitstream(folder: Path, module: ModuleOp, memory: Memory, board: Board) -> dict[str, str]:
     if not board.memories:
         raise FastprefillError(
             f"board '{board.name}' has no [[memory]]: its bitstream needs one that the host and the kernel share"

@@ -38,20 +38,8 @@ from fastprefill.frontend.emit import INDEX, Emitter
 from fastprefill.frontend.names import hint
 from fastprefill.frontend.process import Local, Loop, Process
 from fastprefill.ir.dialect import AcquireOp, FillOp, GetOp, GetSliceOp, PutOp, ReleaseOp, SetSliceOp
+from fastprefill.ir.query import BINARY_ARITH
 
-_PLAIN = (
-    arith.AddiOp,
-    arith.SubiOp,
-    arith.MuliOp,
-    arith.AndIOp,
-    arith.OrIOp,
-    arith.XOrIOp,
-    arith.ShLIOp,
-    arith.ShRSIOp,
-    arith.ShRUIOp,
-    arith.DivUIOp,
-    arith.RemUIOp,
-)
 _CASTS = (arith.ExtSIOp, arith.ExtUIOp, arith.TruncIOp, arith.IndexCastOp)
 _EXTREMES = {"arith.maxsi": "sgt", "arith.minsi": "slt", "arith.maxui": "ugt", "arith.minui": "ult"}
 
@@ -132,7 +120,7 @@ class Body:
                 self._bits(op)
             case arith.CmpiOp() | arith.SelectOp():
                 self._choose(op)
-            case _ if isinstance(op, _PLAIN + _CASTS) or op.name in _EXTREMES:
+            case _ if type(op) in BINARY_ARITH or isinstance(op, _CASTS) or op.name in _EXTREMES:
                 self._arith(op)
             case _ if op.name == "func.return":
                 pass

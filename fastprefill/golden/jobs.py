@@ -16,6 +16,9 @@ from fastprefill.errors import FastprefillError
 MAGIC = 0x4C4A_5046  # "FPJL"
 VERSION = 1
 HEADER_WORDS = 16
+BLOCKS_WORD, HEADS_WORD, ENTRIES_WORD = 2, 3, 4
+ROW_START_WORD, ROW_ENTRIES_WORD, COLUMN_START_WORD, COLUMN_ENTRIES_WORD = 5, 6, 7, 8
+"""Of the header: sizes, and the byte offsets of arrays; the columns' two words behind the rows'."""
 PAGE = 4096
 #: An entry is the other block's number in its low half and a bit per query head in its high half.
 HEADS_SHIFT = 16

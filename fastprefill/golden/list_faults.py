@@ -32,8 +32,6 @@ FAULT = 2
 DROPPED = 0x7FFF_FFFF
 """In ``targets``: the rows of a query block that was made up."""
 
-_ENTRIES, _ROW_START, _ROW_ENTRIES, _COLUMN_START, _COLUMN_ENTRIES = 4, 5, 6, 7, 8
-
 
 def status(fault: int, kv_head: int) -> int:
     """The word on ``fault``, as ``first_error`` has it: 0 for no fault, else `FAULT`, the kind of fault from bit 8 on
@@ -90,25 +88,25 @@ def _read_list(memory: bytes | bytearray, base: int, blocks: int, heads: int, fo
     """Reads one list; returns its fault."""
     found.whole.append(command(base, 4 * lists.HEADER_WORDS))
     header = [_word(memory, base + 4 * n) for n in range(lists.HEADER_WORDS)]
-    offsets = header[_ROW_START : _COLUMN_ENTRIES + 1]
+    offsets = header[lists.ROW_START_WORD : lists.COLUMN_ENTRIES_WORD + 1]
     if header[:4] != [lists.MAGIC, lists.VERSION, blocks, heads] or any(at % lists.PAGE for at in offsets):
         return HEADER
     starts = []
-    for which in (_ROW_START, _COLUMN_START):
+    for which in (lists.ROW_START_WORD, lists.COLUMN_START_WORD):
         found.whole.append(command(base + header[which], 4 * (blocks + 1)))
         starts.append([_word(memory, base + header[which] + 4 * n) for n in range(blocks + 1)])
     row_start, column_start = starts
-    entries = header[_ENTRIES]
+    entries = header[lists.ENTRIES_WORD]
     if not _ascend(row_start, [row + 1 for row in range(blocks)], entries):
         return STARTS
     if not _ascend(column_start, [blocks] * blocks, entries):
         return STARTS
-    found.whole.append(command(base + header[_ROW_ENTRIES], 4 * entries))
+    found.whole.append(command(base + header[lists.ROW_ENTRIES_WORD], 4 * entries))
     pointer, fault = column_start[:-1], 0
     for row in range(blocks):
         before = -1
         for n in range(row_start[row], row_start[row + 1]):
-            entry = _word(memory, base + header[_ROW_ENTRIES] + 4 * n)
+            entry = _word(memory, base + header[lists.ROW_ENTRIES_WORD] + 4 * n)
             key, chosen = entry & 0xFFFF, entry >> lists.HEADS_SHIFT
             if not before < key <= row:
                 fault = ENTRY
@@ -117,7 +115,7 @@ def _read_list(memory: bytes | bytearray, base: int, blocks: int, heads: int, fo
             before, later = key, None
             pointer[key] += 1
             if pointer[key] < column_start[key + 1]:
-                at = base + header[_COLUMN_ENTRIES] + 4 * pointer[key]
+                at = base + header[lists.COLUMN_ENTRIES_WORD] + 4 * pointer[key]
                 found.single.append(command(at, 4))
                 later = _word(memory, at)
             found.rows[-1][row].append((key, chosen, later))
@@ -234,8 +232,8 @@ def cases(seed: int, walk: Walk) -> list[Case]:
         faulty("version", {second + 4: 2}),
         faulty("blocks", {8: blocks + 1}),
         faulty("heads", {second + 12: walk.group - 1}),
-        faulty("offset", {4 * _COLUMN_ENTRIES: 4 * lists.PAGE + 4}),
-        faulty("entries", {second + 4 * _ENTRIES: entries[1] - 1}),
+        faulty("offset", {4 * lists.COLUMN_ENTRIES_WORD: 4 * lists.PAGE + 4}),
+        faulty("entries", {second + 4 * lists.ENTRIES_WORD: entries[1] - 1}),
         faulty("row_down", {row_start + 4 * 3: 0}),
         faulty("row_too_long", {second + row_start + 4 * 2: 4, second + row_start + 4: 1}),
         faulty("column_up", {column_start + 4 * 2: 0xFFFF_FFFF}),

@@ -24,9 +24,8 @@ from fastprefill.ir.pipe import WindowOp
 INDEX_BITS = 32
 """Width of ``index`` values (signed)."""
 
-PURE_ARITH: frozenset[type[Operation]] = frozenset(
+BINARY_ARITH: frozenset[type[Operation]] = frozenset(
     {
-        arith.ConstantOp,
         arith.AddiOp,
         arith.SubiOp,
         arith.MuliOp,
@@ -38,16 +37,19 @@ PURE_ARITH: frozenset[type[Operation]] = frozenset(
         arith.ShRUIOp,
         arith.DivUIOp,
         arith.RemUIOp,
-        arith.CmpiOp,
-        arith.SelectOp,
-        arith.ExtSIOp,
-        arith.ExtUIOp,
-        arith.TruncIOp,
-        arith.IndexCastOp,
-        GetSliceOp,
-        SetSliceOp,
     }
 )
+PURE_ARITH: frozenset[type[Operation]] = BINARY_ARITH | {
+    arith.ConstantOp,
+    arith.CmpiOp,
+    arith.SelectOp,
+    arith.ExtSIOp,
+    arith.ExtUIOp,
+    arith.TruncIOp,
+    arith.IndexCastOp,
+    GetSliceOp,
+    SetSliceOp,
+}
 """Classes of ops that compute from their operands alone. Asked by ``type(op) in PURE_ARITH``: `isinstance` of xDSL's
 classes is slow, and these are asked of every op by every pass."""
 

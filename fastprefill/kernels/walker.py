@@ -17,7 +17,20 @@ import allo.dataflow as df
 from allo.ir.types import Stream, UInt, int32, uint16, uint32, uint64
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden.jobs import HEADER_WORDS, HEADS_SHIFT, LARGEST_GROUP, MAGIC, PAGE, VERSION
+from fastprefill.golden.jobs import (
+    BLOCKS_WORD,
+    COLUMN_ENTRIES_WORD,
+    ENTRIES_WORD,
+    HEADER_WORDS,
+    HEADS_SHIFT,
+    HEADS_WORD,
+    LARGEST_GROUP,
+    MAGIC,
+    PAGE,
+    ROW_ENTRIES_WORD,
+    ROW_START_WORD,
+    VERSION,
+)  # fmt: skip
 from fastprefill.golden.list_faults import COUNTS, DROPPED, ENTRY, FAULT, HEADER, STARTS
 from fastprefill.golden.walker import NEVER, Walk
 from fastprefill.kernels.sfu.size import MOST_ROWS
@@ -29,9 +42,6 @@ WORD = 32
 
 RUN_AHEAD = 4
 """Room of the streams that go with the jobs beyond the cache's look-ahead: job, the one it ends in, two more."""
-
-ENTRIES, ROW_START, ROW_ENTRIES, COLUMN_ENTRIES = 4, 5, 6, 8
-"""Words of a list's header; that of the columns' starts lies two behind that of the rows'."""
 
 
 def region(walk: Walk, ahead: int):
@@ -100,21 +110,21 @@ def region(walk: Walk, ahead: int):
                     wanted: uint32 = MAGIC
                     if w == 1:
                         wanted = VERSION
-                    elif w == 2:
+                    elif w == BLOCKS_WORD:
                         wanted = blocks
-                    elif w == 3:
+                    elif w == HEADS_WORD:
                         wanted = lgroup[0]
-                    if w < ENTRIES and told != wanted:
+                    if w < ENTRIES_WORD and told != wanted:
                         wrong = 1
-                    if w >= ROW_START and w <= COLUMN_ENTRIES and told % PAGE != 0:
+                    if w >= ROW_START_WORD and w <= COLUMN_ENTRIES_WORD and told % PAGE != 0:
                         wrong = 1
                 if wrong == 1:
                     found = FAULT + (HEADER << 8) + (kv << 16)
-                entries_of: uint32 = header[ENTRIES]
+                entries_of: uint32 = header[ENTRIES_WORD]
                 starts: int32 = blocks + 1 if found == 0 else 0
                 for part in range(2):
                     command: Command = 0
-                    command[0:64] = base + header[ROW_START + part + part]
+                    command[0:64] = base + header[ROW_START_WORD + part + part]
                     command[64:96] = starts << 2
                     if found == 0:
                         list_commands.put(command)
@@ -151,11 +161,11 @@ def region(walk: Walk, ahead: int):
                     found = FAULT + (STARTS << 8) + (kv << 16)
                 if found == 0:
                     list_of: Command = 0
-                    list_of[0:64] = base + header[ROW_ENTRIES]
+                    list_of[0:64] = base + header[ROW_ENTRIES_WORD]
                     list_of[64:96] = entries_of << 2
                     list_commands.put(list_of)
                 readable: UInt(1) = found == 0
-                columns: uint64 = base + header[COLUMN_ENTRIES]
+                columns: uint64 = base + header[COLUMN_ENTRIES_WORD]
                 begins: int32 = 0
                 for q in range(blocks):
                     ends: int32 = 0

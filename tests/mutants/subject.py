@@ -70,6 +70,12 @@ class Subject:
         cycles = [cycles for *_, cycles in passed.timing]
         return Judge(self.contract, files, unit_ports, SEED, cycles, self.lemmas, self.argued)
 
+    @property
+    def not_in_the_design(self) -> set[tuple[str, str]]:
+        """Rules and lines of `argued` that no change has: an argument for what is no longer there."""
+        files = self.design[0]
+        return set(self.argued) - {(site.rule, mutate.source_line(files, site)) for site in mutate.sites(files)}
+
     def check(self, index: int, folder: Path, record_property: Callable[[str, object], None]) -> None:
         """Judge a mutant; fails when it survives."""
         mutant = self.mutants[index]

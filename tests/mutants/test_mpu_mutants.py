@@ -53,3 +53,7 @@ def test_mutants_are_of_control_datapath_and_elements_and_of_many_kinds() -> Non
     assert len(set(chosen)) == COUNT
     assert {mutant.file for mutant in chosen} >= {"mpu.sv", "mpu_array.sv", "mpu_array_lane2.sv", "mpu_control.sv"}
     assert len({mutant.rule for mutant in chosen}) >= 15
+
+
+def test_what_is_argued_is_part_of_the_design() -> None:
+    assert UNIT.not_in_the_design == set()

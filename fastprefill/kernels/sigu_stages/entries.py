@@ -25,7 +25,8 @@ def unit(size: Size, name: str, by_key: bool) -> Unit:
     REST_AT, UNION_END = BITS + width, BITS + 2 * width
     INDEX_END = UNION_END + INDEX_BITS
     HEADER = np.array([jobs.MAGIC, jobs.VERSION, 0, size.group, 0, *offsets(size), *[0] * 6])
-    HEADER_WORDS, BLOCKS_WORD, ENTRIES_WORD, SHIFT = jobs.HEADER_WORDS, 2, 4, jobs.HEADS_SHIFT
+    HEADER_WORDS, SHIFT = jobs.HEADER_WORDS, jobs.HEADS_SHIFT
+    BLOCKS_WORD, ENTRIES_WORD = jobs.BLOCKS_WORD, jobs.ENTRIES_WORD
     lead = not by_key
 
     @df.region()

@@ -72,7 +72,7 @@ BROKEN_WALKER = [
     ("first_block += blocks", "first_block += 0"),
     ("first_head += lgroup[0]", "first_head += 1"),
     ("if chosen > 0 and found == 0:", "if chosen > 1 and found == 0:"),
-    ("elif w == 3:", "elif w == 9:"),
+    ("elif w == HEADS_WORD:", "elif w == 9:"),
     ("told % PAGE != 0", "told % 4 != 0"),
     ("if steps > r:", "if steps > r + 1:"),
     ("(key < lowest or key > q)", "key > q"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotb.triggers import ClockCycles
 from host import MAP, Host
 
 CASES = json.loads(Path(cocotb.plusargs["cases"]).read_text())
@@ -20,21 +20,10 @@ class Mpu(Host):
     def __init__(self, dut: Any) -> None:
         super().__init__(dut, ("a", "b"), ("c",))
 
-    async def ready(self) -> None:
-        await self.reset()
-        await self.write("gie", 1)
-        await self.write("ier", 1)
-
     async def begin(self, **scalars: int) -> None:
         for name, value in scalars.items():
             await self.write(name, value & 0xFFFFFFFF)
         await self.write("control", 1)
-
-    async def interrupted(self) -> None:
-        if not int(self.dut.interrupt.value):
-            await with_timeout(RisingEdge(self.dut.interrupt), 100, "us")
-        await self.write("isr", 1)
-        assert await self.read("control") == 4 | 8 | 2  # idle, ready, done
 
     async def compute(self, case: dict[str, Any]) -> None:
         for name, lanes in (("a", ROWS * K_PARALLEL), ("b", COLUMNS * K_PARALLEL)):

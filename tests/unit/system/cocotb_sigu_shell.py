@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.triggers import RisingEdge, with_timeout
 from host import MAP, Host
 
 GIVEN = json.loads(Path(cocotb.plusargs["cases"]).read_text())
@@ -18,20 +17,12 @@ class Sigu(Host):
     def __init__(self, dut: Any) -> None:
         super().__init__(dut, INPUTS, OUTPUTS)
 
-    async def ready(self) -> None:
-        await self.reset()
-        await self.write("gie", 1)
-        await self.write("ier", 1)
-
     async def run(self, scalars: dict[str, int]) -> dict[str, list[int]]:
         """What came out by the interrupt."""
         for name, value in scalars.items():
             await self.write(name, value & 0xFFFFFFFF)
         await self.write("control", 1)
-        if not int(self.dut.interrupt.value):
-            await with_timeout(RisingEdge(self.dut.interrupt), 1, "ms")
-        await self.write("isr", 1)
-        assert await self.read("control") == 4 | 8 | 2  # idle, ready, done
+        await self.interrupted(within_us=1000)
         return {name: await self.words(name, 1 if name == "aware" else 4) for name in OUTPUTS}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, with_timeout
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
 
 MAP = json.loads(Path(cocotb.plusargs["registers"]).read_text())
@@ -37,6 +37,18 @@ class Host:
         await ClockCycles(self.dut.ap_clk, 5)
         self.dut.ap_rst_n.value = 1
         await ClockCycles(self.dut.ap_clk, 5)
+
+    async def ready(self) -> None:
+        """Reset, and let the unit interrupt when it is done."""
+        await self.reset()
+        await self.write("gie", 1)
+        await self.write("ier", 1)
+
+    async def interrupted(self, within_us: int = 100) -> None:
+        if not int(self.dut.interrupt.value):
+            await with_timeout(RisingEdge(self.dut.interrupt), within_us, "us")
+        await self.write("isr", 1)
+        assert await self.read("control") == 4 | 8 | 2  # idle, ready, done
 
     async def read(self, name: str) -> int:
         return await with_timeout(self.bus.read_dword(AT[name]), 10, "us")

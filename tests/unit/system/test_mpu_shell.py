@@ -1,6 +1,5 @@
 """The matrix unit in RTL behind its AXI shell, as the host of a board sees it."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from fastprefill.kernels import mpu
 from fastprefill.system import registers
 from fastprefill.system.build import build_unit
 from fastprefill.targets import rtl
-from fastprefill.tools import testbench, tiers, verilator
+from fastprefill.tools import verilator
+from tests.unit.system.shells import run_tests
 
-HERE = Path(__file__).parent
 SIZE = golden.Size(rows=4, dsp_columns=2, lut_columns=2, k_parallel=2, drain_rows=2)
 CASES = {(2, 9, 1): None, (1, 1, 1): None, (6, 3, 3): None, (3, 40, 1): 74}
 """Tiles, K and tiles of a chain of each start -> cycles from start to done, at full speed, of the last."""
@@ -24,7 +23,6 @@ CASES = {(2, 9, 1): None, (1, 1, 1): None, (6, 3, 3): None, (3, 40, 1): 74}
 @pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_host_runs_the_matrix_unit(tmp_path: Path) -> None:
-    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
     module = build_unit(mpu.unit(**asdict(SIZE)))
     found = registers.register_map(module)
     files = rtl.emit(module, boards.load("kv260"))
@@ -36,13 +34,4 @@ def test_a_host_runs_the_matrix_unit(tmp_path: Path) -> None:
         a = rng.integers(-128, 128, (tiles, 4, k), dtype=np.int8)
         b = rng.integers(-128, 128, (tiles, k, 4), dtype=np.int8)
         cases.append({**asdict(golden.case(f"tiles{tiles}_k{k}", a, b, SIZE, chain)), "cycles": cycles})
-    (tmp_path / "registers.json").write_text(json.dumps(found))
-    (tmp_path / "cases.json").write_text(json.dumps(cases))
-    executable, _ = verilator.compile_cocotb(files, "mpu_shell", public_depth=1)
-    done = testbench.run_cocotb(
-        [executable, f"+registers={tmp_path / 'registers.json'}", f"+cases={tmp_path / 'cases.json'}",
-         "+verilator+seed+5", "+verilator+rand+reset+2"],
-        "mpu_shell", "cocotb_mpu_shell", tmp_path, paths=[HERE], timeout_s=120,
-    )  # fmt: skip
-    assert "TESTS=3 PASS=3 FAIL=0" in done.output, done.output[-6000:]
-    tiers.note("verilator")
+    run_tests(files, "mpu_shell", found, 3, tmp_path, seed=5, cases=cases)

@@ -12,7 +12,8 @@ from fastprefill.errors import FastprefillError
 from fastprefill.ir import text
 from fastprefill.system import registers
 from fastprefill.system.ports import Ports
-from fastprefill.tools import testbench, tiers, verilator
+from fastprefill.tools import tiers, verilator
+from tests.unit.system.shells import run_tests
 
 HERE = Path(__file__).parent
 PORTS = Ports("addup", {"count": 16, "bias": 36}, {"x": 16}, {"y": 36}, frozenset({"bias"}))
@@ -126,15 +127,7 @@ def test_the_shell_is_clean_in_lint(ports: Ports) -> None:
 @needs_verilator
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_host_runs_the_unit_through_its_shell(tmp_path: Path) -> None:
-    pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
     found = registers.map_of(PORTS)
-    (tmp_path / "registers.json").write_text(json.dumps(found))
     rtl = {"addup.sv": unit(), "addup_shell.sv": registers.shell_of(PORTS, found, status=registers.STATUS_OUTPUTS)}
     verilator.lint(rtl, "addup_shell")
-    executable, _ = verilator.compile_cocotb(rtl, "addup_shell", public_depth=1)
-    done = testbench.run_cocotb(
-        [executable, f"+registers={tmp_path / 'registers.json'}", "+verilator+seed+3", "+verilator+rand+reset+2"],
-        "addup_shell", "cocotb_shell", tmp_path, paths=[HERE], timeout_s=120,
-    )  # fmt: skip
-    assert "TESTS=4 PASS=4 FAIL=0" in done.output, done.output[-6000:]
-    tiers.note("verilator")
+    run_tests(rtl, "addup_shell", found, 4, tmp_path, seed=3)

@@ -1,0 +1,21 @@
+"""Stages of index generation by Yosys: wide ones at small widths, from which others are interpolated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+PROBES = ((4, 2), (8, 2), (4, 4))
+"""Query rows and keys in a cycle at which wide stages are synthesised."""
+
+TWICE = ("column_tally", "column_cut", "vertical")
+"""Stages that are there for diagonals too."""
+
+
+def interpolated(probes: Sequence[dict[str, Any]], cell: str, rows: int, lanes: int) -> float:
+    """Cells of a wide stage as constant + rows + rows x lanes, from those at `PROBES`."""
+    terms = np.array([[1, r, r * n] for r, n in PROBES], float)
+    fit = np.linalg.solve(terms, np.array([probe[cell] for probe in probes], float))
+    return float(fit @ [1, rows, rows * lanes])
