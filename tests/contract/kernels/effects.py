@@ -50,6 +50,9 @@ def effects(n: int32[1]):
             bound[31] = 1  # as a bound it is negative
             for j in range(bound):
                 turns += 1
+            near: int32 = (v & 3) + 2147483640
+            for k in range(near, 2147483647, 2):  # the last step goes beyond 31 bits
+                turns += 1
             y.put(turns)
 
     @df.kernel(mapping=[1], args=[n])
@@ -94,7 +97,7 @@ def _case(name: str, x: list[int], amounts: list[int]) -> Case:
         value = a - 1
         a -= 2
         squares[a & 15] += value
-        y += [squares[a & 15], v + 100, turns]
+        y += [squares[a & 15], v + 100, turns + (8 - (v & 3)) // 2]
     wide = [1 << (amount & 255) for amount in amounts]
     rows = [(value - (value >> (amount & 255))) % (1 << 300) for value, amount in zip(wide, amounts, strict=True)]
     placed = {f"placed_{p}": [(t & ((1 << (4 * p + 1)) - 1)) * 100 + p for t in range(len(amounts))] for p in range(2)}
