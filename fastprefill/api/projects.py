@@ -197,15 +197,18 @@ def _compiled(
     from fastprefill.build.kernel import build
     from fastprefill.estimate.unit import check_unit
     from fastprefill.ir.text import to_text
-    from fastprefill.targets import rtl, vitis_hls
 
     module = build(unit, frontend)
     if emit != "mlir":
         check_unit(module, board)
     if emit == "hls":
+        from fastprefill.targets import vitis_hls
+
         vitis_hls.validate(module)
         return vitis_hls.emit(module, board=board)
     if emit == "rtl":
+        from fastprefill.targets import rtl
+
         rtl.validate(module)
         return rtl.emit(module, board)
     if after is not None:

@@ -8,7 +8,7 @@ import linecache
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class Source:
 
     path: str
 
-    @property
+    @cached_property
     def short(self) -> str:
         """The name for comments in generated code: independent of where the project lies.
 

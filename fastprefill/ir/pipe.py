@@ -6,6 +6,7 @@ Normative description: ``docs/ir.md``, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from xdsl.dialects.builtin import I1, DenseArrayBase, IndexType, IntegerType, MemRefType, StringAttr, i1, i32
 from xdsl.ir import Block, Dialect, Operation, Region, SSAValue
@@ -87,6 +88,12 @@ class LiveOp(_Position):
     name = "pipe.live"
 
 
+@cache
+def store_segments(subscripts: int, predicates: int) -> DenseArrayBase:
+    """How many operands each field of a ``pipe.store`` has."""
+    return DenseArrayBase.from_list(i32, [1, 1, subscripts, predicates])
+
+
 @irdl_op_definition
 class StoreOp(IRDLOperation):
     """Store where the predicate is true."""
@@ -110,10 +117,19 @@ class StoreOp(IRDLOperation):
     ) -> None:
         # Without sorting arguments into segments, as IRDLOperation does: flattening makes one for each assignment.
         last = () if predicate is None else (predicate,)
-        segments = DenseArrayBase.from_list(i32, [1, 1, len(indices), len(last)])
         Operation.__init__(
-            self, operands=[value, memref, *indices, *last], properties={"operandSegmentSizes": segments}
+            self,
+            operands=[value, memref, *indices, *last],
+            properties={"operandSegmentSizes": store_segments(len(indices), len(last))},
         )
+
+    @property
+    def fields(self) -> tuple[SSAValue, SSAValue, tuple[SSAValue, ...], SSAValue | None]:
+        """Value, array, subscripts and predicate together: each alone costs xDSL a look at the segments."""
+        value, array, *rest = self.operands
+        assert isinstance(array.type, MemRefType)
+        rank = len(array.type.shape.data)
+        return value, array, tuple(rest[:rank]), rest[rank] if len(rest) > rank else None
 
     def verify_(self) -> None:
         assert isinstance(self.memref.type, MemRefType)

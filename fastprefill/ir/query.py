@@ -114,7 +114,7 @@ def strip_casts(value: SSAValue) -> SSAValue:
 def is_scalar_argument(value: SSAValue) -> bool:
     """A run-time scalar: a ``memref<1xiN>`` argument of a process, sampled at start and read only."""
     return (
-        isinstance(value, BlockArgument)
+        type(value) is BlockArgument
         and isinstance(kind := value.type, MemRefType)
         and kind.get_shape() == (1,)
     )
@@ -135,7 +135,7 @@ def is_read(argument: SSAValue) -> bool:
 
 def is_lane_loop(op: Operation | None) -> bool:
     """A loop that is unrolled completely."""
-    return isinstance(op, scf.ForOp) and number(op, "unroll") == 0
+    return type(op) is scf.ForOp and number(op, "unroll") == 0
 
 
 def trip_count(op: scf.ForOp) -> int | None:
@@ -148,15 +148,15 @@ def trip_count(op: scf.ForOp) -> int | None:
 
 def array_name(array: SSAValue) -> str:
     """The user's name of an array, stream or block."""
-    if isinstance(array, BlockArgument):
+    if type(array) is BlockArgument:
         func = array.block.parent_op()
         names = strings(func, "arg_names") if func is not None else []
         return names[array.index] if array.index < len(names) else f"arg{array.index}"
-    assert isinstance(array, OpResult)
-    op = array.op
-    if isinstance(op, AcquireOp | WindowOp):
+    op = array.owner
+    assert isinstance(op, Operation)
+    if type(op) is AcquireOp or type(op) is WindowOp:
         return text(op, "name") or array_name(op.stream)
-    if isinstance(op, memref.GetGlobalOp):
+    if type(op) is memref.GetGlobalOp:
         return str(op.name_.string_value())
     return text(op, "name") or array.name_hint or "v"
 

@@ -100,7 +100,7 @@ class _Process:
     # conversion of structured statements into nodes
 
     def convert(self, block: Block, pred: SSAValue | None, nodes: list[Node]) -> None:
-        for op in block.ops:
+        for op in list(block.ops):
             if isinstance(op, memref.AllocOp | memref.GetGlobalOp):
                 self.declare(op)
             elif isinstance(op, scf.ForOp) and not is_lane_loop(op):
@@ -120,10 +120,16 @@ class _Process:
         return last
 
     def declare(self, op: Operation) -> None:
-        copy = op.clone(self.values)
-        self.map_results(op, copy)
-        self.declarations.append(copy)
-        self.declared_in[copy.results[0]] = self.scope
+        self.move(op)
+        self.declarations.append(op)
+        self.declared_in[op.results[0]] = self.scope
+
+    def move(self, op: Operation) -> None:
+        """Take an op that stays as it is out of its block: a copy of it would take several times as long."""
+        op.detach()
+        for position, operand in enumerate(op.operands):
+            if operand in self.values:
+                op.operands[position] = self.values[operand]
 
     def mark_fresh(self, nodes: list[Node]) -> None:
         """Arrays declared and used in one iteration of one body hold nothing at its start."""
@@ -166,7 +172,8 @@ class _Process:
         elif isinstance(op, ReleaseOp):
             new = ReleaseOp(self.get(op.stream), self.get(op.block), pred)
         elif type(op) in PURE_ARITH or isinstance(op, memref.LoadOp):
-            new = op.clone(self.values)
+            self.move(op)
+            return [op]
         else:
             raise KernelError(f"'{op.name}' cannot be built as hardware", text(op, "src") or None)
         new.attributes.update(op.attributes)

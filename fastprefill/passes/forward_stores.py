@@ -78,21 +78,22 @@ def _forward(block: Block, known: dict[_Key, _Element], touched: set[SSAValue]) 
             else:
                 element.value, element.stores = op.res, []
         elif isinstance(op, StoreOp):
-            key = _element(op.memref, tuple(op.indices))
-            if op.value.name_hint is None and constant(op.value) is None:
-                op.value.name_hint = array_name(op.memref)
-            if op.indices:  # a variable has no other elements
-                for other in [k for k in known if k[0] is op.memref and k != key and not _distinct(k, key)]:
+            stored, array, indices, predicate = op.fields
+            key = _element(array, indices)
+            if stored.name_hint is None and constant(stored) is None:
+                stored.name_hint = array_name(array)
+            if indices:  # a variable has no other elements
+                for other in [k for k in known if k[0] is array and k != key and not _distinct(k, key)]:
                     del known[other]
-                    touched.add(op.memref)
+                    touched.add(array)
             element = known.setdefault(key, _Element())
-            if op.predicate is None:
-                element.value, element.stores, element.only_under = op.value, [], None
-            elif _is_fresh(op.memref) and (
-                element.only_under is op.predicate
-                or (element.value is None and not element.stores and op.memref not in touched)
+            if predicate is None:
+                element.value, element.stores, element.only_under = stored, [], None
+            elif _is_fresh(array) and (
+                element.only_under is predicate
+                or (element.value is None and not element.stores and array not in touched)
             ):
-                element.value, element.stores, element.only_under = op.value, [], op.predicate
+                element.value, element.stores, element.only_under = stored, [], predicate
             else:
                 element.stores.append(op)
                 element.only_under = None
@@ -155,9 +156,10 @@ def _join(block: Block) -> None:
         if isinstance(op, scf.ForOp):
             _join(op.body.block)
         if isinstance(op, StoreOp):
-            key = _element(op.memref, tuple(op.indices))
-            if op.indices:
-                for other in [k for k in pending if k[0] is op.memref and k != key and not _distinct(k, key)]:
+            _, array, indices, _ = op.fields
+            key = _element(array, indices)
+            if indices:
+                for other in [k for k in pending if k[0] is array and k != key and not _distinct(k, key)]:
                     del pending[other]
             earlier = pending.get(key)
             if earlier is not None:
@@ -170,27 +172,28 @@ def _join(block: Block) -> None:
 
 
 def _join_two(earlier: StoreOp, later: StoreOp, block: Block) -> StoreOp:
-    value, predicate = later.value, later.predicate
+    value, array, indices, predicate = later.fields
+    before, _, _, earlier_predicate = earlier.fields
     # A store that was joined before may have moved behind the next one.
     anchor: Operation = later if _precedes(earlier, later) else earlier
     known = _known_choice(earlier, later)
     if predicate is not None and known is not None:
         value, anchor = known, _after(known, anchor)
     elif predicate is not None:
-        choice = arith.SelectOp(predicate, later.value, earlier.value)
-        choice.result.name_hint = array_name(later.memref)
+        choice = arith.SelectOp(predicate, value, before)
+        choice.result.name_hint = array_name(array)
         block.insert_op_before(choice, anchor)
         value = choice.result
     if predicate is not None:
-        if earlier.predicate is None:
+        if earlier_predicate is None:
             predicate = None
-        elif _implies(predicate, earlier.predicate):
-            predicate = earlier.predicate
-        elif earlier.predicate is not predicate:
-            either = arith.OrIOp(earlier.predicate, predicate)
+        elif _implies(predicate, earlier_predicate):
+            predicate = earlier_predicate
+        elif earlier_predicate is not predicate:
+            either = arith.OrIOp(earlier_predicate, predicate)
             block.insert_op_before(either, anchor)
             predicate = either.result
-    joined = StoreOp(value, later.memref, list(later.indices), predicate)
+    joined = StoreOp(value, array, indices, predicate)
     joined.attributes.update(later.attributes)
     block.insert_op_before(joined, anchor)
     for gone in (earlier, later):
@@ -226,21 +229,19 @@ def _touched_between(store: StoreOp, end: Operation) -> bool:
 
 def _known_choice(earlier: StoreOp, later: StoreOp) -> SSAValue | None:
     """What a load behind both stores sees, when one asked: right wherever the joined store writes."""
-    for use in later.value.uses:
+    value, _, _, predicate = later.fields
+    before, _, _, earlier_predicate = earlier.fields
+    for use in value.uses:
         outer = use.operation
-        if (
-            not isinstance(outer, arith.SelectOp)
-            or outer.cond is not later.predicate
-            or outer.lhs is not later.value
-        ):
+        if type(outer) is not arith.SelectOp or outer.cond is not predicate or outer.lhs is not value:
             continue
         inner = outer.rhs.owner
         if outer.parent_block() is not later.parent_block():
             continue
         if (
             isinstance(inner, arith.SelectOp)
-            and inner.cond is earlier.predicate
-            and inner.lhs is earlier.value
+            and inner.cond is earlier_predicate
+            and inner.lhs is before
             and not _touched_between(later, outer)
         ):
             return outer.result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 from xdsl.dialects import memref
@@ -37,16 +38,16 @@ class Storage:
     factors: tuple[int, ...]
     memory: str
 
-    @property
+    @cached_property
     def banks(self) -> int:
         return prod(self.factors)
 
-    @property
+    @cached_property
     def depths(self) -> tuple[int, ...]:
         """Extent of a bank along each dimension."""
         return tuple(-(-extent // factor) for extent, factor in zip(self.shape, self.factors, strict=True))
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """Words of a bank."""
         return prod(self.depths)
@@ -110,10 +111,10 @@ def storage(kind: MemRefType, partition: list[str], asked: str, src: str | None 
 def _declaration(array: SSAValue) -> dict[str, Attribute]:
     """Attributes of the op that declares the array's storage."""
     op = array.owner
-    if isinstance(op, AcquireOp | WindowOp):
+    if type(op) is AcquireOp or type(op) is WindowOp:
         create = declaration_of_stream(op.stream)
         return dict(create.attributes) if create is not None else {}
-    if isinstance(op, memref.GetGlobalOp):
+    if type(op) is memref.GetGlobalOp:
         declared = _global(op)
         return dict(declared.attributes) if declared is not None else {}
     return dict(op.attributes) if isinstance(op, Operation) else {}

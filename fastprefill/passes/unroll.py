@@ -22,6 +22,7 @@ from fastprefill.ir.query import (
     trip_count,
 )
 from fastprefill.passes.base import Pass
+from fastprefill.passes.promote import promote
 
 MAX_COPIES = 4096
 
@@ -146,6 +147,7 @@ def _copy_fully(loop: scf.ForOp) -> None:
     assert low is not None and step is not None
     block = loop.parent_block()
     assert block is not None
+    promote(loop.body.block)
     for trip in range(trips):
         index = arith.ConstantOp(IntegerAttr(low + trip * step, IndexType()))
         block.insert_op_before(index, loop)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from xdsl.dialects import arith, memref
-from xdsl.dialects.builtin import DenseArrayBase, i32
 from xdsl.ir import Operation, SSAValue
 
 from fastprefill.ir.dialect import AcquireOp, GetOp, PutOp, ReleaseOp
-from fastprefill.ir.pipe import ExitUnlessOp, StoreOp
+from fastprefill.ir.pipe import ExitUnlessOp, StoreOp, store_segments
 from fastprefill.ir.query import is_scalar_argument
 from fastprefill.passes.storage import storage_of
 
@@ -53,12 +52,9 @@ def set_predicate(op: Effect, predicate: SSAValue) -> None:
     if op.predicate is not None:
         op.operands[len(op.operands) - 1] = predicate
         return
+    op.operands = [*op.operands, predicate]
     if isinstance(op, StoreOp):
-        sizes = DenseArrayBase.from_list(i32, [1, 1, len(op.indices), 1])
-        op.operands = [*op.operands, predicate]
-        op.properties["operandSegmentSizes"] = sizes
-    else:
-        op.operands = [*op.operands, predicate]
+        op.properties["operandSegmentSizes"] = store_segments(len(op.operands) - 3, 1)
 
 
 def streams(op: Operation) -> set[tuple[SSAValue, str]]:

@@ -217,6 +217,9 @@ class Netlist:
     def _copy(self, number: int) -> None:
         line = self.lines[number]
         (name,) = line.made
+        pins = (self._pins(way) for way in self._ways(name))
+        if sum(some if isinstance(some, int) else int(some.max()) for some in pins) <= MOST_LOADS:
+            return  # one bit has no more than all of them
         loads = self.leaves(name)
         total = np.zeros(self.width[name], np.int64)
         for load in loads:

@@ -399,17 +399,19 @@ class Module:
         wanted: list[int] = []
         for line in lines:
             for match in _PLACEHOLDER.finditer(line):
-                made = line.partition(" = ")[0].strip()
-                if self.names[int(match[1])].kind != _SHARED or counts[made] > 1:
-                    wanted.append(int(match[1]))
+                number = int(match[1])
+                if self.names[number].kind != _SHARED or counts[line.partition(" = ")[0].strip()] > 1:
+                    wanted.append(number)
         taken = {"clk", "rst", *(n for n, _ in self.inputs), *(n for n, _ in self.outputs)}
         chosen: dict[int, str] = {}
+        versions: dict[str, int] = {}
         for number in sorted(wanted, key=lambda n: (self.names[n].kind, n)):
             base = self.names[number].base
-            name, version = base, 1
+            name, version = base, versions.get(base, 1)
             while name in taken:
                 version += 1
                 name = f"{base}_v{version}"
+            versions[base] = version
             taken.add(name)
             chosen[number] = name
             if self.names[number].src:

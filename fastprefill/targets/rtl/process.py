@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from xdsl.dialects import memref, scf
@@ -229,7 +230,7 @@ class ProcessBuilder:
                 )
         return self.happening[key]
 
-    def indices(self, values: list[SSAValue], stage: int, lane: Lane) -> list[Index]:
+    def indices(self, values: Iterable[SSAValue], stage: int, lane: Lane) -> list[Index]:
         found: list[Index] = []
         for value in values:
             number = lane_number(value, lane)
@@ -253,7 +254,7 @@ class ProcessBuilder:
         if op.memref in self.scalars:
             return self.scalars[op.memref]
         stage = self.schedule.stages[op]
-        where = self.indices(list(op.indices), stage, lane)
+        where = self.indices(op.indices, stage, lane)
         active = self.sequencer.valid(self.here, stage)
         array = self.arrays[op.memref]
         if isinstance(array, Window):
@@ -261,23 +262,25 @@ class ProcessBuilder:
         return array.read(where, active)
 
     def store(self, op: StoreOp, lane: Lane) -> None:
-        if op.memref in self.of_lanes:
+        value, array, _, _ = op.fields
+        if array in self.of_lanes:
             return  # the elements of the lanes do it
-        self.write(op, lane, self.data.at(op.value, self.schedule.stages[op], lane), None)
+        self.write(op, lane, self.data.at(value, self.schedule.stages[op], lane), None)
 
     def write(self, op: StoreOp, lane: Lane, data: Wire, predicate: Wire | None) -> None:
         """Store `data`; the predicate is given when it was computed inside a processing element."""
         stage = self.schedule.stages[op]
-        name = f"{array_name(op.memref)}_write"
+        _, memory, subscripts, condition = op.fields
+        name = f"{array_name(memory)}_write"
         if predicate is None:
-            enable = self.happens(self.here, stage, op.predicate, lane, name)
+            enable = self.happens(self.here, stage, condition, lane, name)
         else:
             enable = self.m.both([self.sequencer.valid(self.here, stage), predicate], shared=name)
-        where = self.indices(list(op.indices), stage, lane)
+        where = self.indices(subscripts, stage, lane)
         self.m.src = text(op, "src")
-        array = self.arrays[op.memref]
+        array = self.arrays[memory]
         if isinstance(array, Window):
-            array.write_at(where, enable, data, self.slot(op.memref, stage))
+            array.write_at(where, enable, data, self.slot(memory, stage))
         else:
             assert not isinstance(array, Rom)
             array.write(where, enable, data)
