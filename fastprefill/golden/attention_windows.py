@@ -113,7 +113,9 @@ def interleaved(heads: Heads, rows: Sequence[Row], order: Sequence[int], window:
         if at == 0:
             free = [slot for slot in range(window) if slot not in slots.values()]
             if not free:
-                raise FastprefillError(f"job {len(found)} opens a query block while {window} are open, the whole window")
+                raise FastprefillError(
+                    f"job {len(found)} opens a query block while {window} are open, the whole window"
+                )
             slots[state] = free[0]
         done[state] += 1
         last = done[state] == len(row.key_blocks)
@@ -154,7 +156,7 @@ def accumulating(name: str, jobs: Sequence[Job], size: Size) -> Case:
 
 
 def engine(name: str, jobs: Sequence[Job], size: Size, fraction: int) -> Case:
-    """A run of the whole engine with a window larger than 1, to the rows of the result with `fraction` fraction bits."""
+    """A run of the whole engine with a window larger than 1; the result has `fraction` fraction bits."""
     count, groups, ended = len(jobs), list(visits(jobs)), finished(jobs)
     tiles = [job.tile for job in jobs]
     scalars = {

@@ -10,7 +10,7 @@ block of keys and values is kept for all jobs that visit it one after the other.
 
 import allo
 import allo.dataflow as df
-from allo.ir.types import Stream, UInt, int32
+from allo.ir.types import ConstExpr, Stream, UInt, int32
 
 from fastprefill.errors import FastprefillError
 from fastprefill.golden.attention_size import Size
@@ -136,40 +136,42 @@ def region(size: Size, window: int = 1):
         def feed_k(lvisits: int32[1]):
             for n in range(lvisits[0]):
                 held: Codes[C, TILES * DIM_TILES] = k_blocks.get()
-                of_visit: int32 = 1
-                with allo.meta_if(WINDOW > 1):
-                    of_visit = uses.get()
+                with allo.meta_if(WINDOW == 1):
+                    row_tiles: ConstExpr[int32] = ROW_TILES
+                with allo.meta_else():
+                    of_visit: Count = uses.get()
                     value_uses.put(of_visit)
-                for m in range(of_visit):
-                    for r in range(ROW_TILES):
-                        for t in range(TILES):
-                            for s in range(STEPS):
-                                word: B = 0
-                                at: int32 = DIM_TILES * t + s // SHARE
-                                part: int32 = 8 * P * (s % SHARE)
-                                for j in range(C, unroll=True):
-                                    codes: Codes = held[j, at]
-                                    word[8 * P * j : 8 * P * j + 8 * P] = codes[part : part + 8 * P]
-                                k_words.put(word)
+                    row_tiles: int32 = of_visit * ROW_TILES
+                for r in range(row_tiles):
+                    for t in range(TILES):
+                        for s in range(STEPS):
+                            word: B = 0
+                            at: int32 = DIM_TILES * t + s // SHARE
+                            part: int32 = 8 * P * (s % SHARE)
+                            for j in range(C, unroll=True):
+                                codes: Codes = held[j, at]
+                                word[8 * P * j : 8 * P * j + 8 * P] = codes[part : part + 8 * P]
+                            k_words.put(word)
 
         @df.kernel(mapping=[1], args=[visits])
         def feed_v(lvisits: int32[1]):
             for n in range(lvisits[0]):
                 held: Codes[P, DEEP * DIM_TILES] = v_blocks.get()
-                of_visit: int32 = 1
-                with allo.meta_if(WINDOW > 1):
-                    of_visit = value_uses.get()
-                for m in range(of_visit):
-                    for r in range(ROW_TILES):
-                        for e in range(DIM_TILES):
-                            for u in range(DEEP):
-                                word: B = 0
-                                for i in range(P, unroll=True):
-                                    codes: Codes = held[i, DIM_TILES * u + e]
-                                    for j in range(C, unroll=True):
-                                        to: int32 = 8 * P * j + 8 * i
-                                        word[to : to + 8] = codes[8 * j : 8 * j + 8]
-                                v_words.put(word)
+                with allo.meta_if(WINDOW == 1):
+                    row_tiles: ConstExpr[int32] = ROW_TILES
+                with allo.meta_else():
+                    of_visit: Count = value_uses.get()
+                    row_tiles: int32 = of_visit * ROW_TILES
+                for r in range(row_tiles):
+                    for e in range(DIM_TILES):
+                        for u in range(DEEP):
+                            word: B = 0
+                            for i in range(P, unroll=True):
+                                codes: Codes = held[i, DIM_TILES * u + e]
+                                for j in range(C, unroll=True):
+                                    to: int32 = 8 * P * j + 8 * i
+                                    word[to : to + 8] = codes[8 * j : 8 * j + 8]
+                            v_words.put(word)
 
         @df.kernel(mapping=[1], args=[jobs])
         def left(ljobs: int32[1]):

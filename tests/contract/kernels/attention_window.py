@@ -7,6 +7,7 @@ from fastprefill.frontend import load_module
 from fastprefill.golden import attention_windows as windows
 from fastprefill.golden.attention import Heads
 from fastprefill.golden.attention_streams import Row
+from fastprefill.golden.attention_windows import Job
 from fastprefill.kernels.attention import engine
 from fastprefill.system.case import Case
 from fastprefill.system.system import System
@@ -22,15 +23,24 @@ def system(window: int = WINDOW) -> System:
 
 
 def cases(seed: int, window: int = WINDOW) -> list[Case]:
+    return [windows.engine(name, jobs, SIZE, FRACTION) for name, jobs in runs(seed, window)]
+
+
+def states(seed: int, window: int = WINDOW) -> list[Case]:
+    """The same for the unit that holds the states, alone."""
+    return [windows.accumulating(name, jobs, SIZE) for name, jobs in runs(seed, window)]
+
+
+def runs(seed: int, window: int) -> list[tuple[str, list[Job]]]:
     rng = SOFTMAX.np.random.default_rng(seed)
     block = SIZE.block
     three = SOFTMAX.operands(rng, 3 * block)
     ragged = SOFTMAX.operands(rng, 2 * block + 3, lowest=-9, highest=-7)
 
-    def case(name: str, heads: Heads, rows: list[Row], order: list[int]) -> Case:
-        return windows.engine(name, windows.interleaved(heads, rows, order, window, block), SIZE, FRACTION)
+    def case(name: str, heads: Heads, rows: list[Row], order: list[int]) -> tuple[str, list[Job]]:
+        return name, windows.interleaved(heads, rows, order, window, block)
 
-    def in_windows(name: str, heads: Heads, rows: list[Row]) -> Case:
+    def in_windows(name: str, heads: Heads, rows: list[Row]) -> tuple[str, list[Job]]:
         return case(name, heads, rows, windows.in_windows(rows, window))
 
     full = [Row(head, query, tuple(range(query + 1))) for query in range(3) for head in range(2)]
