@@ -10,7 +10,6 @@ of the one that comes, so together they take no more room than the states have.
 
 import allo
 import allo.dataflow as df
-import numpy as np
 from allo.ir.types import Int, Stream, UInt, int32
 
 from fastprefill.golden.attention_size import Size
@@ -35,7 +34,6 @@ def region(size: Size, window: int = 1):
     WINDOW, WORDS, HEADS = window, ROW_TILES * TILE_WORDS, ROW_TILES * GROUPS
     SLOT_END, PLACE_END = SLOT + SLOT_BITS, PLACE + SLOT_BITS
     Job, Place, Move = UInt(8 if window == 1 else JOB_BITS), UInt(SLOT_BITS), UInt(PLACE + SLOT_BITS)
-    PLACES = np.arange(window) % max(1, window - 1)  # the last slot's is not used: it begins in the FIFO
     EMPTY_ROWS = sum(EMPTY_HEAD << 64 * d for d in range(D))
 
     @df.region()
@@ -153,8 +151,10 @@ def region(size: Size, window: int = 1):
 
             @df.kernel(mapping=[1], args=[jobs])
             def order(ljobs: int32[1]):
-                places: Place[WINDOW] = PLACES
-                current: Place = WINDOW - 1
+                places: Place[WINDOW]
+                for p in range(WINDOW):
+                    places[p] = p
+                current: Place = WINDOW - 1  # whose state is in the FIFO, so it has no place
                 left: UInt(1) = 0
                 for n in range(ljobs[0]):
                     word: Job = job.get()
@@ -262,7 +262,8 @@ def unit(
         for loop in ("add:g", "keep:g", "collect:i", "spread:e"):
             s.pipeline(loop, initiation_interval=1)
         if window > 1:
-            s.pipeline("order:n", initiation_interval=1)
+            for loop in ("order:p", "order:n"):
+                s.pipeline(loop, initiation_interval=1)
 
     return Unit(
         "accumulate",

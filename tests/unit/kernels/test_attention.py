@@ -69,7 +69,7 @@ def test_sizes_that_are_refused(call: Callable[[], object], message: str) -> Non
 
 BROKEN_WINDOW = [
     ("places[current] = place", "places[current] = slot"),
-    ("places: Place[WINDOW] = PLACES", "places: Place[WINDOW] = 0"),
+    ("places[p] = p", "places[p] = 0"),
     ("move[TAKES] = word[FIRST] == 0", "move[TAKES] = word[FIRST]"),
     ("move[KEEPS] = left", "move[KEEPS] = 1"),
     ("move[STAYS] = slot == current", "move[STAYS] = 0"),
