@@ -1,6 +1,6 @@
 """Utilisation of the matrix unit while attending, in RTL, and cycles by number of jobs, heads of 64.
 
-With ``--window N`` the jobs of N query blocks are interleaved: key blocks ascending, each for all query blocks that use it.
+With ``--window N`` the jobs of N query blocks are interleaved: key blocks ascending, each for all that use it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ of the one that comes, so together they take no more room than the states have.
 import allo
 import allo.dataflow as df
 from allo.ir.types import Int, Stream, UInt, int32
+from allo.memory import Memory
 
 from fastprefill.golden.attention_size import Size
 from fastprefill.golden.attention_windows import FIRST, JOB_BITS, LAST, SLOT, SLOT_BITS, check_window
@@ -175,7 +176,7 @@ def region(size: Size, window: int = 1):
 
             @df.kernel(mapping=[1], args=[jobs])
             def keep(ljobs: int32[1]):
-                sums_of: Sums[(WINDOW - 1) * WORDS]
+                sums_of: Sums[(WINDOW - 1) * WORDS] @ Memory(resource="URAM")
                 heads_of: Rows[(WINDOW - 1) * HEADS]
                 for n in range(ljobs[0] - 1):
                     move: Move = moves.get()
