@@ -107,12 +107,13 @@ def test_demo_passes_at_every_level(demo: Project, record_property: PROPERTY) ->
 
 
 def test_utilisation_of_the_demo(demo: Project, tmp_path: Path, record_property: PROPERTY) -> None:
-    """Useful multiplications per multiplier and cycle on 64 full tiles for each K; tiles follow without a gap."""
+    """Useful multiplications per multiplier and cycle on 128 full tiles for each K; tiles follow without a gap."""
     needs("rtl")
     size = Size(**{field.name: demo.manifest["parameters"][field.name] for field in fields(Size)})
     rng = np.random.default_rng(7)
-    tiles = 64
-    cases = {k: random_case(f"k{k}", size, tiles, k, rng) for k in (64, 128, 512)}
+    tiles = 128
+    least = {64: 0.90, 128: 0.98, 512: 0.98}
+    cases = {k: random_case(f"k{k}", size, tiles, k, rng) for k in least}
     build = verilator.build(demo.folder / "rtl", demo.ports)
     found = verilator.run(build, list(cases.values()), seed=7, stall=(0, 96), resets=1, folder=tmp_path)
     assert found.ok, found.failure and found.failure.describe()
@@ -124,7 +125,7 @@ def test_utilisation_of_the_demo(demo: Project, tmp_path: Path, record_property:
         utilisation = tiles * k / (size.k_parallel * cycles)
         record_property(f"K={k}", f"{utilisation:.4f} ({cycles} cycles)")
         # What is not useful is the start and the draining of the last tile.
-        assert 0.95 <= utilisation <= 1
+        assert least[k] <= utilisation <= 1
     assert len(once) == 1, f"tiles do not follow each other without a gap: {once}"
     record_property("cycles of a run beside its steps", once.pop())
     record_property("simulated cycles/s", round(found.cycles_per_second))
