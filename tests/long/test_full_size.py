@@ -131,10 +131,13 @@ def test_utilisation_of_the_demo(demo: Project, tmp_path: Path, record_property:
     record_property("simulated cycles/s", round(found.cycles_per_second))
 
 
-@pytest.mark.parametrize("board", ["kv260", "u280"])
-def test_synthesis_at_the_default_size(board: str, tmp_path: Path, record_property: PROPERTY) -> None:
+@pytest.mark.parametrize(("board", "clock_mhz"), [("kv260", 200.0), ("u280", 250.0), ("u280", 300.0)])
+def test_synthesis_at_the_default_size(
+    board: str, clock_mhz: float, tmp_path: Path, record_property: PROPERTY
+) -> None:
+    """Counts against the model, and the rules of depth and loads, of each board's matrix unit as a whole."""
     needs("structure")
-    target = boards.load(board)
+    target = replace(boards.load(board), clock_mhz=clock_mhz)
     chosen = config.resolve(models.load(TINY).config, target, size={})
     files = rtl.emit(build_unit(mpu.unit(**asdict(chosen.size))), target)
     for name, text in files.items():
@@ -145,6 +148,9 @@ def test_synthesis_at_the_default_size(board: str, tmp_path: Path, record_proper
     record_property("levels", found.depth.luts.luts)
     record_property("nets above the rule of loads", found.fan_out.above)
     record_property("seconds", found.seconds)
+    assert found.depth.luts.luts <= boards.most_luts(clock_mhz), found.depth.luts.describe()
+    assert found.depth.carry_bits.carry_bits <= 32, found.depth.carry_bits.describe()
+    assert found.fan_out.above == 0, [net.describe() for net in found.fan_out.nets]
     size = chosen.size
     outputs = size.rows * size.columns
     assert found.total.dsp == size.rows // 2 * size.dsp_columns * size.k_parallel
