@@ -404,3 +404,9 @@ def unit():
 
 def test_a_block_is_put_into_the_stream_of_the_branch_that_stays(tmp_path: Path) -> None:
     assert outputs(module(tmp_path, BRANCHES), [3, 4]) == [33, 44]
+
+
+def test_an_expression_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    deep = MESH.replace("v += NUMBER", "v = " + " + ".join(["v"] * 400))
+    with pytest.raises(KernelError, match=r":\d+:\d+: an expression nested too deeply to be read; compute parts"):
+        module(tmp_path, deep)
