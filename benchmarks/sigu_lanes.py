@@ -1,10 +1,10 @@
 """Scores a cycle against the time that index generation adds to a layer of Llama-3.2-1B on the U280, a model.
 
-The layer: three matrix units of 32 x 23 outputs, 8 products each, busy 99 % of the time at 250 MHz, with every
+The layer: three matrix units of 16 x 32 outputs, 8 products each, busy 99 % of the time at 250 MHz, with every
 projection, and attention on the blocks that are kept. Index generation: eight KV heads on three units, one for each
 matrix unit, half of the heads query-aware, nothing of it hidden behind other work; cycles by `estimate.sigu`, whose
 coefficients are fitted to RTL. A unit is not faster than its matrix unit delivers scores. LUTs are those of
-``results/sigu_resources.json`` where that is there: of its wide stages, constant + rows + rows x lanes.
+``results/sigu_resources_u280.json``: of its wide stages, constant + rows + rows x lanes.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
+from _sigu_stages import TWICE, interpolated
 
 from fastprefill.estimate import sigu as model
 from fastprefill.golden.mpu import Size as Array
 from fastprefill.golden.sigu.size import Size
 
 CLOCK_HZ, REGIONS, BUSY = 250e6, 3, 0.99
-ARRAY = Array(32, 16, 7, 8, 4)
+ARRAY = Array(16, 25, 7, 8, 4)
 HIDDEN, HEADS, KV_HEADS, HEAD_DIM, FFN = 2048, 32, 8, 64, 8192
 GROUP = HEADS // KV_HEADS
 DENSITY = {4_096: 0.5, 32_768: 0.2, 131_072: 0.1}
 """Share of causal blocks that is kept: assumed; the less, the larger is the share of index generation."""
 LARGEST_SHARE = 0.02
-WIDTHS = ((4, 2), (8, 2), (12, 2), (16, 2), (22, 2), (12, 4), (16, 4), (20, 4), (16, 8))
-RESOURCES = Path(__file__).resolve().parent.parent / "results" / "sigu_resources.json"
+WIDTHS = ((4, 2), (8, 2), (12, 2), (16, 2), (24, 2), (32, 2), (8, 4), (12, 4), (16, 4), (32, 4))
+RESOURCES = Path(__file__).resolve().parent.parent / "results" / "sigu_resources_u280.json"
 
 
 def layer_cycles(tokens: int) -> float:
@@ -46,19 +46,12 @@ def index_cycles(tokens: int, size: Size) -> float:
     return rounds * (own - words + max(words, tiles * ARRAY.steps(HEAD_DIM)))
 
 
-def luts(rows: int, lanes: int) -> int | None:
-    """Modelled LUTs of a unit of this width."""
-    if not RESOURCES.exists():
-        return None
-    stages = json.loads(RESOURCES.read_text())["results"]["stages"]
+def luts(rows: int, lanes: int) -> int:
+    """LUTs of a unit of this width, its wide stages from their probes."""
     total = 0.0
-    for name, stage in stages.items():
-        if "probes" in stage:
-            terms = np.array([[1, r, r * n] for r, n in ((4, 2), (8, 2), (4, 4))], float)
-            fit = np.linalg.solve(terms, np.array([probe["lut"] for probe in stage["probes"]], float))
-            total += float(np.dot([1, rows, rows * lanes], fit))
-        else:
-            total += stage["lut"] * (1 + (name in ("column_tally", "column_cut", "vertical")))
+    for name, stage in json.loads(RESOURCES.read_text())["results"]["stages"].items():
+        one = interpolated(stage["probes"], "lut", rows, lanes) if "probes" in stage else stage["lut"]
+        total += one * (1 + (name in TWICE))
     return round(total)
 
 
@@ -67,7 +60,7 @@ def main() -> int:
     results = []
     enough = None
     for rows, lanes in sorted(WIDTHS, key=lambda width: width[0] * width[1]):
-        size = Size(rows, lanes, 32, columns=ARRAY.columns, choices=rows // 2)
+        size = Size(rows, lanes, ARRAY.rows, columns=ARRAY.columns, choices=rows // 2)
         shares = {n: index_cycles(n, size) / (layer_cycles(n) + index_cycles(n, size)) for n in DENSITY}
         milliseconds = {n: round(1e3 * index_cycles(n, size) / CLOCK_HZ, 3) for n in DENSITY}
         results.append(

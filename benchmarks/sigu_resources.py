@@ -23,8 +23,8 @@ from fastprefill.system.unit import Unit
 from fastprefill.targets import rtl
 from fastprefill.tools import yosys
 
-DEFAULTS = {"kv260": Size(16, 2, 16, choices=8), "u280": Size(20, 4, 32, columns=23, choices=10)}
-"""Behind the matrix units that `fastprefill generate` makes: 16 x 16 and 32 x 23."""
+DEFAULTS = {"kv260": Size(16, 2, 16, choices=8), "u280": Size(16, 2, 16, columns=32, choices=8)}
+"""Behind arrays of 16 x 16 and 16 x 32 outputs: as many scores a cycle as `sigu_lanes.py` finds enough."""
 WIDE = ("score", "weigh", "lines")
 CELLS = ("lut", "lutram", "ff", "dsp", "bram36", "uram")
 

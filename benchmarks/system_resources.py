@@ -3,8 +3,8 @@
     python benchmarks/system_resources.py kv260
     python benchmarks/system_resources.py kv260 --count walker finish
 
-Where a unit has been through Yosys its count is taken: SIGU's from ``results/sigu_resources_kv260.json`` (on another
-board from its probes, by rows and lanes), others from ``results/system_resources_<board>.json``, to which ``--count``
+Where a unit has been through Yosys its count is taken: SIGU's from ``results/sigu_resources_<board>.json`` (of other
+sizes from its probes, by rows and lanes), others from ``results/system_resources_<board>.json``, to which ``--count``
 adds. Otherwise it is the model's (matrix unit), or the least that the compiler counts: memories, registers of arrays
 and products bound to DSP slices, no logic. Every row says which. On the U280 a whole set lies in each region, for heads
 of its own, so the numbers are those of one region and the board's are those of the region that has least of each.
@@ -67,7 +67,7 @@ SETS = {
     "kv260": Set(MatrixSize(16, 11, 5, 8, 4), 128, 2),
     "kv260, DSP columns alone": Set(MatrixSize(16, 16, 0, 8, 4), 128, 2),
     "kv260, 8 rows": Set(MatrixSize(8, 16, 0, 8, 4), 128, 2),
-    "u280": Set(MatrixSize(16, 25, 7, 8, 4), 256, 4),
+    "u280": Set(MatrixSize(16, 25, 7, 8, 4), 256, 2),
 }
 """The engine takes powers of two, so the U280's default array of 24 x 32 outputs cannot serve it: 16 x 32 can."""
 
@@ -108,9 +108,9 @@ def synthesised(unit: Unit, board: str) -> dict[str, Any]:
     return {kind: getattr(total, kind) for kind in KINDS}
 
 
-def sigu(of: Set) -> tuple[Resources, str]:
-    """All stages: the KV260's counts, wide stages by rows and lanes from their probes, two of three kinds twice."""
-    stages = json.loads((RESULTS / "sigu_resources_kv260.json").read_text())["results"]["stages"]
+def sigu(of: Set, board: str) -> tuple[Resources, str]:
+    """All stages: the board's counts, wide stages by rows and lanes from their probes, two of three kinds twice."""
+    stages = json.loads((RESULTS / f"sigu_resources_{board}.json").read_text())["results"]["stages"]
     rows, lanes = of.matrix.rows, of.sigu_lanes
     total = dict.fromkeys(KINDS, 0.0)
     for name, stage in stages.items():
@@ -125,7 +125,7 @@ def sigu(of: Set) -> tuple[Resources, str]:
 def parts(name: str, counted: dict[str, dict[str, Any]]) -> dict[str, tuple[Resources, str]]:
     """Every part of a set with what it takes and where that comes from."""
     of = SETS[name]
-    found = {"matrix unit": (matrix_unit(of.matrix), MODEL), "sigu": sigu(of)}
+    found = {"matrix unit": (matrix_unit(of.matrix), MODEL), "sigu": sigu(of, name.partition(",")[0])}
     for unit_name, unit in {**attention_units(of), **sfu_units()}.items():
         if unit_name in counted:
             found[unit_name] = Resources(*(math.ceil(counted[unit_name][kind]) for kind in KINDS)), YOSYS

@@ -18,3 +18,8 @@ class KernelError(FastprefillError):
     def __init__(self, message: str, src: str | None = None) -> None:
         self.src = src
         super().__init__(f"{src}: {message}" if src else message)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

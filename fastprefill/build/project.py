@@ -23,7 +23,7 @@ from fastprefill.build.manifest import GOLDEN, INTERPRETER, Source, UnitEntry, m
 from fastprefill.build.plan import MANIFEST, BuildPlan
 from fastprefill.build.steps import Steps
 from fastprefill.config import Parameters
-from fastprefill.errors import FastprefillError
+from fastprefill.errors import FastprefillError, counted
 from fastprefill.golden import projection, quantise, reference
 from fastprefill.ir.query import is_scalar_argument
 from fastprefill.kernels import mpu, mpu_array
@@ -125,7 +125,7 @@ def kernel_plan(
     )
     what = f"- Unit `{unit.name}` of `{kernel.name}`" + (f", {given}." if given else ".")
     if cases:
-        what += f"\n- `vectors/`: {len(cases)} cases; the expected outputs come from the {expected}."
+        what += f"\n- `vectors/`: {counted(len(cases), 'case')}; the expected outputs come from the {expected}."
     folders = [f"vectors/{case.name}" for case in cases]
     return _project(source, board, UnitEntry(unit, found), targets, folders, expected, files, what)
 

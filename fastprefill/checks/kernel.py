@@ -16,7 +16,7 @@ from fastprefill.build.steps import Steps
 from fastprefill.checks import contract
 from fastprefill.checks.contract import Contract
 from fastprefill.checks.levels import FAILED, PASSED, REFERENCE, SKIPPED, LevelResult
-from fastprefill.errors import FastprefillError
+from fastprefill.errors import FastprefillError, counted
 from fastprefill.estimate.unit import check_unit
 from fastprefill.tools import tiers
 
@@ -76,7 +76,7 @@ def run(
     with steps.step("cases"):
         cases = kernel.cases(seed) if kernel.cases else random_cases(module, seed)
     if kernel.cases:
-        reference = f"cases() of {kernel.name}: {len(cases)} cases"
+        reference = f"cases() of {kernel.name}: {counted(len(cases), 'case')}"
     else:
         reference = (
             f"the interpreter, on {len(cases)} random starts; {kernel.name} has no golden model: "
@@ -104,11 +104,11 @@ def _level(declared: Contract, level: str, seed: int, folder: Path, *, golden: b
         return LevelResult(_NAMES[level], SKIPPED, lacking)
     folder.mkdir(parents=True)
     started = time.perf_counter()
+    tiers.note(_TIERS[level])
     try:
         passed = contract.check(declared, level, seed=seed, folder=folder)
     except FastprefillError as error:
         return LevelResult(_NAMES[level], FAILED, str(error), seconds=time.perf_counter() - started)
-    tiers.note(_TIERS[level])
     return LevelResult(
         _NAMES[level],
         PASSED if golden or level != "interpreter" else REFERENCE,
@@ -121,9 +121,9 @@ def _level(declared: Contract, level: str, seed: int, folder: Path, *, golden: b
 
 
 _DETAILS: dict[str, Callable[[contract.Passed], str]] = {
-    "interpreter": lambda passed: f"{passed.cases} cases",
-    "csim": lambda passed: f"{passed.cases} cases",
-    "rtl": lambda passed: f"{passed.cases} steps: random gaps, starts in a row, resets under traffic",
-    "four_state": lambda passed: f"{passed.cases} steps",
+    "interpreter": lambda passed: counted(passed.cases, "case"),
+    "csim": lambda passed: counted(passed.cases, "case"),
+    "rtl": lambda passed: f"{counted(passed.cases, 'step')}: random gaps, starts in a row, resets under traffic",
+    "four_state": lambda passed: counted(passed.cases, "step"),
     "structure": lambda passed: "lint, no latches, no loops, no path from ready to ready or valid",
 }

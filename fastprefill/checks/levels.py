@@ -13,7 +13,7 @@ from fastprefill.build.in_memory import FOLDER, VECTORS
 from fastprefill.build.manifest import GOLDEN
 from fastprefill.checks.compare import difference
 from fastprefill.checks.project import Project, Vectors
-from fastprefill.errors import FastprefillError
+from fastprefill.errors import FastprefillError, counted
 from fastprefill.golden import projection
 from fastprefill.tools import tiers
 
@@ -81,13 +81,13 @@ def golden(project: Project, vectors: Sequence[Vectors]) -> LevelResult:
     if not ours:
         source = "are those of the kernel's cases()" if _has_golden(project) else "come from the interpreter"
         return LevelResult("golden", SKIPPED, f"the expected outputs {source}, as stored")
+    tiers.note("python")
     for one in ours:
         assert one.projection is not None
         words = projection.expected_words(one.case.inputs, one.projection.shape)
         wrong = difference(words, one.case.outputs)
         if wrong:
             return LevelResult("golden", FAILED, f"{one.case.name}: {wrong}")
-    tiers.note("python")
     return LevelResult("golden", PASSED, tokens=_tokens(ours), seconds=time.perf_counter() - started)
 
 
@@ -141,7 +141,7 @@ def _from_memory(project: Project, found: LevelResult) -> LevelResult:
         if wrong := driver.run_memory(program, project.folder / folder):
             return LevelResult("C-sim", FAILED, f"{folder.name}, from memory to memory: {wrong}")
     seconds = found.seconds + time.perf_counter() - started
-    return replace(found, detail=f"{len(folders)} cases from memory to memory as well", seconds=seconds)
+    return replace(found, detail=f"{counted(len(folders), 'case')} from memory to memory as well", seconds=seconds)
 
 
 def lint(project: Project) -> LevelResult:

@@ -113,6 +113,9 @@ def check(
 
     A kernel file says what goes in and what must come out in a function cases(seed). Without one, random inputs are
     played and the interpreter is what C++ and RTL are compared with.
+
+    The exit status is 1 where a level fails. One whose tool is missing is NOT RUN, which the table and the tiers say
+    and the exit status does not.
     """
     show_result(
         as_json,
@@ -213,7 +216,11 @@ def synth(what: str, parameters: tuple[str, ...], board: str | None, as_json: bo
 @full
 @as_json
 def verify(folder: Path, seed: int, full: bool, as_json: bool) -> None:
-    """Check the project in FOLDER at every level that can run here; one table, and the tiers."""
+    """Check the project in FOLDER at every level that can run here; one table, and the tiers.
+
+    The exit status is 1 where a level fails. One whose tool is missing is NOT RUN, which the table and the tiers say
+    and the exit status does not.
+    """
     show_result(as_json, api.verify(folder, seed=seed, full=full, show=progress))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +19,10 @@ _JSON = "fastprefill.json"
 
 class Group(click.Group):
     """Turns errors of the user's into one sentence and exit status 1: on stderr, or on stdout as JSON with --json."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args  # before the verb's own options are looked at, which may be wrong
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -36,7 +41,7 @@ class Group(click.Group):
             sys.stderr.close()
             ctx.exit(0)
         except OSError as error:
-            _fail(ctx, f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+            _fail(ctx, f"{error.filename or _somewhere()}: {error.strerror or error}", 1)
         except Exception as error:  # a mistake of ours: still a sentence, with the way to its traceback
             if os.environ.get("FASTPREFILL_DEBUG"):
                 raise
@@ -50,28 +55,41 @@ class Group(click.Group):
 
 def _fail(ctx: click.Context, sentence: str, status: int, *, place: str | None = None) -> NoReturn:
     if _json_wanted(ctx):
-        click.echo(json.dumps({"ok": False, "error": sentence, "place": place}, indent=1))
+        try:
+            click.echo(json.dumps({"ok": False, "error": sentence, "place": place}, indent=1))
+        except OSError:  # what is printed goes to a disk that is full
+            click.echo(f"fastprefill: {sentence}", err=True)
     else:
         click.echo(f"fastprefill: {sentence}", err=True)
+    _drop_output()
     ctx.exit(status)
+
+
+def _drop_output() -> None:
+    """Python tries to write what is still buffered when it ends, and complains where that fails again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _somewhere() -> str:
+    """Where a write without a name may have failed."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return (
+        f"the standard output, the folder for temporary files ({tempfile.gettempdir()}; TMPDIR names another) or the "
+        f"cache ({cache}; XDG_CACHE_HOME names another)"
+    )
 
 
 def _json_wanted(ctx: click.Context) -> bool:
     return bool(ctx.find_root().meta.get(_JSON))
 
 
-def _remember_json(ctx: click.Context, option: click.Parameter, given: bool) -> bool:
-    """Notes --json before the other options are looked at, so that what is wrong with them is JSON too."""
-    ctx.find_root().meta[_JSON] = given
-    return given
-
-
 as_json = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    is_eager=True,
-    callback=_remember_json,
     help="Print one JSON object instead of text; an error is one with the key 'error'.",
 )
 kernel_parameters = click.option(

@@ -9,7 +9,7 @@ from fastprefill.golden.sigu.streams import SWEEPS
 #: Cycles of what follows the second pass, for each head and for each block of a head: histograms are cut, heads
 #: decided and blocks picked one head after the other. Fitted by ``python benchmarks/sigu_cycles.py`` on the KV260's
 #: unit of 16 rows, 2 lanes and 4 heads, with up to 32 blocks of 128 tokens, none of whose heads is query-aware.
-COEFFICIENTS = (1316.441, 12.404)
+COEFFICIENTS = (1316.754, 12.413)
 
 
 def score_words(tokens: int, size: Size) -> int:

@@ -121,10 +121,9 @@ def _shift(name: str, left: Value, right: Value, src: str | None) -> Value:
     type_, amount = left.type, right.constant
     if amount is not None:
         if not 0 <= amount < type_.bits:
-            raise Refused(
-                f"shift of {type_} by {amount}; the amount must be 0 to {type_.bits - 1}: "
-                f"assign to a wider variable first, or write 0"
-            )
+            other = f"{'>>' if name == '<<' else '<<'} {-amount}"
+            instead = f"write {other}" if amount < 0 else "assign to a wider variable first, or write 0"
+            raise Refused(f"shift of {type_} by {amount}; the amount must be 0 to {type_.bits - 1}: {instead}")
         if amount == 0:
             return left
         if left.constant is not None:

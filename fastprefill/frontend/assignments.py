@@ -9,6 +9,7 @@ from dataclasses import replace
 from xdsl.dialects import memref
 from xdsl.ir import SSAValue
 
+from fastprefill.errors import counted
 from fastprefill.frontend import arithmetic, declarations, expressions, subscripts
 from fastprefill.frontend.arithmetic import Refused
 from fastprefill.frontend.constants import check_fits
@@ -173,7 +174,7 @@ def _position(ctx: Context, target: ast.expr, node: ast.Assign) -> None:
     names = target.elts if isinstance(target, ast.Tuple) else [target]
     if len(names) != len(ctx.pid):
         raise ctx.error(
-            node, f"df.get_pid() into {len(names)} names; the kernel's mapping has {len(ctx.pid)} dimensions"
+            node, f"df.get_pid() into {len(names)} names; the kernel's mapping has {counted(len(ctx.pid), 'dimension')}"
         )
     for name, number in zip(names, ctx.pid, strict=True):
         if not isinstance(name, ast.Name):

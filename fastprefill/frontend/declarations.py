@@ -9,7 +9,7 @@ import numpy as np
 from xdsl.dialects import memref
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, StringAttr, UnitAttr
 
-from fastprefill.frontend import assignments, expressions, subscripts, tables
+from fastprefill.frontend import assignments, expressions, meta, subscripts, tables
 from fastprefill.frontend.annotations import ConstExpr, read
 from fastprefill.frontend.constants import check_fits, written
 from fastprefill.frontend.context import Context
@@ -163,16 +163,12 @@ def acquire_read(
 
 def _later_put(ctx: Context, name: str, rest: Sequence[ast.stmt]) -> End | None:
     """The block stream into which a later statement of the same block puts `name`."""
-    for statement in rest:
+    for statement in meta.remaining(ctx, rest):
         match statement:
             case ast.Expr(
                 value=ast.Call(func=ast.Attribute(value=stream, attr="put"), args=[ast.Name(id=put)])
             ) if put == name:
                 return subscripts.stream_end(ctx, stream)
-            case ast.With(body=inner):  # a branch of a meta_if, which is no block of its own
-                end = _later_put(ctx, name, inner)
-                if end is not None:
-                    return end
     return None
 
 

@@ -10,6 +10,7 @@ from xdsl.dialects import func, memref
 from xdsl.dialects.builtin import ArrayAttr, FunctionType, StringAttr, UnitAttr
 from xdsl.ir import Region
 
+from fastprefill.errors import counted
 from fastprefill.frontend import statements, tables
 from fastprefill.frontend.annotations import read
 from fastprefill.frontend.calls import inline
@@ -90,7 +91,7 @@ def _parameters(ctx: Context, kernel: Kernel, region_arguments: Mapping[str, Arr
     if len(parameters.args) != len(kernel.arguments):
         raise source.error(
             node,
-            f"kernel '{kernel.name}' has {len(parameters.args)} parameters and args=[...] gives "
+            f"kernel '{kernel.name}' has {counted(len(parameters.args), 'parameter')} and args=[...] gives "
             f"{len(kernel.arguments)}; give one for each",
         )
     for parameter, actual in zip(parameters.args, kernel.arguments, strict=True):

@@ -21,6 +21,8 @@ def load_module(path: Path | str) -> ModuleType:
         FastprefillError: the file does not exist or Python fails in it.
     """
     path = Path(path)
+    if path.is_dir():
+        raise FastprefillError(f"kernel file '{path}' is a folder; give the path of a Python file")
     if not path.is_file():
         raise FastprefillError(f"kernel file '{path}' does not exist; give the path of a Python file")
     standin.install()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fastprefill.errors import KernelError
 from fastprefill.frontend import declarations, statements
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.process import Decision
@@ -40,6 +42,25 @@ def lower(ctx: Context, body: Sequence[ast.stmt]) -> tuple[int, list[ast.stmt]]:
         if kind == "meta_else":
             break
     return used, chosen or []
+
+
+def remaining(ctx: Context, body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that stay when each ``meta_if`` is decided; all branches of one that cannot be decided yet."""
+    position = 0
+    while position < len(body):
+        statement = body[position]
+        position += 1
+        if not isinstance(statement, ast.With):
+            yield statement
+            continue
+        inside = statement.body
+        decided = len(ctx.process.decisions)
+        if _item(ctx, statement)[0] == "meta_if":
+            with contextlib.suppress(KernelError):  # of names that are declared further down
+                used, inside = lower(ctx, body[position - 1 :])
+                position += used
+        del ctx.process.decisions[decided:]
+        yield from remaining(ctx, inside)
 
 
 def _item(ctx: Context, node: ast.stmt) -> tuple[str, ast.Call, ast.expr | None]:

@@ -34,6 +34,9 @@ _INSTEAD: dict[type[ast.stmt], str] = {
 }
 
 
+NESTED = "an expression nested too deeply to be read; compute parts of it into variables first"
+
+
 def block(ctx: Context, body: Sequence[ast.stmt]) -> None:
     """Lower a block of statements; blocks read from streams in it are released at its end."""
     releases: list[tuple[str, ArrayName, ast.stmt]] = []
@@ -44,7 +47,10 @@ def block(ctx: Context, body: Sequence[ast.stmt]) -> None:
             used, chosen = meta.lower(ctx, [statement, *waiting])
             waiting = [*chosen, *waiting[used:]]
             continue
-        taken = _statement(ctx, statement, waiting)
+        try:
+            taken = _statement(ctx, statement, waiting)
+        except RecursionError:
+            raise ctx.error(statement, NESTED) from None
         if taken:
             releases.append((*taken, statement))
     for key, array, statement in reversed(releases):  # as locks of C++ end

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from xdsl.ir import SSAValue
 
+from fastprefill.errors import counted
 from fastprefill.frontend import expressions
 from fastprefill.frontend.context import Context
 from fastprefill.frontend.dtypes import Scalar
@@ -157,7 +158,7 @@ def element(
                 raise ctx.error(
                     part,
                     f"subscript {reached} of '{name}' is outside "
-                    f"dimension {len(indices) + 1}, which has {size} elements; write 0 to {size - 1}",
+                    f"dimension {len(indices) + 1}, which has {counted(size, 'element')}; write 0 to {size - 1}",
                 )
             indices.append(at.ssa)
     return indices, rest

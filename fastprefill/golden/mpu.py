@@ -35,7 +35,8 @@ class Size:
     def __post_init__(self) -> None:
         if not 4 <= self.rows <= 64 or self.rows % 2:
             raise FastprefillError(
-                f"a matrix unit with {self.rows} rows; two rows share a DSP slice: choose an even number from 4 to 64"
+                f"a matrix unit with {self.rows} rows; rows come in pairs, which share DSP slices: choose an even "
+                "number from 4 to 64"
             )
         if self.dsp_columns < 0 or self.lut_columns < 0 or not 4 <= self.columns <= 64:
             raise FastprefillError(

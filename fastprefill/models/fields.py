@@ -43,7 +43,7 @@ class Fields:
         if self.has(field):
             return self.values[field]
         if default is None:
-            self.refuse(f"the field {self.name(field)} is missing")
+            self.refuse(f"the field {self.name(field)} is {'null' if field in self.values else 'missing'}")
         return default
 
     def wrong(self, field: str, needed: str) -> NoReturn:

@@ -34,7 +34,10 @@ class Unroll(Pass):
     """Unroll loops marked ``unroll`` unless every lane works on elements of its own."""
 
     name = "unroll"
-    summary = "copies the bodies of unrolled loops whose lanes depend on each other; others stay loops, *lane loops*"
+    summary = (
+        "copies the bodies of unrolled loops whose lanes depend on each other, variables of the body turned into "
+        "values first; others stay *lane loops*"
+    )
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for func in processes(op):

@@ -15,6 +15,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from functools import partial
 from pathlib import Path
 
 from fastprefill.errors import FastprefillError
+
+LEAST_ROOM = 1 << 20
+"""Bytes that a disk has free when it is not called full."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ def run(
     """Run a tool and capture what it prints.
 
     The tool gets a process group of its own, which is killed when the time is over or the user presses
-    Ctrl-C, so that nothing it started stays behind.
+    Ctrl-C, so that nothing it started stays behind, and a folder for its temporary files, which is removed.
 
     Args:
         command: program and arguments; no shell is involved.
@@ -157,6 +161,18 @@ def run(
     Raises:
         FastprefillError: the program is missing, took too long, or failed (with its last lines).
     """
+    with tempfile.TemporaryDirectory(prefix="fastprefill-", ignore_cleanup_errors=True) as scratch:
+        return _run(command, timeout_s, cwd, {"TMPDIR": scratch, **(env or {})}, check, memory)
+
+
+def _run(
+    command: Sequence[str | Path],
+    timeout_s: float,
+    cwd: Path | None,
+    env: Mapping[str, str],
+    check: bool,
+    memory: int | None,
+) -> Completed:
     words = [str(word) for word in command]
     name = Path(words[0]).name
     started = time.monotonic()
@@ -164,7 +180,7 @@ def run(
         process = subprocess.Popen(
             words,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -190,7 +206,7 @@ def run(
         how = f"status {process.returncode}"
         if process.returncode < 0:
             how = f"signal {signal.Signals(-process.returncode).name}"
-        raise FastprefillError(f"{name} failed with {how}; its last lines:\n{_tail(output)}")
+        raise FastprefillError(f"{name} failed with {how}; its last lines:\n{_tail(output)}{full_disk()}")
     return Completed(process.returncode, output, seconds)
 
 
@@ -203,6 +219,14 @@ def _kill(process: subprocess.Popen[str]) -> str:
         os.killpg(process.pid, signal.SIGKILL)
     output, _ = process.communicate()
     return output
+
+
+def full_disk() -> str:
+    """Of a tool that failed: the folder of temporary files has no room left; else an empty text."""
+    folder = tempfile.gettempdir()
+    if shutil.disk_usage(folder).free > LEAST_ROOM:
+        return ""
+    return f"; the disk of {folder} is full: free some, or set TMPDIR to a folder on another"
 
 
 def _tail(output: str, lines: int = 20) -> str:

@@ -46,11 +46,11 @@ def headers() -> Path:
 def missing() -> str | None:
     """Why the C simulation cannot run here, or None when it can."""
     if not tools.available("g++"):
-        return "g++ is not installed"
+        return f"g++ is not installed ({tools.TOOLS['g++'].install})"
     try:
         headers()
     except FastprefillError:
-        return "the ap_int headers of da4ml are not installed"
+        return "the ap_int headers of da4ml are not installed (pip install 'fastprefill[sim]')"
     return None
 
 

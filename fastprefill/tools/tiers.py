@@ -47,10 +47,12 @@ def line(done: Iterable[str]) -> str:
     """
     done = set(done)
     missing = [tier for tier in TIERS if tier not in done and not _installed(tier)]
-    unused = [tier for tier in TIERS if tier not in done and tier not in missing]
+    lacking = {tier: why for tier in TIERS if tier not in (*done, *missing) and (why := _lacks(tier))}
+    unused = [tier for tier in TIERS if tier not in (*done, *missing, *lacking)]
     parts = [f"{', '.join(tier for tier in TIERS if tier in done) or 'nothing'} ran"]
     if unused:
         parts.append(f"{', '.join(unused)} NOT run: installed, not used here")
+    parts += [f"{tier} NOT run: {why}" for tier, why in lacking.items()]
     if missing:
         parts.append(f"{', '.join(missing)} NOT run: not installed")
     return "tiers: " + "; ".join(parts)
@@ -72,6 +74,13 @@ def long_line(results: Path) -> str:
         return f"long runs: {text} at commit {where}{changed} ({results.name})"
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"long runs: {results} cannot be read; run make test-long again"
+
+
+def _lacks(tier: str) -> str | None:
+    """What else a tool that is installed would need."""
+    from fastprefill.tools import csim, verilator
+
+    return {"g++": csim.missing, "verilator": verilator.missing}.get(tier, lambda: None)()
 
 
 def _installed(tier: str) -> bool:

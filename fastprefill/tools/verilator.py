@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from fastprefill import resources
+from fastprefill import resources, tools
 from fastprefill.errors import FastprefillError
 from fastprefill.system.ports import Ports
 from fastprefill.tools import _verilated, testbench
@@ -50,7 +50,7 @@ def missing() -> str | None:
     if importlib.util.find_spec("cocotb") is None:
         return "cocotb is not installed (pip install 'fastprefill[sim]')"
     if _verilated.compiler() is None:
-        return "no C++ compiler: g++ is not on PATH"
+        return f"no C++ compiler: g++ is not on PATH ({tools.TOOLS['g++'].install})"
     return None
 
 

@@ -219,7 +219,7 @@ def run_script(commands: Sequence[str], folder: Path, timeout_s: float) -> float
         memory=MEMORY_LIMIT,
     )
     if done.status != 0:
-        raise FastprefillError(f"Yosys: {_reason(done)}")
+        raise FastprefillError(f"Yosys: {_reason(done)}{tools.full_disk()}")
     tiers.note("yosys")
     return done.seconds
 

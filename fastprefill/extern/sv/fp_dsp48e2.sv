@@ -21,7 +21,8 @@ module fp_dsp48e2 #(
       .AREG(1), .ACASCREG(1), .BREG(1), .BCASCREG(1), .CREG(FIRST ? 1 : 0), .MREG(1), .PREG(1),
       .ADREG(0), .DREG(0), .ALUMODEREG(0), .CARRYINREG(0), .CARRYINSELREG(0), .INMODEREG(0), .OPMODEREG(0)
   ) slice (
-      .CLK(clk), .A({{3{a[26]}}, a}), .B(b), .C(FIRST ? c : 48'h0), .D(27'h0), .CARRYIN(1'b0), .PCIN(pcin),
+      // The multiplier takes A[26:0]; the bits above it are grounded (UG974), so that a sign bit drives one pin.
+      .CLK(clk), .A({3'b000, a}), .B(b), .C(FIRST ? c : 48'h0), .D(27'h0), .CARRYIN(1'b0), .PCIN(pcin),
       // W = 0, Z = C or PCIN, Y and X = the product; ALU adds.
       .OPMODE(FIRST ? 9'b00_011_01_01 : 9'b00_001_01_01), .ALUMODE(4'b0000), .INMODE(5'b00000),
       .CARRYINSEL(3'b000), .ACIN(30'h0), .BCIN(18'h0), .CARRYCASCIN(1'b0), .MULTSIGNIN(1'b0),

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,7 +134,7 @@ def test_no_weights(checkpoint: Path, out: Path) -> None:
     [
         (
             ("--rows", "5"),
-            "a matrix unit with 5 rows; two rows share a DSP slice: choose an even number from 4 to 64",
+            "a matrix unit with 5 rows; rows come in pairs, which share DSP slices: choose an even number from 4 to 64",
         ),
         (
             ("--rows", "8", "--dsp-columns", "60", "--lut-columns", "5"),
@@ -308,6 +310,7 @@ def test_missing_tools(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.Mon
     [
         (("compile", "gpu"), f"unknown kernel 'gpu'; built-in kernels: {BUILT_IN}, or the path of a .py file"),
         (("compile", "x/y.py"), "kernel file 'x/y.py' does not exist; give the path of a Python file"),
+        (("compile", "./"), "kernel file '.' is a folder; give the path of a Python file"),
         (
             ("compile", "mpu", "--emit", "rtl", "--after", "flatten"),
             "--after flatten shows the IR; it goes with --emit mlir, not with --emit rtl",
@@ -316,6 +319,24 @@ def test_missing_tools(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.Mon
 )
 def test_compile(arguments: tuple[str, ...], sentence: str) -> None:
     refused(run(*arguments), sentence)
+
+
+def test_an_unknown_option_is_json_too() -> None:
+    result = run("csim", "--nosuch", "--json", "x")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout) == {"ok": False, "error": "No such option '--nosuch'.", "place": None}
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk_behind_the_output(options: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fastprefill", "boards", *options],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("fastprefill: the standard output, the folder for temporary files (")
+    assert done.stderr.endswith("XDG_CACHE_HOME names another): No space left on device\n")
 
 
 def test_parameters_of_a_kernel() -> None:

@@ -178,7 +178,7 @@ def test_a_wrong_expectation_fails(project: Path) -> None:
     opened = Project.open(project)
     found = levels.golden(opened, opened.vectors())
     assert found.result == "FAIL"
-    assert found.detail.startswith("layer0_q_proj: stream 'c' differs first at index 7: expected 0x")
+    assert found.detail.startswith("layer0_q_proj: stream 'c' differs first at index 7, bits 0 to 63: expected 0x")
     found = levels.interpreter(opened, opened.vectors())
     assert found.result == "FAIL" and "index 7" in found.detail
 

@@ -67,6 +67,7 @@ def test_a_wrong_golden_model_fails_every_level(all_tools: None, tmp_path: Path)
         assert "stream 'y' differs first at index 0: expected " in found[name]["detail"]
         assert "seed 3" in found[name]["detail"]
     assert "waveform: " in found["RTL"]["detail"]
+    assert json.loads(result.stdout)["tiers"].startswith("tiers: python, g++, verilator")
 
 
 @pytest.mark.slow

@@ -361,3 +361,52 @@ def unit():
 def test_helper_in_a_region_sees_its_streams(tmp_path: Path) -> None:
     built = module(tmp_path, LOCAL_HELPER)
     assert outputs(built, [1, 5]) == [4, 12]
+
+
+BRANCHES = """
+@df.region()
+def region(n: int32[1]):
+    x: Stream[int32, 8]
+    y: Stream[int32, 8]
+    between: Stream[int32, 8]
+    first: Stream[int32[2], 2]
+    second: Stream[int32[2], 2]
+
+    @df.kernel(mapping=[2], args=[n])
+    def write(ln: int32[1]):
+        p = df.get_pid()
+        for i in range(ln[0]):
+            block: int32[2]
+            v: int32 = 0
+            with allo.meta_if(p == 0):
+                v = x.get()
+                between.put(v)
+            with allo.meta_else():
+                v = between.get()
+            block[0] = v
+            block[1] = 10 * v
+            with allo.meta_if(p == 1):
+                second.put(block)
+            with allo.meta_else():
+                first.put(block)
+
+    @df.kernel(mapping=[1], args=[n])
+    def read(ln: int32[1]):
+        for i in range(ln[0]):
+            one: int32[2] = first.get()
+            other: int32[2] = second.get()
+            y.put(one[0] + other[1])
+
+def unit():
+    return Unit("test", region, inputs=("x",), outputs=("y",))
+"""
+
+
+def test_a_block_is_put_into_the_stream_of_the_branch_that_stays(tmp_path: Path) -> None:
+    assert outputs(module(tmp_path, BRANCHES), [3, 4]) == [33, 44]
+
+
+def test_an_expression_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    deep = MESH.replace("v += NUMBER", "v = " + " + ".join(["v"] * 400))
+    with pytest.raises(KernelError, match=r":\d+:\d+: an expression nested too deeply to be read; compute parts"):
+        module(tmp_path, deep)

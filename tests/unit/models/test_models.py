@@ -168,6 +168,13 @@ def test_bad_config(tmp_path: Path, change: dict[str, object], message: str) -> 
     assert str(caught.value) == f"{file}: {message}"
 
 
+def test_a_field_that_is_null(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(json.loads((TINY / "config.json").read_text()) | {"hidden_size": None}))
+    with pytest.raises(FastprefillError, match=r"the field hidden_size is null$"):
+        models.read_config(file)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

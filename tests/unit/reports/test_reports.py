@@ -38,6 +38,10 @@ def test_difference() -> None:
         difference({"c": [1, 3]}, {"c": [1, 2]})
         == "stream 'c' differs first at index 1: expected 0x2, got 0x3"
     )
+    assert (
+        difference({"c": [5 << 160 | 1]}, {"c": [1 << 200 | 4 << 160 | 1]})
+        == "stream 'c' differs first at index 0, bits 160 to 223: expected 0x10000000004, got 0x5"
+    )
     assert difference({"c": [1]}, {"c": [1, 2]}) == "stream 'c' has 1 tokens; 2 were expected"
     assert difference({"c": [1, 2, 3]}, {"c": [1, 2]}) == "stream 'c' has 3 tokens; 2 were expected"
     assert difference({}, {"c": [1]}) == "stream 'c' has 0 tokens; 1 were expected"

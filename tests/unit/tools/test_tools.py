@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from fastprefill import tools
 from fastprefill.errors import FastprefillError
-from fastprefill.tools import Tool, tiers
+from fastprefill.tools import Tool, csim, tiers
 
 
 def test_find_missing_tool_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +68,27 @@ def test_tier_line(monkeypatch: pytest.MonkeyPatch) -> None:
         "tiers: python, g++, yosys ran; verilator NOT run: installed, not used here; "
         "icarus, vitis_hls, vivado NOT run: not installed"
     )
+
+
+def test_the_tier_line_says_what_an_installed_tool_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "available", lambda name: name == "g++")
+    monkeypatch.setattr(csim, "_HEADER_PACKAGE", "no_such_package")
+    assert tiers.line(["python"]) == (
+        "tiers: python ran; g++ NOT run: the ap_int headers of da4ml are not installed (pip install "
+        "'fastprefill[sim]'); verilator, icarus, yosys, vitis_hls, vivado NOT run: not installed"
+    )
+
+
+def test_temporary_files_of_a_tool_go_with_it(tmp_path: Path) -> None:
+    said = tools.run(["sh", "-c", 'touch "$TMPDIR/left"; echo "$TMPDIR"'], timeout_s=60).output.strip()
+    assert said and not Path(said).exists()
+
+
+def test_a_tool_that_fails_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(FastprefillError, match=r"the disk of .* is full: free some, or set TMPDIR to a folder"):
+        tools.run(["false"], timeout_s=60)
 
 
 def test_tiers_of_other_processes_are_read_from_the_log(
