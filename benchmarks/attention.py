@@ -1,7 +1,11 @@
-"""Utilisation of the matrix unit while attending, in RTL, and cycles by number of jobs, heads of 64."""
+"""Utilisation of the matrix unit while attending, in RTL, and cycles by number of jobs, heads of 64.
+
+With ``--window N`` the jobs of N query blocks are interleaved: key blocks ascending, each for all that use it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import asdict
@@ -10,11 +14,13 @@ import numpy as np
 
 from fastprefill import boards
 from fastprefill.golden import attention_streams as streams
+from fastprefill.golden import attention_windows as windows
 from fastprefill.golden.attention import Heads
 from fastprefill.golden.attention_size import Size
 from fastprefill.golden.attention_streams import Row
 from fastprefill.golden.scale import Codes, Scales
 from fastprefill.kernels.attention import engine
+from fastprefill.system.case import Case
 from fastprefill.system.ports import ports
 from fastprefill.system.system import link
 from fastprefill.targets import rtl
@@ -48,14 +54,23 @@ def rows(jobs: int) -> list[Row]:
     return result
 
 
-def measure() -> list[dict[str, object]]:
+def case_of(jobs: int, heads: Heads, window: int) -> Case:
+    """A run of `jobs` jobs."""
+    name, states = f"jobs_{jobs}", rows(jobs)
+    if window == 1:
+        return streams.engine(name, streams.blocks(heads, states, SIZE.block), SIZE, 14)
+    order = windows.in_windows(states, window)
+    return windows.engine(name, windows.interleaved(heads, states, order, window, SIZE.block), SIZE, 14)
+
+
+def measure(window: int) -> list[dict[str, object]]:
     """Runs without gaps at the ports, compared with the golden model in every bit."""
-    module = link(engine.system(**asdict(SIZE)))
+    module = link(engine.system(**asdict(SIZE), window=window))
     build = verilator.build(rtl.emit(module, boards.load("kv260")), ports(module))
     heads = operands(SIZE.block * (JOBS[-1] + 1))
     measured: list[dict[str, object]] = []
     for jobs in JOBS:
-        case = streams.engine(f"jobs_{jobs}", streams.blocks(heads, rows(jobs), SIZE.block), SIZE, 14)
+        case = case_of(jobs, heads, window)
         result = testbench.run(build, [case], stall=(0,), resets=0, waveform=False)
         if not result.ok:
             sys.exit(f"{jobs} jobs: the RTL differs: {result.failure.describe() if result.failure else ''}")
@@ -65,11 +80,14 @@ def measure() -> list[dict[str, object]]:
     return measured
 
 
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--window", type=int, default=1, help="open query blocks; 1 by default")
+window = parser.parse_args().window
 lacking = verilator.missing()
 if lacking is not None:
     print(json.dumps({"benchmark": "attention", "target": TARGET, "met": False, "results": [], "skipped": lacking}))
     sys.exit(1)
-results = measure()
+results = measure(window)
 x, y = (np.array([one[key] for one in results], np.float64) for key in ("jobs", "cycles"))
 slope, fixed = np.polyfit(x, y, 1)
 fit = 1 - np.sum((y - slope * x - fixed) ** 2) / np.sum((y - y.mean()) ** 2)
@@ -78,6 +96,7 @@ line = {
     "fixed_cycles": round(float(fixed)), "r_squared": round(float(fit), 6),
 }  # fmt: skip
 met = bool(results[-1]["utilisation"] >= LEAST_UTILISATION and fit > LEAST_FIT)  # type: ignore[operator]
-whole = {"benchmark": "attention", "target": TARGET, "met": met, "size": asdict(SIZE), "line": line, "results": results}
+about = {"size": asdict(SIZE)} if window == 1 else {"size": asdict(SIZE), "window": window}
+whole = {"benchmark": "attention", "target": TARGET, "met": met, **about, "line": line, "results": results}
 print(json.dumps(whole, indent=1))
 sys.exit(0 if met else 1)

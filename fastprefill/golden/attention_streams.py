@@ -211,8 +211,9 @@ def engine(name: str, rows: Sequence[Block], size: Size, fraction: int) -> Case:
     flags = [flag for row in rows for flag in row.flags()]
     count, tile_count = len(jobs), 2 * len(jobs) * size.row_tiles * size.key_tiles
     scalars = {
-        "operands_jobs": count, "operands_blocks": len(rows), "mpu_steps": size.steps, "mpu_chain": 1,
-        "mpu_sums": tile_count, "softmax_jobs": count, "accumulate_jobs": count, "accumulate_blocks": len(rows),
+        "operands_jobs": count, "operands_blocks": len(rows), "operands_visits": count,
+        "mpu_steps": size.steps, "mpu_chain": 1, "mpu_sums": tile_count, "softmax_jobs": count,
+        "accumulate_jobs": count, "accumulate_blocks": len(rows),
         "normalise_rows": len(rows) * size.block, "normalise_words": size.dim_tiles, "normalise_fraction": fraction,
     }  # fmt: skip
     inputs = {

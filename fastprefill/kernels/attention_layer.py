@@ -111,6 +111,7 @@ def system(
             for name in ("tokens", "kv_heads", "group")
         },
         **{f"{unit}.jobs": "jobs" for unit in ("load", "operands", "softmax", "accumulate")},
+        "operands.visits": "jobs",
         **{f"{unit}.blocks": "query_blocks" for unit in ("load", "operands", "accumulate")},
         "kv_cache.n": "jobs",
         "mpu.sums": "tiles",

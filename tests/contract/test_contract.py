@@ -90,6 +90,16 @@ def wrapping_cases(seed: int) -> list[Case]:
     return [case]
 
 
+def windows(window: int) -> Contract:
+    """The attention engine with a window of open query blocks."""
+    return Contract(
+        f"attention_window_{window}",
+        lambda: link(WINDOWS.system(window)),
+        lambda seed: WINDOWS.cases(seed, window),
+    )
+
+
+WINDOWS = load_module(Path(__file__).parent / "kernels" / "attention_window.py")
 OUTER = load_module(Path(__file__).parent / "kernels" / "outer_product.py")
 WRAPPING = (4, 2, 2, 8, 2)
 MATRIX_UNITS = [
@@ -108,8 +118,9 @@ CONTRACTS = {
     ),
     **{unit.name: unit for unit in MATRIX_UNITS},
     "kv_cache_8_4": cache(kv_cache_words.Size()),
+    "attention_window_2": windows(2),
 }  # fmt: skip
-FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4"}
+FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4", "attention_window_2"}
 """What is checked on these in the interpreter, C++ and RTL alone, to save time."""
 ONLY_LONG = {
     "functions": {"csim", "rtl", "structure"},  # most are parts of the SFU and of the engine
@@ -118,6 +129,8 @@ ONLY_LONG = {
     "sfu": {"csim", "structure"},
     "attention": {"csim", "structure"},
     "attention_states": {"csim", "structure"},
+    "attention_window": {"csim", "four_state", "structure"},
+    "attention_window_2": {"interpreter", "csim", "rtl"},
     "pool": {"csim", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
     "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels

@@ -2,34 +2,47 @@
 
 The state of an open query block goes round: it leaves ``add`` word by word, waits in a FIFO as long as a job, and comes
 back in the order in which the next job needs it. The last job's state is put out instead, row by row.
+
+With a window of open query blocks, the FIFO holds the state of the job that is worked on and a memory the others. When
+the next job belongs to another slot, ``keep`` exchanges the two word by word: the state that leaves takes the place
+of the one that comes, so together they take no more room than the states have.
 """
 
 import allo
 import allo.dataflow as df
 from allo.ir.types import Int, Stream, UInt, int32
+from allo.memory import Memory
 
 from fastprefill.golden.attention_size import Size
+from fastprefill.golden.attention_windows import FIRST, JOB_BITS, LAST, SLOT, SLOT_BITS, check_window
 from fastprefill.kernels.attention.state import EMPTY_HEAD, Head, merged_head, shifted_sum, sum_shifts
 from fastprefill.kernels.sfu.size import MOST_ROWS
 from fastprefill.system.unit import Unit
 
-FIRST, LAST = 1, 2
-"""Bits of a job's byte: the first job of its query block, the last one."""
+TAKES, KEEPS, STAYS, PLACE = 0, 1, 2, 3
+"""Of what ``keep`` does between two jobs: the next one has a state, the one before leaves one, both are of the same
+slot, and from which bit on the place of the next one's state."""
 
 
-def region(size: Size):
-    """The dataflow region of an engine of a size."""
+def region(size: Size, window: int = 1):
+    """The dataflow region of an engine of a size; ``unit`` says what the streams are."""
     C, D = size.columns, size.drain_rows
     GROUPS, ROW_TILES, DIM_TILES, PARTS = size.groups, size.row_tiles, size.dim_tiles, size.parts
     LANES = D * C
     TILE_WORDS = DIM_TILES * GROUPS
     Sums, Row, Values, Rows = UInt(32 * LANES), UInt(32 * C), UInt(16 * C), UInt(64 * D)
     Places = UInt(12 * D)
+    WINDOW, WORDS, HEADS = window, ROW_TILES * TILE_WORDS, ROW_TILES * GROUPS
+    SLOT_END, PLACE_END = SLOT + SLOT_BITS, PLACE + SLOT_BITS
+    Job, Place, Move = UInt(8 if window == 1 else JOB_BITS), UInt(SLOT_BITS), UInt(PLACE + SLOT_BITS)
     EMPTY_ROWS = sum(EMPTY_HEAD << 64 * d for d in range(D))
 
     @df.region()
     def accumulate(jobs: int32[1], blocks: int32[1]):
-        job: Stream[UInt(8), 2]
+        job: Stream[Job, 2]
+        with allo.meta_if(WINDOW > 1):
+            flags_of: Stream[UInt(8), 2]
+            moves: Stream[Move, 2]
         value_sum: Stream[Values, 2]
         row: Stream[Rows, 2]
         c: Stream[Sums, 2]
@@ -50,7 +63,10 @@ def region(size: Size):
             with allo.meta_if(PARTS > 1):
                 so_far: Sums[GROUPS] = 0
             for n in range(ljobs[0]):
-                flags: UInt(8) = job.get()
+                with allo.meta_if(WINDOW > 1):
+                    flags: UInt(8) = flags_of.get()
+                with allo.meta_else():
+                    flags: UInt(8) = job.get()
                 for r in range(ROW_TILES):
                     for e in range(DIM_TILES):
                         for part in range(PARTS):
@@ -116,19 +132,80 @@ def region(size: Size):
                                 if ends == 1 and flags[LAST] == 0:
                                     leaving.put(result)
 
-        @df.kernel(mapping=[1], args=[jobs, blocks])
-        def keep(ljobs: int32[1], lblocks: int32[1]):
-            for n in range(ljobs[0] - lblocks[0]):
-                for r in range(ROW_TILES):
-                    for e in range(DIM_TILES):
-                        for g in range(GROUPS):
-                            word: Sums = leaving.get()
-                            heads: Rows = 0
-                            if e == 0:
-                                heads = rows_leaving.get()
-                            coming.put(word)
-                            if e == 0:
-                                rows_coming.put(heads)
+        with allo.meta_if(WINDOW == 1):
+
+            @df.kernel(mapping=[1], args=[jobs, blocks])
+            def keep(ljobs: int32[1], lblocks: int32[1]):
+                for n in range(ljobs[0] - lblocks[0]):
+                    for r in range(ROW_TILES):
+                        for e in range(DIM_TILES):
+                            for g in range(GROUPS):
+                                word: Sums = leaving.get()
+                                heads: Rows = 0
+                                if e == 0:
+                                    heads = rows_leaving.get()
+                                coming.put(word)
+                                if e == 0:
+                                    rows_coming.put(heads)
+
+        with allo.meta_else():
+
+            @df.kernel(mapping=[1], args=[jobs])
+            def order(ljobs: int32[1]):
+                places: Place[WINDOW]
+                for p in range(WINDOW):
+                    places[p] = p
+                current: Place = WINDOW - 1  # whose state is in the FIFO, so it has no place
+                left: UInt(1) = 0
+                for n in range(ljobs[0]):
+                    word: Job = job.get()
+                    flags_of.put(word[0:8])
+                    slot: Place = word[SLOT:SLOT_END]
+                    place: Place = places[slot]
+                    move: Move = 0
+                    move[TAKES] = word[FIRST] == 0
+                    move[KEEPS] = left
+                    move[STAYS] = slot == current
+                    move[PLACE:PLACE_END] = place
+                    if n > 0:
+                        moves.put(move)
+                    if slot != current:
+                        places[current] = place
+                    current = slot
+                    left = word[LAST] == 0
+
+            @df.kernel(mapping=[1], args=[jobs])
+            def keep(ljobs: int32[1]):
+                sums_of: Sums[(WINDOW - 1) * WORDS] @ Memory(resource="URAM")
+                heads_of: Rows[(WINDOW - 1) * HEADS]
+                for n in range(ljobs[0] - 1):
+                    move: Move = moves.get()
+                    place: int32 = move[PLACE:PLACE_END]
+                    for r in range(ROW_TILES):
+                        for e in range(DIM_TILES):
+                            for g in range(GROUPS):
+                                at: int32 = place * WORDS + r * TILE_WORDS + e * GROUPS + g
+                                row_at: int32 = place * HEADS + r * GROUPS + g
+                                word: Sums = 0
+                                heads: Rows = 0
+                                if move[KEEPS] == 1:
+                                    word = leaving.get()
+                                if move[KEEPS] == 1 and e == 0:
+                                    heads = rows_leaving.get()
+                                found: Sums = word
+                                of_rows: Rows = heads
+                                if move[TAKES] == 1 and move[STAYS] == 0:
+                                    found = sums_of[at]
+                                if move[TAKES] == 1 and move[STAYS] == 0 and e == 0:
+                                    of_rows = heads_of[row_at]
+                                if move[KEEPS] == 1 and move[STAYS] == 0:
+                                    sums_of[at] = word
+                                if move[KEEPS] == 1 and move[STAYS] == 0 and e == 0:
+                                    heads_of[row_at] = heads
+                                if move[TAKES] == 1:
+                                    coming.put(found)
+                                if move[TAKES] == 1 and e == 0:
+                                    rows_coming.put(of_rows)
 
         @df.kernel(mapping=[1], args=[blocks])
         def collect(lblocks: int32[1]):
@@ -159,8 +236,10 @@ def region(size: Size):
     return accumulate
 
 
-def unit(rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, block: int) -> Unit:
-    """The states of an engine; the arguments are those of ``golden.attention_size.Size``.
+def unit(
+    rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, block: int, window: int = 1
+) -> Unit:
+    """The states of an engine; the arguments are those of ``golden.attention_size.Size``, and `window`.
 
     Streams in: ``job``, a byte for each job, bit 1 set for the first job of a query block and bit 2 for the last one;
     ``value_sum``, for each job the sums of the values' codes, words of `columns` int16; ``row``, as the softmax gives
@@ -168,24 +247,34 @@ def unit(rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, bl
     and row: ``head``, a word of M, N and l, and ``sums``, O in words of `columns` int32. Scalars: ``jobs``; ``blocks``,
     query blocks, each with a first and a last job.
 
+    With a window larger than 1 ``job`` has the words of ``golden.attention_windows``: jobs of up to `window` query
+    blocks may come in any order, and query blocks go out in that of their last jobs.
+
+    Args:
+        window: query blocks, each of one head, that are open at a time.
+
     Raises:
         FastprefillError: a size that the engine cannot serve.
     """
     size = Size(rows, columns, k_parallel, drain_rows, dim, block)
+    check_window(window)
 
     def schedule(s) -> None:
         for loop in ("add:g", "keep:g", "collect:i", "spread:e"):
             s.pipeline(loop, initiation_interval=1)
+        if window > 1:
+            for loop in ("order:p", "order:n"):
+                s.pipeline(loop, initiation_interval=1)
 
     return Unit(
         "accumulate",
-        region(size),
+        region(size, window),
         inputs=("job", "value_sum", "row", "c"),
         outputs=("head", "sums"),
         schedule=schedule,
         limits={"jobs": (1, MOST_ROWS), "blocks": (1, MOST_ROWS)},
         parameters={
             "rows": rows, "columns": columns, "k_parallel": k_parallel, "drain_rows": drain_rows, "dim": dim,
-            "block": block,
+            "block": block, "window": window,
         },
     )  # fmt: skip

@@ -11,15 +11,15 @@ from fastprefill.system.unit import Unit
 Connection = tuple[str, str, int]
 
 
-def parts(size: Size, dsp_columns: int = 0) -> dict[str, Unit]:
-    """The units of an engine, for a system that it is part of."""
+def parts(size: Size, dsp_columns: int = 0, window: int = 1) -> dict[str, Unit]:
+    """The units of an engine, for a system that it is part of; arguments as for ``system``."""
     engine = asdict(size)
     lut_columns = size.columns - dsp_columns
     return {
-        "operands": operands.unit(**engine),
+        "operands": operands.unit(**engine, window=window),
         "mpu": mpu.unit(size.rows, dsp_columns, lut_columns, size.k_parallel, size.drain_rows),
         "softmax": softmax.unit(**engine),
-        "accumulate": accumulate.unit(**engine),
+        "accumulate": accumulate.unit(**engine, window=window),
         "normalise": normalise.unit(size.columns),
     }
 
@@ -41,22 +41,30 @@ def connections(size: Size) -> tuple[Connection, ...]:
 
 
 def system(
-    rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, block: int, dsp_columns: int = 0
+    rows: int,
+    columns: int,
+    k_parallel: int,
+    drain_rows: int,
+    dim: int,
+    block: int,
+    dsp_columns: int = 0,
+    window: int = 1,
 ) -> System:
     """Jobs in list order, from operands of the matrix unit to the rows of the result.
 
     Inputs ``operands_count``, ``operands_q``, ``operands_k``, ``operands_v``, ``softmax_job``, ``softmax_row_scale``,
     ``softmax_key_scale``, ``accumulate_job``, ``accumulate_value_sum``, as the units describe them; output
-    ``normalise_y``, rows of words of `columns` 24-bit integers.
+    ``normalise_y``, rows of words of `columns` 24-bit integers. With a window larger than 1 ``operands_job`` and
+    ``operands_uses`` take the place of ``operands_count``.
 
     Args:
         rows, columns, k_parallel, drain_rows, dim, block: as for ``golden.attention_size.Size``.
         dsp_columns: columns of the matrix unit that are built on DSP slices.
+        window: query blocks, each of one head, whose jobs may be interleaved: their queries and states are on chip.
 
     Raises:
         FastprefillError: a size that the engine cannot serve.
     """
     size = Size(rows, columns, k_parallel, drain_rows, dim, block)
-    return System(
-        "attention", parts(size, dsp_columns), connections(size), {**asdict(size), "dsp_columns": dsp_columns}
-    )
+    parameters = {**asdict(size), "dsp_columns": dsp_columns, "window": window}
+    return System("attention", parts(size, dsp_columns, window), connections(size), parameters)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from xdsl.dialects.builtin import IntegerAttr, i32
 
 from fastprefill import passes
 from fastprefill.build.kernel import builtin_kernels, load_kernel
+from fastprefill.checks import contract
+from fastprefill.checks.contract import Contract
 from fastprefill.errors import FastprefillError
+from fastprefill.frontend import load_module
 from fastprefill.golden.attention_size import Size
 from fastprefill.ir.pipe import BodyOp
 from fastprefill.kernels.attention import accumulate, engine, merge, normalise, operands, softmax
@@ -18,11 +22,15 @@ from fastprefill.system.build import build_unit
 from fastprefill.system.unit import Unit
 
 SIZE = asdict(Size(rows=4, columns=4, k_parallel=2, drain_rows=2, dim=8, block=16))
-UNITS = [operands.unit(**SIZE), softmax.unit(**SIZE), accumulate.unit(**SIZE), normalise.unit(4), merge.unit(4)]
+WINDOWS = load_module(Path(__file__).parents[2] / "contract" / "kernels" / "attention_window.py")
+UNITS = [
+    operands.unit(**SIZE), softmax.unit(**SIZE), accumulate.unit(**SIZE), normalise.unit(4), merge.unit(4),
+    operands.unit(**SIZE, window=3), accumulate.unit(**SIZE, window=3),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("board", ["u280", pytest.param("kv260", marks=pytest.mark.long)])
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: f"{unit.name}_{unit.parameters.get('window', 1)}")
 def test_a_word_in_every_cycle(unit: Unit, board: str) -> None:
     bodies = [op for op in passes.run(build_unit(unit), board).walk() if isinstance(op, BodyOp)]
     assert bodies
@@ -49,9 +57,56 @@ def test_the_engine_is_a_kernel_that_comes_with_the_package() -> None:
             lambda: engine.system(**{**SIZE, "columns": 3}),
             "a matrix unit with 0 DSP and 3 LUT columns; choose 4 to 64 in all, none negative",
         ),
+        (lambda: engine.system(**SIZE, window=0), "a window of 0 open query blocks; choose 1 to 256"),
+        (lambda: accumulate.unit(**SIZE, window=257), "a window of 257 open query blocks; choose 1 to 256"),
     ],
 )
 def test_sizes_that_are_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(FastprefillError) as caught:
         call()
     assert str(caught.value) == message
+
+
+BROKEN_WINDOW = [
+    ("places[current] = place", "places[current] = slot"),
+    ("places[p] = p", "places[p] = 0"),
+    ("move[TAKES] = word[FIRST] == 0", "move[TAKES] = word[FIRST]"),
+    ("move[KEEPS] = left", "move[KEEPS] = 1"),
+    ("move[STAYS] = slot == current", "move[STAYS] = 0"),
+    ("move[STAYS] = slot == current", "move[STAYS] = 1"),
+    ("found = sums_of[at]", "found = word"),
+    ("of_rows = heads_of[row_at]", "of_rows = heads"),
+    ("sums_of[at] = word", "sums_of[at] = found"),
+    ("heads_of[row_at] = heads", "heads_of[row_at] = of_rows"),
+    ("row_at: int32 = place * HEADS", "row_at: int32 = 0 * HEADS"),
+    ("at: int32 = place * WORDS +", "at: int32 = 0 * WORDS +"),
+    ("flags_of.put(word[0:8])", "flags_of.put(word[1:8])"),
+]
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(("old", "new"), BROKEN_WINDOW)
+def test_a_broken_window_is_noticed(old: str, new: str, tmp_path: Path) -> None:
+    source = Path(str(accumulate.__file__))
+    text = source.read_text()
+    assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {source.name}"
+    (tmp_path / source.name).write_text(text.replace(old, new))
+    built = build_unit(load_module(tmp_path / source.name).unit(**SIZE, window=3))
+    made = Contract("accumulate", lambda: built, lambda seed: WINDOWS.states(seed, 3))
+    with pytest.raises((FastprefillError, AssertionError)):
+        contract.check(made, "interpreter", seed=4, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "level", ["interpreter", *(pytest.param(level, marks=pytest.mark.long) for level in ("csim", "rtl"))]
+)
+def test_states_of_three_slots(level: str, tmp_path: Path) -> None:
+    """What `test_a_broken_window_is_noticed` breaks is right before."""
+    if lacking := contract.missing(level):
+        pytest.skip(f"{level} NOT run: {lacking}")
+    made = Contract(
+        "accumulate",
+        lambda: build_unit(accumulate.unit(**SIZE, window=3)),
+        lambda seed: WINDOWS.states(seed, 3),
+    )
+    assert contract.check(made, level, seed=4, folder=tmp_path).tokens > 0

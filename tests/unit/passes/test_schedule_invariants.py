@@ -44,6 +44,7 @@ TOO_FAST = {
     "addresses": r"addresses\.py:\d+: the bank and address of an element of 'many' take",
     "attention": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
     "attention_layer": r"kernels/walker\.py:\d+: whether this reads its stream depends on a value",
+    "attention_window": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
     "sfu": r"sfu/rope\.py:\d+: whether this reads its stream depends on a value",
     "walker": r"kernels/walker\.py:\d+: whether this reads its stream depends on a value",
 }
@@ -52,7 +53,7 @@ TOO_FAST = {
 
 NOT_AT_250 = {"attention_layer", "walker"}
 """Of those in `TOO_FAST`, the units that the KV260 refuses at 250 MHz already; its own clock is 200."""
-LARGE = {"attention", "attention_layer", "attention_softmax", "requant", "sfu"}
+LARGE = {"attention", "attention_layer", "attention_softmax", "attention_window", "requant", "sfu"}
 """Units that take minutes here; their parts are in smaller ones."""
 
 
