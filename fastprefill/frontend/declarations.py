@@ -116,6 +116,12 @@ def _array(
         return None
     table = tables.values(ctx, node.value, type_)
     if table is None:
+        if get := next((part for part in ast.walk(node.value) if _is_get(ctx, part)), None):
+            raise ctx.error(
+                get,
+                f"one token fills all elements of '{name}'; read each element in a loop, or the token into a variable "
+                "that the array is filled with",
+            )
         check_fits(ctx, node.value, type_.element, f"an element of '{name}'")
         number = _initial(ctx, node.value, type_.element)
         value = ctx.emit.at_width(number, type_.element.bits)
@@ -125,6 +131,13 @@ def _array(
     else:
         tables.store_all(ctx, array, table, node)
     return None
+
+
+def _is_get(ctx: Context, node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=stream, attr="get")):
+            return subscripts.stream_end(ctx, stream) is not None
+    return False
 
 
 def _alloc(ctx: Context, name: str, type_: Array, node: ast.AST) -> ArrayName:

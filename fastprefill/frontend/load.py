@@ -11,6 +11,7 @@ from types import ModuleType
 
 from fastprefill import standin
 from fastprefill.errors import FastprefillError
+from fastprefill.frontend.source import Source
 from fastprefill.frontend.suggest import advice
 
 
@@ -39,7 +40,7 @@ def load_module(path: Path | str) -> ModuleType:
         raise
     except SyntaxError as error:
         raise FastprefillError(
-            f"{error.filename}:{error.lineno}: Python cannot read the file: {error.msg}"
+            f"{Source(str(error.filename)).shown}:{error.lineno}: Python cannot read the file: {error.msg}"
         ) from error
     except SystemExit as error:
         raise FastprefillError(
