@@ -119,8 +119,9 @@ def region(size: Size, window: int = 1):
                     for opened in range(flags[FIRST]):
                         held: Codes[R, ROW_TILES * DIM_TILES] = q_blocks.get()
                         for w in range(WORDS):
+                            to: int32 = base + w
                             for i in range(R, unroll=True):
-                                slots[i, base + w] = held[i, w]
+                                slots[i, to] = held[i, w]
                     for r in range(ROW_TILES):
                         for t in range(TILES):
                             for s in range(STEPS):
