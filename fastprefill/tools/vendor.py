@@ -37,8 +37,10 @@ _TIER = {"v++": "vitis_hls", "hls": "vitis_hls", "vivado": "vivado"}
 
 @dataclass(frozen=True)
 class Step:
-    """One command; `needs`, which may be patterns, and `makes` are relative to the folder ``bitstream``, the command runs
-    in its ``build``."""
+    """One command; `needs`, which may be patterns, and `makes` are relative to the folder ``bitstream``.
+
+    The command runs in its ``build``.
+    """
 
     name: str
     tool: str
