@@ -33,6 +33,9 @@ ERROR_BITS = 32
 RELAY_HOPS = 2
 """Register stages of a stream that crosses between super logic regions, each way."""
 
+RELAY_BITS = 98
+"""Most bits of one relay, as of a slice of a shallow FIFO: its control drives at most 64 pins."""
+
 
 def fifo(width_: int, depth: int, taken: bool = False) -> Part:
     """The hand-written FIFO with credits towards its producer; `taken`: its consumer is ready with a token alone."""
@@ -68,7 +71,10 @@ def relay(width_: int, hops: int) -> Part:
         ("out_data", "out", width_),
         ("out_ready", "in", 1),
     )
-    return Part("fp_relay", ports, (("WIDTH", width_), ("HOPS", hops)))
+    parameters = (("WIDTH", width_), ("HOPS", hops))
+    if width_ <= RELAY_BITS:
+        return Part("fp_relay", ports, parameters)
+    return Part("fp_wide_relay", ports, (*parameters, ("SLICE", RELAY_BITS)))
 
 
 @dataclass
