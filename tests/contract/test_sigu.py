@@ -29,11 +29,28 @@ UNEVEN = {
 FEW = ("one_token", "two_blocks", "ragged_aware", "ends")
 
 
+MIXED = {
+    4: [(16, 4, 85, 0.4, [0, 1]), (16, 3, 144, 0.4, [1, 0])],
+    6: [(128, 8, 85, 0.1, [1, 0, 0]), (128, 3, 85, 0.3, [0, 1, 0])],
+}
+"""By query rows: head dimension, seed, tokens and tau of groups with heads of both kinds, and which are query-aware."""
+
+
+def mixed(**parameters: int) -> list[Case]:
+    """Groups with heads of both kinds, in both orders."""
+    size, found = Size(**parameters), []
+    for dim, seed, tokens, tau, aware in MIXED[size.rows]:
+        prompt = cases.Prompt(f"mixed_{tokens}_{aware[0]}", tokens, settings={"tau": tau})
+        found.append(cases.make(prompt, size, seed, dim))
+        assert list(found[-1].outputs["aware"]) == aware
+    return found
+
+
 def contract(name: str, names: tuple[str, ...] = (), dim: int = 64, **parameters: int) -> Contract:
     return Contract(
         name,
         lambda: link(sigu.system(**parameters)),
-        lambda seed: cases.cases(seed, names, dim, **parameters),
+        lambda seed: cases.cases(seed, names, dim, **parameters) + mixed(**parameters),
         "u280",
     )
 

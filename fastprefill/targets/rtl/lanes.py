@@ -32,7 +32,7 @@ from fastprefill.passes.tree import Body
 from fastprefill.targets.rtl.comments import element_head
 from fastprefill.targets.rtl.datapath import Datapath
 from fastprefill.targets.rtl.hw import Module, Wire
-from fastprefill.targets.rtl.memory import Registers
+from fastprefill.targets.rtl.memory import Reader, Registers
 from fastprefill.targets.rtl.values import Lane, is_view, lane_number, name_of
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class LaneBuilder:
     def source(self, value: SSAValue, lane: Lane) -> Wire:
         op = value.owner
         assert isinstance(op, memref.LoadOp)
-        return self.data.home[op.memref].read([], self.m.const(1, 1))
+        return self.data.home[op.memref].read([], Reader(self.m.const(1, 1), False))
 
     def store(self, op: StoreOp) -> None:
         stage = self.process.schedule.stages[op]

@@ -55,7 +55,7 @@ class Registers:
         self.values = [self.m.later(self.storage.width) for _ in range(self.storage.banks)]
         self.writes = [[] for _ in self.values]
 
-    def read(self, indices: list[Index], active: Wire) -> Wire:
+    def read(self, indices: list[Index], reader: Reader) -> Wire:
         banks, _ = place(self.m, array_name(self.array), self.storage, indices)
         return from_bank(self.m, self.storage, self.values, banks)
 
@@ -85,10 +85,37 @@ def element_suffix(storage: Storage, number: int) -> str:
     return "".join(f"_{p}" for p in reversed(parts))
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Who reads: an iteration that is in a stage, or a body that has the turn and has not issued yet.
+
+    What the second finds decides whether it issues, so its read may not depend on that; it waits behind the others.
+    """
+
+    active: Wire
+    waits: bool
+
+
+@dataclass
+class _Reads:
+    """Reads by one port: addresses with what chooses them."""
+
+    flying: list[tuple[Wire, Wire]] = field(default_factory=list)
+    waiting: list[tuple[Wire, Wire]] = field(default_factory=list)
+
+    def add(self, reader: Reader, where: Wire) -> None:
+        (self.waiting if reader.waits else self.flying).append((reader.active, where))
+
+    @property
+    def choices(self) -> list[tuple[Wire, Wire]]:
+        """For `select`. While a body waits for its turn to be over, the port may still serve those before it."""
+        return [*self.flying, *self.waiting]
+
+
 @dataclass
 class _Bank:
     data: Wire
-    reads: list[tuple[Wire, Wire]] = field(default_factory=list)
+    reads: _Reads = field(default_factory=_Reads)
     writes: list[tuple[Wire, Wire, Wire]] = field(default_factory=list)
 
 
@@ -113,16 +140,16 @@ class Rams:
     def _new_banks(self) -> list[_Bank]:
         return [_Bank(self.m.later(self.storage.width)) for _ in range(self.storage.banks)]
 
-    def read(self, indices: list[Index], active: Wire) -> Wire:
+    def read(self, indices: list[Index], reader: Reader) -> Wire:
         """Data of the element, ``read_latency`` cycles later."""
         parts, offsets = place(self.m, array_name(self.array), self.storage, indices)
         wire = address(self.m, offsets, self.storage.depth)
         banks = self.banks
-        if self.copies and any(b.reads for b in banks):
+        if self.copies and any(b.reads.choices for b in banks):
             banks = self._new_banks()
             self.extra.append(banks)
         for number, _ in reached(self.m, self.storage, parts):
-            banks[number].reads.append((active, wire))
+            banks[number].reads.add(reader, wire)
         if self.storage.read_latency:
             name = f"{array_name(self.array)}_bank"
             parts = [self.m.register(p, name) if isinstance(p, Wire) else p for p in parts]
@@ -146,7 +173,7 @@ class Rams:
         enable = m.any((e for e, _, _ in writes), shared=f"{name}_we")
         waddr = select(m, [(e, a) for e, a, _ in writes], wide, f"{name}_waddr")
         wdata = select(m, [(e, d) for e, _, d in writes], self.storage.width, f"{name}_wdata")
-        raddr = select(m, bank.reads, wide, f"{name}_raddr")
+        raddr = select(m, bank.reads.choices, wide, f"{name}_raddr")
         part = ram(self.storage.width, self.storage.depth, self.storage.memory)
         ports = {"we": enable, "waddr": waddr, "wdata": wdata, "raddr": raddr}
         data = m.instance(name, part, ports)["rdata"]
@@ -166,7 +193,7 @@ class Rom:
     storage: Storage
     contents: list[int]
 
-    def read(self, indices: list[Index], active: Wire) -> Wire:
+    def read(self, indices: list[Index], reader: Reader) -> Wire:
         _, offsets = place(self.m, self.name, unpartitioned(self.storage), indices)
         flat = address(self.m, offsets, len(self.contents))
         contents = [self.m.const(v, self.storage.width) for v in self.contents]
@@ -189,7 +216,7 @@ class Window:
     depth: int
     mode: str
     writes: dict[int, list[tuple[Wire, Wire, Wire]]] = field(default_factory=dict)
-    reads: dict[int, list[tuple[Wire, Wire]]] = field(default_factory=dict)
+    reads: dict[int, _Reads] = field(default_factory=dict)
     data: Wire | None = None
     fields: list[Wire] = field(default_factory=list)
 
@@ -202,7 +229,7 @@ class Window:
         base = [(slot, self.storage.depth)] if slot is not None else []
         return address(self.m, [*base, *offsets], self.words)
 
-    def read_at(self, indices: list[Index], active: Wire, slot: Wire | None) -> Wire:
+    def read_at(self, indices: list[Index], reader: Reader, slot: Wire | None) -> Wire:
         parts, offsets = place(self.m, self.name, self.storage, indices)
         banks, width = self.storage.banks, self.storage.width
         where = self._address(offsets, slot)
@@ -219,7 +246,7 @@ class Window:
             self.data = self.m.input(f"{self.name}_rdata", banks * width)
             self.fields = [self.m.extract(self.data, i * width, width) for i in range(banks)]
         for number, _ in reached(self.m, self.storage, parts):
-            self.reads.setdefault(number, []).append((active, where))
+            self.reads.setdefault(number, _Reads()).add(reader, where)
         if self.storage.read_latency:
             name = f"{self.name}_bank"
             parts = [self.m.register(p, name) if isinstance(p, Wire) else p for p in parts]
@@ -247,10 +274,10 @@ class Window:
             if (
                 self.data is not None and self.storage.memory != "register"
             ):  # the writer reads what it has written
-                addresses = [select(m, self.reads.get(number, []), wide) for number in range(banks)]
+                addresses = [select(m, self.reads.get(number, _Reads()).choices, wide) for number in range(banks)]
                 m.output(f"{self.name}_raddr", m.concat(addresses[::-1]))
         elif self.storage.memory != "register":
-            addresses = [select(m, self.reads.get(number, []), wide) for number in range(banks)]
+            addresses = [select(m, self.reads.get(number, _Reads()).choices, wide) for number in range(banks)]
             m.output(f"{self.name}_raddr", m.concat(addresses[::-1]))
             if self.data is None:
                 m.input(f"{self.name}_rdata", banks * width)

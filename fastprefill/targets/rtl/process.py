@@ -35,7 +35,7 @@ from fastprefill.targets.rtl.datapath import Datapath, constant_slice
 from fastprefill.targets.rtl.ends import Ends
 from fastprefill.targets.rtl.hw import Design, Module, Wire
 from fastprefill.targets.rtl.lanes import LaneBuilder, can_outline, has_many_lanes, lane_arrays
-from fastprefill.targets.rtl.memory import Rams, Registers, Rom, Window
+from fastprefill.targets.rtl.memory import Rams, Reader, Registers, Rom, Window
 from fastprefill.targets.rtl.sequencer import Sequencer
 from fastprefill.targets.rtl.values import Lane, is_view, lane_number
 
@@ -159,7 +159,7 @@ class ProcessBuilder:
                 return self.scalars[op.memref]
             array = self.arrays[op.memref]
             assert isinstance(array, Registers)
-            return array.read([], self.m.const(1, 1))
+            return array.read([], Reader(self.m.const(1, 1), False))
         operands = [self.outside(v) for v in op.operands]
         if isinstance(op, GetSliceOp) and (low := constant(op.lo)) is not None:
             return constant_slice(self.m, operands[0], low, width(op.result))
@@ -255,11 +255,12 @@ class ProcessBuilder:
             return self.scalars[op.memref]
         stage = self.schedule.stages[op]
         where = self.indices(op.indices, stage, lane)
-        active = self.sequencer.valid(self.here, stage)
+        waits = stage == 0
+        reader = Reader(self.sequencer.turn[self.here] if waits else self.sequencer.valid(self.here, stage), waits)
         array = self.arrays[op.memref]
         if isinstance(array, Window):
-            return array.read_at(where, active, self.slot(op.memref, stage))
-        return array.read(where, active)
+            return array.read_at(where, reader, self.slot(op.memref, stage))
+        return array.read(where, reader)
 
     def store(self, op: StoreOp, lane: Lane) -> None:
         value, array, _, _ = op.fields
