@@ -26,7 +26,7 @@ GROUP = HEADS // KV_HEADS
 DENSITY = {4_096: 0.5, 32_768: 0.2, 131_072: 0.1}
 """Share of causal blocks that is kept: assumed; the less, the larger is the share of index generation."""
 LARGEST_SHARE = 0.02
-WIDTHS = ((4, 2), (8, 2), (12, 2), (16, 2), (24, 2), (32, 2), (8, 4), (12, 4), (16, 4), (32, 4))
+WIDTHS = ((4, 2), (8, 2), (12, 2), (16, 2), (24, 2), (32, 2), (8, 4), (12, 4), (16, 4))
 RESOURCES = Path(__file__).resolve().parent.parent / "results" / "sigu_resources_u280.json"
 
 
@@ -42,7 +42,10 @@ def index_cycles(tokens: int, size: Size) -> float:
     rounds = -(-KV_HEADS // REGIONS)
     words = model.score_words(tokens, size)
     tiles = words / size.key_groups
-    own = model.cycles(tokens, size, query_aware=GROUP // 2)
+    blocks = tokens // size.block
+    kept = min(1.0, GROUP * DENSITY[tokens])  # by any head of the group, if no two keep the same block
+    entries = round(kept * blocks * (blocks + 1) / 2)
+    own = model.cycles(tokens, size, query_aware=GROUP // 2, entries=entries)
     return rounds * (own - words + max(words, tiles * ARRAY.steps(HEAD_DIM)))
 
 

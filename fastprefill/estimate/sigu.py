@@ -17,20 +17,26 @@ def score_words(tokens: int, size: Size) -> int:
     return 2 * -(-tokens // size.tile_keys) * size.group * size.row_tiles * size.key_groups
 
 
-def scan_words(tokens: int, size: Size) -> int:
-    """Words that the scan of the block mask reads, by query block and by key block."""
+def scan_cycles(tokens: int, size: Size, entries: int = 0) -> int:
+    """Cycles of the scan of the block mask, by query block and by key block: a word read in each, or an entry written.
+
+    Args:
+        tokens: of a prompt.
+        size: of the unit.
+        entries: of each half of the job list: pairs of a query block and a key block that any head keeps.
+    """
     blocks = -(-tokens // size.block)
     tiles = -(-blocks // size.rows)
     by_query = sum(row // size.lanes + 1 for row in range(blocks))
     by_key = sum(tiles - column // size.rows for column in range(blocks))
-    return by_query + by_key
+    return max(by_query, entries) + max(by_key, entries)
 
 
-def counted(tokens: int, size: Size) -> float:
+def counted(tokens: int, size: Size, entries: int = 0) -> float:
     """Cycles that are counted: both passes, the second not before the histograms are cleared, and the scan."""
     each = score_words(tokens, size) / 2
     cleared = size.group * (2 * BINS + -(-tokens // size.block))
-    return max(each, cleared) + each + scan_words(tokens, size)
+    return max(each, cleared) + each + scan_cycles(tokens, size, entries)
 
 
 def features(tokens: int, size: Size) -> list[float]:
@@ -47,16 +53,17 @@ def pooled_words(tokens: int, size: Size) -> int:
     )
 
 
-def cycles(tokens: int, size: Size, query_aware: int = 0) -> float:
+def cycles(tokens: int, size: Size, query_aware: int = 0, entries: int = 0) -> float:
     """Cycles of one KV head's group when scores are always there.
 
     Args:
         tokens: of a prompt that does not keep all blocks.
         size: of the unit.
         query_aware: heads that take the cut over pooled blocks: a sweep at the pace of scores, the others at that of
-            their histograms (not fitted: counted).
+            their histograms (not fitted: counted; in RTL a sweep takes some 50 cycles more for each row of tiles).
+        entries: of each half of the job list; below the words that are read for it they cost nothing.
     """
     rest = sum(c * f for c, f in zip(COEFFICIENTS, features(tokens, size), strict=True))
     slow = size.lanes * size.rows // size.choices
     sweeps = query_aware * pooled_words(tokens, size) * (1 + (SWEEPS - 1) * slow)
-    return counted(tokens, size) + rest + sweeps
+    return counted(tokens, size, entries) + rest + sweeps

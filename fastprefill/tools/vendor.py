@@ -37,7 +37,10 @@ _TIER = {"v++": "vitis_hls", "hls": "vitis_hls", "vivado": "vivado"}
 
 @dataclass(frozen=True)
 class Step:
-    """One command; `needs` and `makes` are relative to the folder ``bitstream``, the command runs in its ``build``."""
+    """One command; `needs`, which may be patterns, and `makes` are relative to the folder ``bitstream``.
+
+    The command runs in its ``build``.
+    """
 
     name: str
     tool: str
@@ -237,8 +240,8 @@ def _fresh(build: Build, step: Step) -> bool:
     made = build.folder / step.makes
     if not made.exists():
         return False
-    needed = [build.folder / name for name in step.needs]
-    return all(file.exists() and file.stat().st_mtime <= made.stat().st_mtime for file in needed)
+    found = [list(build.folder.glob(name)) for name in step.needs]
+    return all(files and all(file.stat().st_mtime <= made.stat().st_mtime for file in files) for files in found)
 
 
 def _version(program: str, flag: str) -> str:

@@ -174,6 +174,9 @@ def test_steps_of_the_u280_in_order(u280: Path, tools: Tools) -> None:
     os.utime(u280 / "bitstream" / "link.cfg")
     invoke("bitstream", u280)
     assert len(tools.calls) == steps(u280) + 1  # the link alone
+    os.utime(next((u280 / "rtl").glob("*.sv")))
+    invoke("bitstream", u280)
+    assert len(tools.calls) == steps(u280) + 3  # packaged and linked
 
 
 @pytest.mark.parametrize(("version", "hls"), [("2023.2", "vitis_hls"), ("2024.2", "vitis-run")])

@@ -23,7 +23,7 @@ proc get_bd_intf_pins name { return $name }
 proc create_bd_cell args { record create_bd_cell {*}$args; return [lindex $args end] }
 proc get_board_parts args { return {} }
 proc get_runs name { return $name }
-proc get_property {name object} { return [dict get {PROGRESS 100% STATUS done STATS.WNS SLACK} $name] }
+proc get_property {name object} { return [dict get {PROGRESS 100% STATUS done STATS.WNS SLACK STATS.WHS HOLD} $name] }
 proc wait_on_run name {
     file mkdir vivado/UNIT.runs/impl_1 vivado/UNIT.gen/sources_1/bd/design/hw_handoff
     close [open vivado/UNIT.runs/impl_1/design_wrapper.bit w]
@@ -53,11 +53,11 @@ class Scripts:
         self.build.mkdir()
         self.design = json.loads((self.project / "host" / "design.json").read_text())
 
-    def run(self, name: str, slack: float = 0.1) -> list[tuple[str, ...]]:
+    def run(self, name: str, slack: float = 0.1, hold: float = 0.2) -> list[tuple[str, ...]]:
         """The commands that a script gives to the vendor's tool."""
         tcl, calls = tkinter.Tcl(), []
         tcl.createcommand("record", lambda *words: calls.append(tuple(map(str, words))))
-        tcl.eval(STANDIN.replace("UNIT", self.design["unit"]).replace("SLACK", str(slack)))
+        tcl.eval(STANDIN.replace("UNIT", self.design["unit"]).replace("SLACK", str(slack)).replace("HOLD", str(hold)))
         tcl.eval(f"cd {{{self.build}}}")
         here = Path.cwd()
         try:
@@ -96,10 +96,11 @@ def test_block_design(tmp_path: Path) -> None:
     assert (scripts.build / f"{unit}.bit").exists() and (scripts.build / f"{unit}.hwh").exists()
 
 
-def test_timing_that_is_not_met_ends_the_script(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("slack", "hold"), [(-0.25, 0.1), (0.25, -0.01)])
+def test_timing_that_is_not_met_ends_the_script(slack: float, hold: float, tmp_path: Path) -> None:
     scripts = Scripts(tmp_path, "kv260")
     with pytest.raises(tkinter.TclError, match="exit 1"):
-        scripts.run("block_design.tcl", slack=-0.25)
+        scripts.run("block_design.tcl", slack=slack, hold=hold)
     assert not (scripts.build / f"{scripts.design['unit']}.bit").exists()
 
 

@@ -4,7 +4,8 @@
 // end's FIFO holds a whole round trip: a token can be accepted and delivered in every cycle.
 module fp_relay #(
     parameter int WIDTH = 8,
-    parameter int HOPS = 1
+    parameter int HOPS = 1,
+    parameter int TAKEN = 0  // out_ready comes with out_valid alone
 ) (
     input  wire             clk,
     input  wire             rst,
@@ -53,7 +54,7 @@ module fp_relay #(
       .some(in_ready));
   wire unused_count = &{1'b0, count};
 
-  fp_fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH)) far (
+  fp_fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH), .TAKEN(TAKEN)) far (
       .clk(clk), .rst(rst), .put(forth[HOPS-1]), .put_data(word[HOPS-1]), .credit(credit),
       .valid(out_valid), .data(out_data), .ready(out_ready)
 `ifdef FORMAL

@@ -159,6 +159,7 @@ def _with_their_parts(names: set[str]) -> list[str]:
         "fp_fifo": {"fp_ram"},
         "fp_wide_fifo": {"fp_fifo", "fp_ram"},
         "fp_relay": {"fp_fifo", "fp_credit", "fp_ram"},
+        "fp_wide_relay": {"fp_relay", "fp_fifo", "fp_credit", "fp_ram"},
         "fp_dsp_cascade": {"fp_dsp48e2"},
     }
     closed = set(names)

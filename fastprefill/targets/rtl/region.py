@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import MemRefType
+from xdsl.dialects.builtin import MemRefType, ModuleOp
 from xdsl.dialects.func import CallOp, FuncOp
 from xdsl.ir import SSAValue
 
@@ -21,7 +21,7 @@ from fastprefill.ir.query import (
 )
 from fastprefill.passes.addresses import bits as address_bits
 from fastprefill.passes.storage import block_storage, fifo_storage
-from fastprefill.system.limits import error_code, limits_of, scalar_ranges
+from fastprefill.system.limits import error_code, limits_of, process_limits, scalar_ranges
 from fastprefill.targets.rtl.blocks import build_blocks
 from fastprefill.targets.rtl.comments import region_head, source_range
 from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
@@ -32,6 +32,9 @@ ERROR_BITS = 32
 
 RELAY_HOPS = 2
 """Register stages of a stream that crosses between super logic regions, each way."""
+
+RELAY_BITS = 98
+"""Most bits of one relay, as of a slice of a shallow FIFO: its control drives at most 64 pins."""
 
 
 def fifo(width_: int, depth: int, taken: bool = False) -> Part:
@@ -68,7 +71,10 @@ def relay(width_: int, hops: int) -> Part:
         ("out_data", "out", width_),
         ("out_ready", "in", 1),
     )
-    return Part("fp_relay", ports, (("WIDTH", width_), ("HOPS", hops)))
+    parameters = (("WIDTH", width_), ("HOPS", hops))
+    if width_ <= RELAY_BITS:
+        return Part("fp_relay", ports, parameters)
+    return Part("fp_wide_relay", ports, (*parameters, ("SLICE", RELAY_BITS)))
 
 
 @dataclass
@@ -126,13 +132,16 @@ class RegionBuilder:
         accept = m.both([start, m.invert(running)], "accept")
         begun = m.register(accept, "begun", reset=0)
         limits = limits_of(self.func)
+        module = self.func.parent_op()
+        assert isinstance(module, ModuleOp)
+        known = process_limits(module)[self.func.sym_name.data]  # in a system, what its top has checked
         refused: list[tuple[Wire, Wire]] = []  # conditions of scalars outside their limits, and error codes
         is_top = self.func.next_op is None
         for arg in self.func.body.block.args:
             if is_scalar_argument(arg) and (is_top or is_read(arg)):
                 assert isinstance(arg.type, MemRefType)
                 value = m.input(array_name(arg), width(arg.type.element_type))
-                low, high = limits.get(array_name(arg), (-1, 0))
+                low, high = known.get(array_name(arg), (-1, 0))
                 bits = high.bit_length() if low >= 0 else value.width  # no run begins with more
                 sampled = m.register(m.extract(value, 0, bits), f"{array_name(arg)}_sampled", enable=accept)
                 above = [m.const(0, value.width - bits)] if bits < value.width else []

@@ -26,3 +26,10 @@ def test_long_prompts_take_the_cycles_of_their_words() -> None:
     assert words < model.cycles(131_072, size) < 1.15 * words
     added = model.cycles(131_072, size, query_aware=1) - model.cycles(131_072, size)
     assert round(added) == 25 * model.pooled_words(131_072, size)
+
+
+def test_a_dense_list_takes_a_cycle_for_every_entry_of_both_halves() -> None:
+    size = Size(16, 2, 16)
+    every = 1024 * 1025 // 2
+    assert model.scan_cycles(131_072, size, every) == 2 * every
+    assert model.scan_cycles(131_072, size, 1) == model.scan_cycles(131_072, size)

@@ -1,0 +1,42 @@
+// fp_relay for wide words: relays for parts of the word that run in step, as all get the same valid and ready, so that
+// no control drives registers and memories of the whole word. A LUT for each part divides `out_ready`.
+module fp_wide_relay #(
+    parameter int WIDTH = 1024,
+    parameter int HOPS = 1,
+    parameter int SLICE = 98
+) (
+    input  wire             clk,
+    input  wire             rst,
+    input  wire             in_valid,
+    input  wire [WIDTH-1:0] in_data,
+    output wire             in_ready,
+    output wire             out_valid,
+    output wire [WIDTH-1:0] out_data,
+    input  wire             out_ready
+);
+  localparam int SLICES = (WIDTH + SLICE - 1) / SLICE;
+
+  wire [SLICES-1:0] in_readys, out_valids;
+  assign in_ready = in_readys[0];
+  assign out_valid = out_valids[0];
+
+  for (genvar i = 0; i < SLICES; i++) begin : slices
+    localparam int BITS = i == SLICES - 1 ? WIDTH - SLICE * i : SLICE;
+    fp_relay #(
+        .WIDTH(BITS),
+        .HOPS(HOPS),
+        .TAKEN(1)
+    ) slice (
+        .clk(clk),
+        .rst(rst),
+        .in_valid(in_valid),
+        .in_data(in_data[SLICE*i+:BITS]),
+        .in_ready(in_readys[i]),
+        .out_valid(out_valids[i]),
+        .out_data(out_data[SLICE*i+:BITS]),
+        .out_ready(out_valids[i] && out_ready)
+    );
+  end
+
+  wire unused_slices = &{1'b0, in_readys, out_valids};
+endmodule
