@@ -129,7 +129,7 @@ ONLY_LONG = {
     "sfu": {"csim", "structure"},
     "attention": {"csim", "structure"},
     "attention_states": {"csim", "structure"},
-    "attention_window": {"csim", "four_state", "structure"},
+    "attention_window": {"csim", "rtl", "four_state", "structure"},
     "attention_window_2": {"interpreter", "csim", "rtl"},
     "pool": {"csim", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
