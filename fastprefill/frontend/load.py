@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
 import linecache
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from fastprefill import standin
 from fastprefill.errors import FastprefillError
 from fastprefill.frontend.source import Source
 from fastprefill.frontend.suggest import advice
+
+
+class _Fresh(importlib.machinery.SourceFileLoader):
+    """Compiles the file each time: Python's cache takes one of the same size and second for the one it knows."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def load_module(path: Path | str) -> ModuleType:
@@ -29,7 +37,7 @@ def load_module(path: Path | str) -> ModuleType:
     standin.install()
     linecache.checkcache(str(path))
     name = f"fastprefill_kernel_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Fresh(name, str(path)))
     if spec is None or spec.loader is None:
         raise FastprefillError(f"kernel file '{path}' is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)

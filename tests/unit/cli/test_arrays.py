@@ -78,7 +78,7 @@ def test_link_of_arrays_in_three_regions(project: Path) -> None:
     placed = dict(re.findall(r"^slr=(\w+)_1:SLR(\d)$", link, re.MULTILINE))
     assert placed == {mover: mover[-1] if mover.startswith("s2mm") else "0" for mover in movers}
     tcl = (project / "bitstream/slr.tcl").read_text()
-    parts = dict(re.findall(r"\*/unit/(\w+)\}\] \{\n.*?ASSIGNMENT SLR(\d)", tcl))
+    parts = dict(re.findall(r"\*/unit/(\w+)\}\]\n.*?ASSIGNMENT SLR(\d)", tcl, re.DOTALL))
     assert parts == {"dispatch": "0", "mpu0": "0", "mpu1": "1", "mpu2": "2"}
     steps = tomllib.loads((project / "bitstream/steps.toml").read_text())["step"]
     assert [step["name"] for step in steps][-2:] == ["package mpus", "link"]

@@ -45,13 +45,14 @@ TOO_FAST = {
     "attention": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
     "attention_layer": r"kernels/walker\.py:\d+: whether this reads its stream depends on a value",
     "attention_window": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
+    "condition_from_memory": r"condition_from_memory\.py:\d+: whether this reads its stream depends on a value",
     "sfu": r"sfu/rope\.py:\d+: whether this reads its stream depends on a value",
     "walker": r"kernels/walker\.py:\d+: whether this reads its stream depends on a value",
 }
 """What takes more than a cycle at 400 MHz and cannot be spread over several; the units must say so."""
 
 
-NOT_AT_250 = {"attention_layer", "walker"}
+NOT_AT_250 = {"attention_layer", "walker", "condition_from_memory"}
 """Of those in `TOO_FAST`, the units that the KV260 refuses at 250 MHz already; its own clock is 200."""
 LARGE = {"attention", "attention_layer", "attention_softmax", "attention_window", "requant", "sfu"}
 """Units that take minutes here; their parts are in smaller ones."""

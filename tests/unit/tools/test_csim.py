@@ -32,7 +32,7 @@ def test_a_missing_compiler_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_p
     (tmp_path / "k.cpp").write_text("int main() { return 0; }\n")
     with pytest.raises(FastprefillError, match="g\\+\\+ is not installed"):
         csim.build(tmp_path)
-    assert csim.missing() == "g++ is not installed"
+    assert csim.missing() == "g++ is not installed (apt-get install g++)"
     assert csim.version() == ""
 
 
