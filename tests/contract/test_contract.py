@@ -127,9 +127,9 @@ ONLY_LONG = {
     "fixed_point": {"csim", "rtl", "structure"},
     "attention_softmax": {"csim", "rtl", "structure"},
     "sfu": {"csim", "structure"},
-    "attention": {"csim", "structure"},
+    "attention": {"csim", "rtl", "structure"},  # in RTL inside a layer: tests/unit/kernels
     "attention_states": {"csim", "structure"},
-    "attention_window": {"csim", "four_state", "structure"},
+    "attention_window": {"csim", "rtl", "four_state", "structure"},
     "attention_window_2": {"interpreter", "csim", "rtl"},
     "pool": {"csim", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
