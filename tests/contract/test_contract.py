@@ -131,7 +131,7 @@ ONLY_LONG = {
     "attention_states": {"csim", "structure"},
     "attention_window": {"csim", "rtl", "four_state", "structure"},
     "attention_window_2": {"interpreter", "csim", "rtl"},
-    "pool": {"csim", "four_state", "structure"},
+    "pool": {"csim", "rtl", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
     "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
 }
