@@ -60,7 +60,7 @@ def cycles(tokens: int, size: Size, query_aware: int = 0, entries: int = 0) -> f
         tokens: of a prompt that does not keep all blocks.
         size: of the unit.
         query_aware: heads that take the cut over pooled blocks: a sweep at the pace of scores, the others at that of
-            their histograms (not fitted: counted; in RTL a sweep takes some 50 cycles more for each row of tiles).
+            their histograms (not fitted: counted).
         entries: of each half of the job list; below the words that are read for it they cost nothing.
     """
     rest = sum(c * f for c, f in zip(COEFFICIENTS, features(tokens, size), strict=True))

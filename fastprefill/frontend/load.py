@@ -47,9 +47,8 @@ def load_module(path: Path | str) -> ModuleType:
     except FastprefillError:
         raise
     except SyntaxError as error:
-        raise FastprefillError(
-            f"{Source(str(error.filename)).shown}:{error.lineno}: Python cannot read the file: {error.msg}"
-        ) from error
+        where = f"{Source(str(error.filename)).shown}:{error.lineno}:{error.offset or 1}"
+        raise FastprefillError(f"{where}: Python cannot read the file: {error.msg}") from error
     except SystemExit as error:
         raise FastprefillError(
             f"{place(error, path)}: the kernel file ends Python (SystemExit: {error}); it must only define things"

@@ -4,7 +4,8 @@
 // the FIFO). Credits near, tokens and credits on the way, and tokens held always add up to the FIFO's depth.
 module fp_relay_proof #(
     parameter int WIDTH = 2,
-    parameter int HOPS = 1
+    parameter int HOPS = 1,
+    parameter int TAKEN = 0
 ) (
     input wire clk,
     input wire rst,
@@ -32,9 +33,9 @@ module fp_relay_proof #(
   logic stalled;
   logic [WIDTH-1:0] offered;
 
-  fp_relay #(.WIDTH(WIDTH), .HOPS(HOPS)) dut (
+  fp_relay #(.WIDTH(WIDTH), .HOPS(HOPS), .TAKEN(TAKEN)) dut (
       .clk(clk), .rst(rst), .in_valid(in_valid), .in_data(in_data), .in_ready(in_ready),
-      .out_valid(out_valid), .out_data(out_data), .out_ready(out_ready),
+      .out_valid(out_valid), .out_data(out_data), .out_ready(TAKEN != 0 ? take : out_ready),
       .probe_at(ahead), .probe_word(probe_word), .probe_held(probe_held), .probe_forth(probe_forth),
       .probe_back(probe_back), .probe_hops(probe_hops), .probe_count(probe_count), .probe_credit(probe_credit));
 

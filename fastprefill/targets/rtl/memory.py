@@ -108,7 +108,7 @@ class _Reads:
 
     @property
     def choices(self) -> list[tuple[Wire, Wire]]:
-        """For `select`. While a body waits for its turn to be over, the port may still serve those before it."""
+        """For `select`. While a body that has the turn waits, the port may still serve iterations on their way."""
         return [*self.flying, *self.waiting]
 
 

@@ -20,61 +20,16 @@ from fastprefill.ir.query import (
     width,
 )
 from fastprefill.passes.addresses import bits as address_bits
-from fastprefill.passes.storage import block_storage, fifo_storage
+from fastprefill.passes.storage import block_storage
 from fastprefill.system.limits import error_code, limits_of, process_limits, scalar_ranges
 from fastprefill.targets.rtl.blocks import build_blocks
 from fastprefill.targets.rtl.comments import region_head, source_range
-from fastprefill.targets.rtl.hw import Design, Module, Part, Wire
+from fastprefill.targets.rtl.hw import Design, Module, Wire
+from fastprefill.targets.rtl.links import RELAY_HOPS, fifo, relay
 from fastprefill.targets.rtl.process import ProcessModule
 
 ERROR_BITS = 32
 """Width of ``error``: the pulse that sets the status register ``first_error``."""
-
-RELAY_HOPS = 2
-"""Register stages of a stream that crosses between super logic regions, each way."""
-
-RELAY_BITS = 98
-"""Most bits of one relay, as of a slice of a shallow FIFO: its control drives at most 64 pins."""
-
-
-def fifo(width_: int, depth: int, taken: bool = False) -> Part:
-    """The hand-written FIFO with credits towards its producer; `taken`: its consumer is ready with a token alone."""
-    ports = (
-        ("clk", "in", 1),
-        ("rst", "in", 1),
-        ("put", "in", 1),
-        ("put_data", "in", width_),
-        ("credit", "out", 1),
-        ("valid", "out", 1),
-        ("data", "out", width_),
-        ("ready", "in", 1),
-    )
-    storage = fifo_storage(width_, depth)
-    if not storage.slice_bits:
-        more = (("TAKEN", 1),) if taken else ()
-        return Part("fp_fifo", ports, (("WIDTH", width_), ("DEPTH", depth), *more))
-    parameters = [("WIDTH", width_), ("DEPTH", depth), ("SLICE", storage.slice_bits)]
-    if storage.memory == "block":
-        parameters.append(("LARGEST_LUTRAM", 1))
-    return Part("fp_wide_fifo", ports, tuple(parameters))
-
-
-def relay(width_: int, hops: int) -> Part:
-    """The hand-written crossing between super logic regions."""
-    ports = (
-        ("clk", "in", 1),
-        ("rst", "in", 1),
-        ("in_valid", "in", 1),
-        ("in_data", "in", width_),
-        ("in_ready", "out", 1),
-        ("out_valid", "out", 1),
-        ("out_data", "out", width_),
-        ("out_ready", "in", 1),
-    )
-    parameters = (("WIDTH", width_), ("HOPS", hops))
-    if width_ <= RELAY_BITS:
-        return Part("fp_relay", ports, parameters)
-    return Part("fp_wide_relay", ports, (*parameters, ("SLICE", RELAY_BITS)))
 
 
 @dataclass

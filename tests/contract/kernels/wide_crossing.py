@@ -12,9 +12,9 @@ BOARD = "u280"  # the KV260 has one super logic region
 BITS = 230
 
 
-def stage(name: str, mask: int, slr: int) -> Unit:
+def stage(name: str, mask: int, slr: int, bits: int) -> Unit:
     """``y = x ^ mask``, and the upper half of the bits with the lower half exchanged."""
-    Word, half = UInt(BITS), BITS // 2
+    Word, half, top = UInt(bits), bits // 2, 2 * (bits // 2)
 
     @df.region()
     def region(n: int32[1]):
@@ -26,8 +26,8 @@ def stage(name: str, mask: int, slr: int) -> Unit:
             for i in range(ln[0]):
                 v: Word = x.get()
                 w: Word = 0
-                w[0:half] = v[half:BITS]
-                w[half:BITS] = v[0:half]
+                w[0:half] = v[half:top]
+                w[half:top] = v[0:half]
                 sign: UInt(1) = mask
                 if sign == 1:
                     w = w ^ 1
@@ -42,8 +42,9 @@ def stage(name: str, mask: int, slr: int) -> Unit:
 STAGES = (("near", 0, 0), ("far", 1, 2))
 
 
-def system() -> System:
-    return System("wide", {name: stage(name, mask, slr) for name, mask, slr in STAGES}, (("near.y", "far.x", 2),))
+def system(bits: int = BITS) -> System:
+    units = {name: stage(name, mask, slr, bits) for name, mask, slr in STAGES}
+    return System("wide", units, (("near.y", "far.x", 2),), {"bits": bits})
 
 
 def cases(seed: int) -> list[Case]:

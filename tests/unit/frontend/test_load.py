@@ -91,7 +91,7 @@ def closed():
     ("text", "parameters", "expected"),
     [
         ("x = 1\n", {}, "has no function unit"),
-        ("def unit(:\n", {}, "user_kernel.py:1: Python cannot read the file"),
+        ("def unit(:\n", {}, "user_kernel.py:1:10: Python cannot read the file"),
         ("import nowhere_to_be_found\n", {}, "user_kernel.py:1: ModuleNotFoundError in the kernel file"),
         ("def unit():\n    return 1 // 0\n", {}, "user_kernel.py:2: ZeroDivisionError in unit()"),
         ("def unit():\n    return 5\n", {}, "returned int; return a Unit"),
