@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,3 +19,12 @@ def interpolated(probes: Sequence[dict[str, Any]], cell: str, rows: int, lanes: 
     terms = np.array([[1, r, r * n] for r, n in PROBES], float)
     fit = np.linalg.solve(terms, np.array([probe[cell] for probe in probes], float))
     return float(fit @ [1, rows, rows * lanes])
+
+
+def whole(stages: Mapping[str, dict[str, Any]], cell: str, rows: int, lanes: int) -> float:
+    """Cells of a unit of this width: all stages, those `TWICE` twice, wide ones from their probes."""
+    return sum(
+        (max(0.0, interpolated(stage["probes"], cell, rows, lanes)) if "probes" in stage else float(stage[cell]))
+        * (1 + (name in TWICE))
+        for name, stage in stages.items()
+    )

@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from _sigu_stages import TWICE, interpolated
+from _sigu_stages import whole
 
 from fastprefill.estimate import sigu as model
 from fastprefill.golden.mpu import Size as Array
@@ -51,11 +51,7 @@ def index_cycles(tokens: int, size: Size) -> float:
 
 def luts(rows: int, lanes: int) -> int:
     """LUTs of a unit of this width, its wide stages from their probes."""
-    total = 0.0
-    for name, stage in json.loads(RESOURCES.read_text())["results"]["stages"].items():
-        one = interpolated(stage["probes"], "lut", rows, lanes) if "probes" in stage else stage["lut"]
-        total += one * (1 + (name in TWICE))
-    return round(total)
+    return round(whole(json.loads(RESOURCES.read_text())["results"]["stages"], "lut", rows, lanes))
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from _sigu_stages import TWICE, interpolated
+from _sigu_stages import whole
 
 from fastprefill import boards
 from fastprefill.boards import Resources
@@ -112,14 +112,7 @@ def sigu(of: Set, board: str) -> tuple[Resources, str]:
     """All stages: the board's counts, wide stages by rows and lanes from their probes, two of three kinds twice."""
     stages = json.loads((RESULTS / f"sigu_resources_{board}.json").read_text())["results"]["stages"]
     rows, lanes = of.matrix.rows, of.sigu_lanes
-    total = dict.fromkeys(KINDS, 0.0)
-    for name, stage in stages.items():
-        for kind in KINDS:
-            value = float(stage[kind])
-            if "probes" in stage:
-                value = max(0.0, interpolated(stage["probes"], kind, rows, lanes))
-            total[kind] += value * (1 + (name in TWICE))
-    return Resources(*(math.ceil(total[kind]) for kind in KINDS)), PROBES
+    return Resources(*(math.ceil(whole(stages, kind, rows, lanes)) for kind in KINDS)), PROBES
 
 
 def parts(name: str, counted: dict[str, dict[str, Any]]) -> dict[str, tuple[Resources, str]]:
