@@ -70,7 +70,8 @@ SETS = {
     "kv260, DSP columns alone": Set(MatrixSize(16, 16, 0, 8, 4), 128),
     "kv260, 8 rows": Set(MatrixSize(8, 16, 0, 8, 4), 128),
     "kv260, small": Set(MatrixSize(8, 16, 0, 8, 4), 128, sigu_lanes=1, sfu_lanes=2),
-    "u280": Set(MatrixSize(16, 25, 7, 8, 4), 256),
+    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 256),
+    "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 256),
 }
 """The engine takes powers of two, so the U280's default array of 24 x 32 outputs cannot serve it: 16 x 32 can."""
 
