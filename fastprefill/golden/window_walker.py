@@ -1,11 +1,12 @@
-"""Jobs in windows of query blocks, all heads of a group together, and the words that say so (``kernels/window_walker.py``).
+"""Jobs in windows of query blocks, all heads of a group together, and their words (``kernels/window_walker.py``).
 
 A window is `window` query blocks of all heads of a group. Its key blocks come in ascending order, each once: a *visit*,
 which is a request to the cache and serves all jobs of the window with that key block, by query block and then by head.
 A block's next use is the next window of its KV head that has it. Windows of a KV head ascend.
 
-A *state* is that of one query block of one head. Its slot is its place in the window: `group` * query block + head, with
-the group of the unit's size, so it is free again when the next window begins. States end in the order of their last jobs.
+A *state* is that of one query block of one head. Its slot is its place in the window: `group` * query block + head,
+with the group of the unit's size, so it is free again when the next window begins. States end in the order of their
+last jobs.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def visits(lists: Sequence[JobList], window: int) -> list[Visit]:
         for number in range(windows):
             rows = slice(number * window, (number + 1) * window)
             for key in np.flatnonzero(mask[:, rows].any(axis=(0, 1))):
-                chosen = np.argwhere(mask[:, rows, key].T) + (number * window, 0)
-                states = tuple((int(row), int(head)) for row, head in chosen)
+                chosen = np.argwhere(mask[:, rows, key].T)
+                states = tuple((number * window + int(row), int(head)) for row, head in chosen)
                 found.append(Visit(kv * windows + number, kv, int(key), states))
     return found
 

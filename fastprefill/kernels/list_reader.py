@@ -1,7 +1,7 @@
 """The reader of job lists: the entries of each row, checked, with what tells the next use of their key block.
 
-It reads a list's rows, and for each entry, through the pointer of its key block into the list by key block, asks for the
-next entry of that key block. ``walker`` and ``window_walker`` make an order of jobs of what it says.
+It reads a list's rows, and for each entry, through the pointer of its key block into the list by key block, asks for
+the next entry of that key block. ``walker`` and ``window_walker`` make an order of jobs of what it says.
 
 Lists are not trusted: from the first word on that contradicts what is known no list is read, rows have no entries, and
 ``in_lists`` says what was wrong (``golden.list_faults``).
@@ -204,9 +204,9 @@ def unit(blocks: int, group: int, block: int, beat_bits: int) -> Unit:
 
     Streams in: ``list_beats``, what the mover delivers for ``list_commands``. Out: these, addresses (64 bits) and bytes
     (32 bits above); for each row of each list ``lengths``, its entries, and for each of these ``entries``: the entry
-    (32 bits), above it a bit that is set when its key block has a later entry in the list by key block, then that word's
-    place in a beat; that beat is asked for by ``next_commands``. At the end ``in_lists``: 0, or what was wrong with the
-    lists (``golden.list_faults.status``); entries from there on are zeros, and rows have none.
+    (32 bits), above it a bit that is set when its key block has a later entry in the list by key block, then that
+    word's place in a beat; that beat is asked for by ``next_commands``. At the end ``in_lists``: 0, or what was wrong
+    with the lists (``golden.list_faults.status``); entries from there on are zeros, and rows have none.
 
     Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``lists``, byte address of the first KV
     head's job list; ``list_stride`` to the next one.

@@ -179,16 +179,16 @@ def region(walk: Walk, ahead: int):
 def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahead: int = 4) -> Unit:
     """The walker of prompts of up to `blocks` blocks; words are those of ``golden.walker``.
 
-    Streams in: ``lengths``, ``entries`` and ``in_lists`` of ``list_reader``, ``next_beats``, what the mover delivers for
-    its commands. Out: ``query_commands``, addresses (64 bits) and bytes (32 bits above); for each query block with jobs
-    ``count`` and ``repeats``, its jobs, and ``targets``, its number among all query blocks, with the number of all at
-    the end; for each job ``requests``, to the cache, and ``score_job`` and ``state_job``, to the engine. At the end
+    Streams in: ``lengths``, ``entries`` and ``in_lists`` of ``list_reader``, ``next_beats``, what the mover delivers
+    for its commands. Out: ``query_commands``, addresses (64 bits) and bytes (32 bits above); for each query block with
+    jobs ``count`` and ``repeats``, its jobs, and ``targets``, its number among all query blocks, with the number of all
+    at the end; for each job ``requests``, to the cache, and ``score_job`` and ``state_job``, to the engine. At the end
     ``fault``, a word: 0, or what was wrong with the lists (``golden.list_faults.status``); then rows of query blocks
     whose ``targets`` are `DROPPED` mean nothing.
 
-    Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``queries``, byte address of the first block
-    of queries; ``jobs`` and ``query_blocks`` of all lists, which the other units rely on: at most as many query blocks
-    as jobs.
+    Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``queries``, byte address of the first
+    block of queries; ``jobs`` and ``query_blocks`` of all lists, which the other units rely on: at most as many query
+    blocks as jobs.
 
     Args:
         blocks: most blocks of a prompt; the entries of a row are held on chip.

@@ -1,10 +1,10 @@
 """The walker in windows of query blocks: from the entries of job lists to requests, visits, jobs and commands.
 
-The order is that of ``golden.window_walker``: for each key block of a window, ascending, the jobs of all its query blocks
-and heads. Two processes. `order` collects the rows of a window, an entry a cycle, in a memory with a word for each key
-block: a bit for each state that uses it, and the window of its next use. A pass over these words, from the last one down,
-finds the key blocks that are used and which states end there; then each is a request to the cache, and a visit. `expand`
-makes jobs of the visits.
+The order is that of ``golden.window_walker``: for each key block of a window, ascending, the jobs of all its query
+blocks and heads. Two processes. `order` collects the rows of a window, an entry a cycle, in a memory with a word for
+each key block: a bit for each state that uses it, and the window of its next use. A pass over these words, from the
+last one down, finds the key blocks that are used and which states end there; then each is a request to the cache, and a
+visit. `expand` makes jobs of the visits.
 
 The cache takes the `look_ahead` requests after the one that it decides, so visits wait in a stream with room for these;
 jobs wait only as long as the engine lets them.
@@ -273,17 +273,17 @@ def unit(
 ) -> Unit:
     """The walker of prompts of up to `blocks` blocks in windows; words are those of ``golden.window_walker``.
 
-    Streams in: ``lengths``, ``entries`` and ``in_lists`` of ``list_reader``, ``next_beats``, what the mover delivers for
-    its commands. Out: for each visit ``requests``, to the cache, ``uses`` and ``repeats``, its jobs; for each job
-    ``query_job``, ``scale_job``, ``score_job`` and ``state_job``, its word, of which ``score_job`` has the low byte; for
-    the first job of each state ``query_commands``, addresses (64 bits) and bytes (32 bits above) of its queries; for its
-    last job ``targets``, its slot (8 bits) below its window's number, with the number of all windows at the end. At the
-    end ``fault``, a word: 0, or what was wrong with the lists (``golden.list_faults.status``); then rows of states whose
-    ``targets`` are `DROPPED` mean nothing.
+    Streams in: ``lengths``, ``entries`` and ``in_lists`` of ``list_reader``, ``next_beats``, what the mover delivers
+    for its commands. Out: for each visit ``requests``, to the cache, ``uses`` and ``repeats``, its jobs; for each job
+    ``query_job``, ``scale_job``, ``score_job`` and ``state_job``, its word, of which ``score_job`` has the low byte;
+    for the first job of each state ``query_commands``, addresses (64 bits) and bytes (32 bits above) of its queries;
+    for its last job ``targets``, its slot (8 bits) below its window's number, with the number of all windows at the
+    end. At the end ``fault``, a word: 0, or what was wrong with the lists (``golden.list_faults.status``); then rows of
+    states whose ``targets`` are `DROPPED` mean nothing.
 
-    Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``queries``, byte address of the first block
-    of queries; ``jobs``, ``query_blocks`` (those with jobs, of each head) and ``visits`` of all lists, which the other
-    units rely on: at most as many query blocks, and as many visits, as jobs.
+    Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``queries``, byte address of the first
+    block of queries; ``jobs``, ``query_blocks`` (those with jobs, of each head) and ``visits`` of all lists, which the
+    other units rely on: at most as many query blocks, and as many visits, as jobs.
 
     Args:
         blocks: most blocks of a prompt; three words for each of them are held on chip.

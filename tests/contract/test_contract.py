@@ -133,7 +133,9 @@ ONLY_LONG = {
     "attention_window_2": {"interpreter", "csim", "rtl"},
     "pool": {"csim", "rtl", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
+    "window_walker": {"csim", "rtl", "four_state", "structure"},
     "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
+    "attention_layer_windows": {"csim", "rtl", "four_state", "structure"},
 }
 """Levels that only ``make test-long`` runs."""
 

@@ -63,7 +63,7 @@ def test_a_layer_of_the_checkpoint(tmp_path: Path, record_property) -> None:
     for run in runs:
         for what, value in measured[run.name].items():
             record_property(f"{run.name}_{what}", value)
-        blocks = golden.blocks_read(chosen, run.capacity, run.hot, SIZE.look_ahead)
+        blocks = golden.blocks_read(chosen, SIZE, run.capacity, run.hot)
         assert measured[run.name]["block_bytes"] == SIZE.record.size * len(blocks)
     tiers.note("verilator")
 

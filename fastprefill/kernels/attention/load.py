@@ -148,7 +148,8 @@ def region(size: Size, beat_bits: int, window: int = 1):
                 slots: Beat[WINDOW * SCALE_BEATS]
                 for n in range(ljobs[0]):
                     word: Job = job.get()
-                    base: int32 = SCALE_BEATS * word[SLOT:SLOT_END]
+                    slot: UInt(SLOT_BITS) = word[SLOT:SLOT_END]
+                    base: int32 = SCALE_BEATS * (slot if slot < WINDOW else 0)
                     for opened in range(word[FIRST]):
                         scales: Beat[SCALE_BEATS] = kept.get()
                         for w in range(SCALE_BEATS):

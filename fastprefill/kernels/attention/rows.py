@@ -144,8 +144,8 @@ def unit(
 ) -> Unit:
     """The result of an engine as the rows of tokens in memory: int32 [tokens, heads, dim].
 
-    Streams in: ``y``, as ``normalise`` gives it; ``targets``, as ``walker`` does, or with windows ``window_walker``; rows
-    of `DROPPED` ones come last and go nowhere. Out: a mover's ``commands``, one for each token and head, and their
+    Streams in: ``y``, as ``normalise`` gives it; ``targets``, as ``walker`` does, or with windows ``window_walker``;
+    rows of `DROPPED` ones come last and go nowhere. Out: a mover's ``commands``, one for each token and head, and their
     ``beats``. Rows beyond the last token are dropped. Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV
     head), ``base``, byte address of the rows.
 
@@ -164,7 +164,7 @@ def unit(
         check_window(window * group)
 
     def schedule(s) -> None:
-        for loop in ("write:state_p", "write:d"):
+        for loop in ("write:p", "write:d"):
             s.pipeline(loop, initiation_interval=1)
 
     return Unit(

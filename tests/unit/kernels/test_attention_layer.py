@@ -1,7 +1,7 @@
 """A layer's attention in RTL behind its movers, against memories; sizes that are refused; broken kernels."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +15,8 @@ from fastprefill.extern.axi import Port
 from fastprefill.frontend import load_module
 from fastprefill.golden.attention_layer import Size
 from fastprefill.golden.attention_layer_cases import Played, faulty, prompt
-from fastprefill.kernels import attention_layer, walker
+from fastprefill.kernels import attention_layer, list_reader, walker, window_walker
 from fastprefill.kernels.attention import finish, load, rows
-from fastprefill.system.build import build_unit
 from fastprefill.system.system import link
 from fastprefill.tools import tiers, verilator
 from tests.unit.kernels import layer_in_memory as memory
@@ -43,40 +42,44 @@ def sparse_and_two_kv_heads(rng: np.random.Generator, size: Size) -> list[Played
 
 @pytest.mark.slow
 @behind_movers
-def test_from_memory_to_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("window", [1, 2])
+def test_from_memory_to_memory(window: int, tmp_path: Path) -> None:
     """Every byte of the result is there, no other has changed, and blocks are read as often as the policy says."""
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
-    rng, size = np.random.default_rng(3), SMALL.SIZE
+    rng, size = np.random.default_rng(3), replace(SMALL.SIZE, window=window)
     runs = [
         *sparse_and_two_kv_heads(rng, size),
         faulty(rng, size),
         Played("one_job_each", prompt(rng, size, 6 * size.block, (2, 1), 0.0, 8), 1, 0),
     ]
     log, measured = memory.simulated(
-        SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False, resets=(150, 1100)
+        SMALL.system(size), size, runs, PORT, tmp_path, settings=LATE, optimise=False, resets=(150, 1100)
     )
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
     assert set(measured) == {run.name for run in runs}
     tiers.note("verilator")
 
 
-WALKER = load_module(Path(__file__).parents[2] / "contract" / "kernels" / "walker.py")
-BROKEN_WALKER = [
+CONTRACTS = Path(__file__).parents[2] / "contract" / "kernels"
+WALKER, WINDOW_WALKER = (load_module(CONTRACTS / f"{name}.py") for name in ("walker", "window_walker"))
+BROKEN_READER = [
     ("follows < column_end[own]", "follows <= column_end[own]"),
     ("pointer[own] = follows", "pointer[own] = pointer[own]"),
     ("if at % L == 0:", "if e % L == 0:"),
     ("base += lstride[0]", "base += 0"),
     ("follows % L\n", "0\n"),
-    ("GROUP - 1 - down > h and", "GROUP - 1 - down >= h and"),
-    ("later[HEADS_SHIFT + GROUP - 1 - up] == 1", "later[HEADS_SHIFT + up] == 1"),
-    ("first_block += blocks", "first_block += 0"),
-    ("first_head += lgroup[0]", "first_head += 1"),
-    ("if chosen > 0 and found == 0:", "if chosen > 1 and found == 0:"),
     ("elif w == HEADS_WORD:", "elif w == 9:"),
     ("told % PAGE != 0", "told % 4 != 0"),
     ("if steps > r:", "if steps > r + 1:"),
     ("(key < lowest or key > q)", "key > q"),
     ("(key < lowest or key > q)", "key < lowest"),
+]
+BROKEN_WALKER = [
+    ("GROUP - 1 - down > h and", "GROUP - 1 - down >= h and"),
+    ("later[HEADS_SHIFT + GROUP - 1 - up] == 1", "later[HEADS_SHIFT + up] == 1"),
+    ("first_block += blocks", "first_block += 0"),
+    ("first_head += lgroup[0]", "first_head += 1"),
+    ("if chosen > 0 and found == 0:", "if chosen > 1 and found == 0:"),
     ("rest >= others and", "rest > others and"),
     ("(others > 0 or rest == 0)", "others >= 0"),
     ("made_up: int32 = 1 if m < missing - 1 else left", "made_up: int32 = 1"),
@@ -85,6 +88,36 @@ BROKEN_WALKER = [
     ("flags[0] = taken[0:16] == r", "flags[0] = taken[0:16] == 0"),
     ("seen == chosen - 1", "seen == length - 1"),
     ("follows if entry[WORD] == 1 else NEVER", "follows"),
+]  # fmt: skip
+BROKEN_WINDOWS = [
+    ("rows: int32 = min(blocks - w * WINDOW, WINDOW)", "rows: int32 = WINDOW"),
+    ("later[0:16] // WINDOW", "later[0:16]"),
+    ("follows if entry[WORD] == 1 else NEVER", "follows"),
+    ("entry[HEADS_SHIFT : HEADS_SHIFT + GROUP] & there", "entry[HEADS_SHIFT : HEADS_SHIFT + GROUP]"),
+    ("if heads != 0:", "if length != 0:"),
+    ("of_key: Users = users[key]", "of_key: Users = 0"),
+    ("chosen += heads[h]", "chosen += 1"),
+    ("users[own] = 0", "users[own] = by"),
+    ("by & (seen ^ all_states)", "by"),
+    ("seen = seen | by", "seen = by"),
+    ("opened += seen[s]", "opened += 1"),
+    ("others == 0 and rest == 0 and more == 0", "others == 0 and rest == 0"),
+    ("others > 0 and more > 0 and", "others > 0 and"),
+    ("rest >= others and rest >= more", "rest >= more"),
+    ("items[count - 1 - n]", "items[n]"),
+    ("first_block + taken[0:16]", "taken[0:16]"),
+    ("first_window += windows", "first_window += 0"),
+    ("visit[KV_AT:MADE_UP] = kv", "visit[KV_AT:MADE_UP] = 0"),
+    ("missing: int32 = calls if open_blocks > 0 else 0", "missing: int32 = open_blocks"),
+    ("earlier if earlier != 0 else found", "found"),
+    ("made_up = 1 if n < lvisits[0] - 1 else left", "made_up = 1"),
+    ("word[DIAGONAL] = visit[0:16] == row", "word[DIAGONAL] = visit[0:16] == r"),
+    ("opened[slot] = word[LAST] == 0", "opened[slot] = 1"),
+    ("slot: int32 = GROUP * r + h", "slot: int32 = WINDOW * h + r"),
+    ("(head + h) * blocks + row", "(head + h) * blocks + r"),
+    ("ends: UInt(1) = open_blocks > 1 or left == 1", "ends: UInt(1) = left == 1"),
+    ("targets.put((number << TARGET) + slot)", "targets.put((number << TARGET) + h)"),
+    ("targets.put(DROPPED)", "targets.put(0)"),
 ]  # fmt: skip
 BROKEN = [
     (load, "both[32 * j : 32 * j + 16] = of_keys", "both[32 * j : 32 * j + 16] = wide"),
@@ -113,11 +146,21 @@ def broken(source: Path, old: str, new: str, folder: Path) -> ModuleType:
 
 
 @pytest.mark.mutants
-@pytest.mark.parametrize(("old", "new"), BROKEN_WALKER)
-def test_a_broken_walker_is_noticed(old: str, new: str, tmp_path: Path) -> None:
-    module = broken(Path(walker.__file__), old, new, tmp_path)
-    built = build_unit(module.unit(**asdict(WALKER.WALK)))  # what does not compile shows nothing
-    made = Contract("walker", lambda: built, WALKER.cases)
+@pytest.mark.parametrize(
+    ("of", "unit", "old", "new"),
+    [
+        *((WALKER, list_reader, *change) for change in BROKEN_READER),
+        *((WALKER, walker, *change) for change in BROKEN_WALKER),
+        *((WINDOW_WALKER, window_walker, *change) for change in BROKEN_WINDOWS),
+    ],
+)
+def test_a_broken_walker_is_noticed(
+    of: ModuleType, unit: ModuleType, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = broken(Path(str(unit.__file__)), old, new, tmp_path)
+    monkeypatch.setattr(of, unit.__name__.split(".")[-1], module)
+    built = link(of.system())  # what does not compile shows nothing
+    made = Contract("walker", lambda: built, of.cases)
     with pytest.raises((FastprefillError, AssertionError)):
         contract.check(made, "interpreter", seed=4, folder=tmp_path)
 
