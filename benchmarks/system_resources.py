@@ -185,7 +185,7 @@ def main(arguments: list[str]) -> int:
 
 def _independent(counted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Counts of units whose size does not depend on the matrix unit."""
-    same = ("walker", "kv_cache", "finish", "quantise")
+    same = ("lists", "walker", "kv_cache", "finish", "quantise")
     return {name: cells for name, cells in counted.items() if name in same or name.startswith("sfu.")}
 
 

@@ -199,14 +199,22 @@ def region(walk: Walk, ahead: int):
             windows: int32 = last_block // WINDOW + 1
             left: int32 = ljobs[0]
             open_blocks: int32 = lquery_blocks[0]
+            all_states: ConstExpr[Users] = ALL
             opened: Users = 0
             begins: UInt(1) = 1  # the next job that is made up, its query block
             for n in range(lvisits[0]):
                 visit: Visit = visited.get()
                 by: Users = visit[16:ENDS]
+                last_of: Users = visit[ENDS:WINDOW_AT]
                 count: Count = 0
+                ended: Count = 0
                 for s in range(STATES):
                     count += by[s]
+                    ended += last_of[s]
+                left -= count
+                open_blocks -= ended
+                first_of: Users = by & (opened ^ all_states)
+                opened = (opened | by) & (last_of ^ all_states)
                 made_up: Count = 0
                 if visit[MADE_UP] == 1:
                     made_up = 1 if n < lvisits[0] - 1 else left
@@ -225,8 +233,8 @@ def region(walk: Walk, ahead: int):
                         if by[slot] == 1:
                             word: Job = 0
                             word[DIAGONAL] = visit[0:16] == row
-                            word[FIRST] = opened[slot] == 0
-                            word[LAST] = visit[ENDS + slot]
+                            word[FIRST] = first_of[slot]
+                            word[LAST] = last_of[slot]
                             word[SLOT:JOB_BITS] = slot
                             if word[FIRST] == 1:
                                 record: int32 = (head + h) * blocks + row
@@ -234,14 +242,11 @@ def region(walk: Walk, ahead: int):
                                 command[0:64] = lqueries[0] + record * QUERY_STRIDE
                                 command[64:96] = QUERY_BYTES
                                 query_commands.put(command)
-                            opened[slot] = word[LAST] == 0
                             scale_job.put(word)
                             query_job.put(word)
                             score_job.put(word[0:8])
                             state_job.put(word)
-                            left -= 1
                             if word[LAST] == 1:
-                                open_blocks -= 1
                                 targets.put((number << TARGET) + slot)
                 for j in range(made_up):
                     mark: Job = 0

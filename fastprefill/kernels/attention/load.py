@@ -97,8 +97,8 @@ def region(size: Size, beat_bits: int, window: int = 1):
                             with allo.meta_else():
                                 value_sum.put(sums)
                 with allo.meta_if(WINDOW > 1):
-                    visit_scales.put(joined)
                     visit_sums.put(kept_sums)
+                    visit_scales.put(joined)
 
         with allo.meta_if(WINDOW > 1):
 
