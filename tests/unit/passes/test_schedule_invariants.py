@@ -57,7 +57,8 @@ TOO_FAST = {
 NOT_AT_250 = {"attention_layer", "attention_layer_windows", "walker", "window_walker", "condition_from_memory"}
 """Of those in `TOO_FAST`, the units that the KV260 refuses at 250 MHz already; its own clock is 200."""
 LARGE = {
-    "attention", "attention_layer", "attention_layer_windows", "attention_softmax", "attention_window", "requant", "sfu",
+    "attention", "attention_layer", "attention_layer_windows", "attention_softmax", "attention_window",
+    "requant", "sfu",
 }  # fmt: skip
 """Units that take minutes here; their parts are in smaller ones."""
 
