@@ -84,10 +84,10 @@ def system(
         rows, columns, k_parallel, drain_rows, dim, block, beat_bits, blocks, group, lines, look_ahead, window
     )
     attention, record = asdict(size.engine), size.record
-    if window > 1:
-        walks = window_walker.unit(blocks, group, block, dim, beat_bits, window, look_ahead)
-    else:
+    if window == 1:
         walks = walker.unit(blocks, group, block, dim, beat_bits, look_ahead)
+    else:
+        walks = window_walker.unit(blocks, group, block, dim, beat_bits, window, look_ahead)
     units = {
         "lists": list_reader.unit(blocks, group, block, beat_bits),
         "walker": walks,

@@ -304,9 +304,11 @@ def unit(
     """
     walk = Walk(blocks, group, block, dim, beat_bits, window)
     check(blocks, group, beat_bits)
-    check_window(window * group)
     if window < 2:
-        raise FastprefillError(f"a walker in windows of {window} query blocks; windows of 1 are those of 'walker'")
+        raise FastprefillError(
+            f"a walker in windows of {window} query blocks; choose at least 2, or 'walker' for windows of 1"
+        )
+    check_window(window * group)
 
     def schedule(s) -> None:
         for loop in ("order:e", "order:k", "order:n", "order:m", "expand:h", "expand:j"):

@@ -17,6 +17,7 @@ from fastprefill.golden.attention_layer import Size
 from fastprefill.golden.attention_layer_cases import Played, faulty, prompt
 from fastprefill.kernels import attention_layer, list_reader, walker, window_walker
 from fastprefill.kernels.attention import finish, load, rows
+from fastprefill.system.case import Case
 from fastprefill.system.system import link
 from fastprefill.tools import tiers, verilator
 from tests.unit.kernels import layer_in_memory as memory
@@ -126,16 +127,27 @@ BROKEN = [
     (load, "if half == 0:", "if half == 1:"),
     (load, "for job in range(jobs_of):", "for job in range(jobs_of - jobs_of + 1):"),
     (load, "of_keys: Scales = scales[t - TILES]", "of_keys: Scales = scales[0]"),
-    (load, "(g % ROW_SHARE)", "(g % 1)"),
-    (rows, "shown: UInt(1) = token < ltokens[0]", "shown: UInt(1) = token <= ltokens[0]"),
+    (load, "scales[g // ROW_SHARE]", "scales[0]"),
+    (rows, "shown: UInt(1) = token < tokens_of", "shown: UInt(1) = token <= tokens_of"),
     (rows, "word: Word = 0\n", "word: Word = y.get()\n"),
-    (rows, "number: int32 = token * heads + first_head + h", "number: int32 = token * heads + h"),
+    (rows, "state(r, first_head + h,", "state(r, h,"),
     (rows, "while coming != window:", "while coming < window:"),
     (rows, "wide[BEAT * p : BEAT * p + BEAT]", "wide[0:BEAT]"),
     (finish, "if place == 3:", "if place == 2:"),
     (finish, "last[to : to + 16] = held[s]", "last[to : to + 16] = held[0]"),
     (finish, "(bytes_of + (ALIGNMENT - 1))", "bytes_of"),
     (finish, "command[64:96] = rows * ROW_BYTES", "command[64:96] = ROW_BYTES"),
+]  # fmt: skip
+BROKEN_IN_WINDOWS = [
+    (load, "base: int32 = SCALE_BEATS * (slot if slot < WINDOW else 0)", "base: int32 = 0"),
+    (load, "for opened in range(word[FIRST]):", "for opened in range(1):"),
+    (load, "for j in range(jobs_of):", "for j in range(jobs_of - jobs_of + 1):"),
+    (load, "joined[t - TILES] = both", "joined[t - TILES] = 0"),
+    (load, "kept_sums[e] = sums", "kept_sums[DIM_TILES - 1 - e] = sums"),
+    (rows, "done[slot] = 1\n", "done[0] = 1\n"),
+    (rows, "first_head + slot % GROUP", "slot % GROUP"),
+    (rows, "w * WINDOW + slot // GROUP", "slot // GROUP"),
+    (rows, "while coming[TARGET:32] != number:", "while coming[TARGET:32] < number:"),
 ]  # fmt: skip
 
 
@@ -168,17 +180,24 @@ def test_a_broken_walker_is_noticed(
 
 
 @pytest.mark.mutants
-@pytest.mark.parametrize(("unit", "old", "new"), BROKEN)
+@pytest.mark.parametrize(
+    ("window", "unit", "old", "new"),
+    [*((1, *change) for change in BROKEN), *((2, *change) for change in BROKEN_IN_WINDOWS)],
+)
 def test_a_broken_part_is_noticed(
-    unit: ModuleType, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: int, unit: ModuleType, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = broken(Path(str(unit.__file__)), old, new, tmp_path)
+    module, size = broken(Path(str(unit.__file__)), old, new, tmp_path), replace(SMALL.SIZE, window=window)
     name = unit.__name__.split(".")[-1]
     monkeypatch.setattr(attention_layer, "write_rows" if name == "rows" else name, module)
-    built = link(SMALL.system())
-    made = Contract("attention_layer", lambda: built, lambda seed: SMALL.cases(seed)[1:2] + SMALL.cases(seed)[-2:])
+    built = link(SMALL.system(size))
+
+    def cases(seed: int) -> list[Case]:
+        made: list[Case] = SMALL.cases(seed, size)
+        return made[1:2] + made[-2:]
+
     with pytest.raises((FastprefillError, AssertionError)):
-        contract.check(made, "interpreter", seed=4, folder=tmp_path)
+        contract.check(Contract("attention_layer", lambda: built, cases), "interpreter", seed=4, folder=tmp_path)
 
 
 @pytest.mark.long
@@ -229,6 +248,18 @@ SIZES = {"blocks": 8, "group": 2, "block": 16, "dim": 8, "beat_bits": 64}
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: window_walker.unit(**SIZES, window=1),
+            "a walker in windows of 1 query blocks; choose at least 2, or 'walker' for windows of 1",
+        ),
+        (
+            lambda: attention_layer.system(**{**asdict(SMALL.SIZE), "window": 129}),
+            "a window of 258 open query blocks; choose 1 to 256",
+        ),
+        (
+            lambda: attention_layer.system(**{**asdict(SMALL.SIZE), "window": 0}),
+            "a walker in windows of 0 query blocks",
+        ),
         (
             lambda: walker.unit(**{**SIZES, "group": 17}),
             "a walker of 8 blocks and 17 heads; a group has 1 to 16 heads",
