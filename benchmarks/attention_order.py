@@ -2,8 +2,8 @@
 
 python benchmarks/attention_order.py
 
-Random masks of four query heads, each with its own blocks, and the cache's policy. With a window of 1 the system has the
-order of ``golden.walker``, one query block of one head open at a time; with 8 that of ``golden.window_walker``.
+Random masks of four query heads, each with its own blocks, and the cache's policy. With a window of 1 the system has
+the order of ``golden.walker``, one query block of one head open at a time; with 8 that of ``golden.window_walker``.
 """
 
 from __future__ import annotations
