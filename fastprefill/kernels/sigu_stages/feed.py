@@ -21,8 +21,8 @@ def unit(size: Size, array: mpu.Size, head_dim: int, resident: int = 0) -> Unit:
     Streams: ``keys`` words of A, a tile after the other, in both passes, without the resident ones in the second;
     ``queries`` words of B for the rows of the last block, every head's row tiles; ``pooled_keys`` words of A for all
     pooled keys, once, when a head needs them; ``pooled_queries`` words of B, a row tile for every sweep; ``aware``
-    and ``again`` a bit for each head. ``a``, ``b`` go to the matrix unit and ``c`` comes back from it; ``products`` is
-    what is left of ``c``: heads that need no pooled products get tiles of zeros, which are dropped here.
+    and ``again`` a bit for each head. ``tiles``, as in the unit ``turns``, ``a`` and ``b`` go to the matrix unit and
+    ``c`` comes back from it; ``products`` is ``c`` without the tile of zeros between passes over keys and sweeps.
     """
     STEPS = array.steps(head_dim)
     AWord, BWord = UInt(8 * array.k_parallel * array.rows), UInt(8 * array.k_parallel * array.columns)
@@ -42,6 +42,7 @@ def unit(size: Size, array: mpu.Size, head_dim: int, resident: int = 0) -> Unit:
         pooled_queries: Stream[BWord, 2]
         aware: Stream[UInt(1), 2]
         again: Stream[UInt(1), 2]
+        tiles: Stream[UInt(1), 2]
         a: Stream[AWord, 2]
         b: Stream[BWord, 2]
         c: Stream[CWord, 2]
@@ -53,9 +54,9 @@ def unit(size: Size, array: mpu.Size, head_dim: int, resident: int = 0) -> Unit:
             held: AWord[KEPT * STEPS] @ Memory(resource="URAM")
             last: UInt(18) = ltokens[0] - 1
             passes: int32 = 0 if last // block + 1 <= max(lmin_blocks[0], 2) else 2
-            tiles: int32 = last // TILE + 1
+            key_tiles: int32 = last // TILE + 1
             for p in range(passes):
-                for t in range(tiles):
+                for t in range(key_tiles):
                     buffer: AWord[STEPS] @ Memory(resource="LUTRAM")
                     for s in range(STEPS):
                         word: AWord = 0
@@ -79,19 +80,23 @@ def unit(size: Size, array: mpu.Size, head_dim: int, resident: int = 0) -> Unit:
             brief: UInt(1) = blocks <= max(lmin_blocks[0], 2)
             passes: int32 = 0 if brief == 1 else 2
             heads: int32 = 0 if brief == 1 else group
-            tiles: int32 = last // TILE + 1
+            strip_tiles: int32 = last // TILE + 1
             words: int32 = 0 if brief == 1 else SLOTS * STEPS
             for w in range(words):
                 rows_of_b[w] = queries.get()
             for p in range(passes):
-                for t in range(tiles):
+                for t in range(strip_tiles):
                     of_keys: AWord[STEPS] = tile.get()
                     for u in range(SLOTS):
                         for s in range(STEPS):
+                            if s == 0:
+                                tiles.put(1)
                             a.put(of_keys[s])
                             b.put(rows_of_b[u * STEPS + s])
             # a tile leaves the matrix unit while the next one is computed: the last of the second pass needs one too
             for z in range(STEPS):
+                if z == 0:
+                    tiles.put(1)
                 a.put(0)
                 b.put(0)
             loaded: UInt(1) = 0
@@ -103,23 +108,24 @@ def unit(size: Size, array: mpu.Size, head_dim: int, resident: int = 0) -> Unit:
                 loaded = loaded | flag
                 for m in range(missing):
                     pooled[m] = pooled_keys.get()
-                for sweep in range(4):
+                sweeps: int32 = 4 if flag == 1 else 0
+                for sweep in range(sweeps):
                     for row_tile in range(row_tiles):
                         lowest: UInt(18) = min(row_tile * rows + rows, blocks) - 1
                         key_tiles: int32 = lowest // TILE + 1
                         for key_tile in range(key_tiles):
                             for step in range(STEPS):
-                                a_word: AWord = 0
                                 b_word: BWord = 0
-                                if flag == 1:
-                                    a_word = pooled[key_tile * STEPS + step]
-                                    if key_tile == 0:
-                                        b_word = pooled_queries.get()
-                                        pooled_row[step] = b_word
-                                    else:
-                                        b_word = pooled_row[step]
-                                a.put(a_word)
+                                if key_tile == 0:
+                                    b_word = pooled_queries.get()
+                                    pooled_row[step] = b_word
+                                else:
+                                    b_word = pooled_row[step]
+                                if step == 0:
+                                    tiles.put(1)
+                                a.put(pooled[key_tile * STEPS + step])
                                 b.put(b_word)
+            tiles.put(0)
 
         @df.kernel(mapping=[1], args=[tokens, min_blocks])
         def take_back(ltokens: int32[1], lmin_blocks: int32[1]):
@@ -129,10 +135,10 @@ def unit(size: Size, array: mpu.Size, head_dim: int, resident: int = 0) -> Unit:
             brief: UInt(1) = blocks <= max(lmin_blocks[0], 2)
             passes: int32 = 0 if brief == 1 else 2
             heads: int32 = 0 if brief == 1 else group
-            tiles: int32 = last // TILE + 1
+            strip_tiles: int32 = last // TILE + 1
             row_tiles: int32 = last_block // rows + 1
             for p in range(passes):
-                for t in range(tiles):
+                for t in range(strip_tiles):
                     for g in range(SLOTS * KEY_GROUPS):
                         products.put(c.get())
             dropped: CWord = 0
@@ -140,14 +146,13 @@ def unit(size: Size, array: mpu.Size, head_dim: int, resident: int = 0) -> Unit:
                 dropped = c.get()
             for h in range(heads):
                 flag: UInt(1) = again.get()
-                for sweep in range(4):
+                sweeps: int32 = 4 if flag == 1 else 0
+                for sweep in range(sweeps):
                     for row_tile in range(row_tiles):
                         lowest: UInt(18) = min(row_tile * rows + rows, blocks) - 1
                         words: int32 = (lowest // TILE + 1) * KEY_GROUPS
                         for word in range(words):
-                            result: CWord = c.get()
-                            if flag == 1:
-                                products.put(result)
+                            products.put(c.get())
 
     def schedule(s) -> None:
         s.pipeline("fetch:s", initiation_interval=1)
@@ -159,5 +164,5 @@ def unit(size: Size, array: mpu.Size, head_dim: int, resident: int = 0) -> Unit:
     return Unit(
         "sigu_feed", sigu_feed,
         inputs=("keys", "queries", "pooled_keys", "pooled_queries", "aware", "again", "c"),
-        outputs=("a", "b", "products"), schedule=schedule,
+        outputs=("tiles", "a", "b", "products"), schedule=schedule,
     )  # fmt: skip
