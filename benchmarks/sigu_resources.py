@@ -1,7 +1,11 @@
 """Resources of index generation by Yosys, stage by stage, for a board's default size.
 
+    python benchmarks/sigu_resources.py kv260 [STAGE ...] [--whole] [--into=results/sigu_resources_kv260.json]
+
 Stages whose width grows with scores in a cycle are synthesised as they are with ``--whole``; otherwise at three small
-widths, and the default's are interpolated as constant + rows + rows x lanes, which says so in the result.
+widths, and the default's are interpolated as constant + rows + rows x lanes, which says so in the result. With
+``--into`` the stages that were not asked for are taken from an earlier result. `asked` are the memories that the IR
+asks for.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from typing import Any
 from _sigu_stages import PROBES, TWICE, interpolated
 
 from fastprefill import boards
+from fastprefill.boards import Resources
+from fastprefill.estimate import unit as estimate
 from fastprefill.golden.sigu.size import Size
 from fastprefill.kernels import sigu
 from fastprefill.system.build import build_unit
@@ -25,7 +31,9 @@ from fastprefill.tools import yosys
 
 DEFAULTS = {"kv260": Size(16, 2, 16, choices=8), "u280": Size(16, 2, 16, columns=32, choices=8)}
 """Behind arrays of 16 x 16 and 16 x 32 outputs: as many scores a cycle as `sigu_lanes.py` finds enough."""
-WIDE = ("score", "weigh", "lines")
+WIDE = {"score": {"group": 1, "longest": 4096}, "weigh": {}, "lines": {}}
+"""Wide stages, and what their small widths are made with: `score` holds few scales then, in LUTRAM, as it does at the
+default's width."""
 CELLS = ("lut", "lutram", "ff", "dsp", "bram36", "uram")
 
 
@@ -40,8 +48,10 @@ def synthesised(unit: Unit, board: str) -> dict[str, Any]:
             if name.endswith(".sv"):
                 files.append(path)
         found = yosys.synthesise(files, unit.name)
+    least = estimate.least(module).get(0, Resources())
+    asked = {"bram36": least.bram36, "uram": least.uram}
     deepest = {"luts_in_a_row": found.depth.luts.luts, "carry_bits_in_a_row": found.depth.carry_bits.carry_bits}
-    return {**{name: getattr(found.total, name) for name in CELLS}, **deepest}
+    return {**{name: getattr(found.total, name) for name in CELLS}, "asked": asked, **deepest}
 
 
 def main() -> int:
@@ -50,18 +60,29 @@ def main() -> int:
     board = arguments[0] if arguments else "kv260"
     size, whole = DEFAULTS[board], "--whole" in sys.argv
     units = sigu.units(size)
+    earlier = next((one.removeprefix("--into=") for one in sys.argv if one.startswith("--into=")), None)
+    known = json.loads(Path(earlier).read_text())["results"]["stages"] if earlier else {}
     results: dict[str, Any] = {}
-    for name in arguments[1:] or list(units):
+    for name in units:
+        if name in known and name not in arguments[1:]:
+            results[name] = known[name]
+            continue
+        if arguments[1:] and name not in arguments[1:]:
+            continue
         if name in ("diagonal_tally", "diagonal_cut", "slash"):
             continue  # the same as the other of its kind
         if name not in WIDE or whole:
             results[name] = synthesised(units[name], board)
         else:
             probes = [
-                synthesised(sigu.units(replace(size, rows=r, lanes=n, columns=r, choices=1))[name], board)
+                synthesised(
+                    sigu.units(replace(size, rows=r, lanes=n, columns=r, choices=1, **WIDE[name]))[name], board
+                )
                 for r, n in PROBES
             ]
-            results[name] = {"probes": probes, "interpolated": True}
+            least = estimate.least(build_unit(units[name])).get(0, Resources())
+            asked = {"bram36": least.bram36, "uram": least.uram}
+            results[name] = {"probes": probes, "interpolated": True, "asked": asked}
             for cell in CELLS:
                 results[name][cell] = round(interpolated(probes, cell, size.rows, size.lanes))
             for kind in ("luts_in_a_row", "carry_bits_in_a_row"):

@@ -153,9 +153,22 @@ def test_a_head_dimension_that_does_not_fit_is_refused() -> None:
         mpu_sigu.system(**ARRAY, **{**SYSTEM, "head_dim": 256})
 
 
-def test_tiles_that_are_too_short_to_leave_are_refused() -> None:
-    with pytest.raises(FastprefillError, match=r"16 takes 2 steps, but the 2 groups of rows of a tile need 3 to leave"):
-        mpu_sigu.system(**{**ARRAY, "k_parallel": 8}, **SYSTEM)
+def fast(names: tuple[str, ...]) -> Contract:
+    """Tiles whose rows leave in exactly the steps that the next one takes, as those of the boards' arrays do."""
+    array = {**ARRAY, "k_parallel": 8}
+    assert mpu.Size(**array).steps(SYSTEM["head_dim"]) == ARRAY["rows"] // ARRAY["drain_rows"]
+    return Contract(
+        "mpu_sigu_fast",
+        lambda: link(mpu_sigu.system(**array, **SYSTEM)),
+        lambda seed: golden.cases(seed, names, **array, **SYSTEM),
+        "u280",
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", ["interpreter", "csim", "rtl"])
+def test_with_a_matrix_unit_as_fast_as_it_drains(level: str, tmp_path: Path) -> None:
+    run(level, tmp_path, fast(("one_token", "three_blocks", "ragged_aware")))
 
 
 @pytest.mark.parametrize("name", ["ragged", "ragged_aware"])
