@@ -3,9 +3,10 @@
     python benchmarks/sigu_resources.py kv260 [STAGE ...] [--whole] [--into=results/sigu_resources_kv260.json]
 
 Stages whose width grows with scores in a cycle are synthesised as they are with ``--whole``; otherwise at three small
-widths, and the default's are interpolated as constant + rows + rows x lanes, which says so in the result. With
-``--into`` the stages that were not asked for are taken from an earlier result. `asked` are the memories that the IR
-asks for.
+widths, and the default's are interpolated as constant + rows + rows x lanes, which says so in the result. Their block
+RAM and UltraRAM are what the IR asks for, as an array can be in another kind of memory at a small width. With
+``--into`` the stages that were not named are taken from an earlier result. `asked` are the memories that the IR asks
+for.
 """
 
 from __future__ import annotations
@@ -31,9 +32,7 @@ from fastprefill.tools import yosys
 
 DEFAULTS = {"kv260": Size(16, 2, 16, choices=8), "u280": Size(16, 2, 16, columns=32, choices=8)}
 """Behind arrays of 16 x 16 and 16 x 32 outputs: as many scores a cycle as `sigu_lanes.py` finds enough."""
-WIDE = {"score": {"group": 1, "longest": 4096}, "weigh": {}, "lines": {}}
-"""Wide stages, and what their small widths are made with: `score` holds few scales then, in LUTRAM, as it does at the
-default's width."""
+WIDE = ("score", "weigh", "lines")
 CELLS = ("lut", "lutram", "ff", "dsp", "bram36", "uram")
 
 
@@ -48,10 +47,8 @@ def synthesised(unit: Unit, board: str) -> dict[str, Any]:
             if name.endswith(".sv"):
                 files.append(path)
         found = yosys.synthesise(files, unit.name)
-    least = estimate.least(module).get(0, Resources())
-    asked = {"bram36": least.bram36, "uram": least.uram}
     deepest = {"luts_in_a_row": found.depth.luts.luts, "carry_bits_in_a_row": found.depth.carry_bits.carry_bits}
-    return {**{name: getattr(found.total, name) for name in CELLS}, "asked": asked, **deepest}
+    return {**{name: getattr(found.total, name) for name in CELLS}, **deepest}
 
 
 def main() -> int:
@@ -75,19 +72,20 @@ def main() -> int:
             results[name] = synthesised(units[name], board)
         else:
             probes = [
-                synthesised(
-                    sigu.units(replace(size, rows=r, lanes=n, columns=r, choices=1, **WIDE[name]))[name], board
-                )
+                synthesised(sigu.units(replace(size, rows=r, lanes=n, columns=r, choices=1))[name], board)
                 for r, n in PROBES
             ]
-            least = estimate.least(build_unit(units[name])).get(0, Resources())
-            asked = {"bram36": least.bram36, "uram": least.uram}
-            results[name] = {"probes": probes, "interpolated": True, "asked": asked}
+            results[name] = {"probes": probes, "interpolated": True}
             for cell in CELLS:
                 results[name][cell] = round(interpolated(probes, cell, size.rows, size.lanes))
             for kind in ("luts_in_a_row", "carry_bits_in_a_row"):
                 results[name][kind] = max(probe[kind] for probe in probes)
         print(f"{name}: {json.dumps(results[name])}", file=sys.stderr, flush=True)
+    for name, cells in results.items():
+        least = estimate.least(build_unit(units[name])).get(0, Resources())
+        cells["asked"] = {"bram36": least.bram36, "uram": least.uram}
+        if "probes" in cells:
+            cells |= cells["asked"]
     total = {
         cell: sum(found.get(cell, 0) * (1 + (name in TWICE)) for name, found in results.items()) for cell in CELLS
     }
