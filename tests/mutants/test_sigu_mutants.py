@@ -145,10 +145,10 @@ BROKEN_BEFORE = {
     ),
     "turns": (
         ("if leaving == 1 and step < GROUPS:", "if step < GROUPS:"),
-        ("turn[CLEAR] = 1", "turn[CLEAR] = 0"),
+        ("turn[CLEAR] = tile_ends", "turn[CLEAR] = 0"),
         ("what == TILE and step == STEPS - 1", "what == TILE and step == STEPS"),
         ("what == REST and step == GROUPS + 1", "what == REST and step == GROUPS"),
-        ("                    leaving = 0\n", ""),
+        ("leaving = tile_ends", "leaving = 1"),
         ("turn[PUT] = selected", "turn[PUT] = leaving"),
     ),
 }

@@ -4,6 +4,7 @@ import allo
 import allo.dataflow as df
 from allo.ir.types import Stream, UInt
 
+from fastprefill.errors import FastprefillError
 from fastprefill.golden import mpu
 from fastprefill.kernels.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT, turn_bits
 from fastprefill.system.unit import Unit
@@ -17,9 +18,17 @@ def unit(array: mpu.Size, head_dim: int) -> Unit:
 
     Streams: ``tiles`` a `TILE` for every tile; a `REST` where the next one may have to wait for what the last one
     brings; an `END`, behind a rest. ``turns`` as ``kernels.mpu.array`` takes them. A tile leaves while the next one is
-    computed, or in a rest.
+    computed, or in a rest, which has a turn more than it takes to leave, as a put waits for the turn behind its own.
+
+    Raises:
+        FastprefillError: tiles of one step.
     """
     STEPS, GROUPS = array.steps(head_dim), array.rows // array.drain_rows
+    if STEPS < 2:
+        raise FastprefillError(
+            f"a head dimension of {head_dim} is one step of {array.k_parallel} elements; index generation takes tiles "
+            "of 2 steps or more: choose a smaller k_parallel or drain_rows"
+        )
     Turn, Step = UInt(turn_bits(array)), UInt(max(STEPS, GROUPS + 2).bit_length())
 
     @df.region()
@@ -30,12 +39,16 @@ def unit(array: mpu.Size, head_dim: int) -> Unit:
         @df.kernel(mapping=[1])
         def by_tile():
             what: UInt(2) = REST
+            first: UInt(1) = 1  # of a tile or rest
             selected: UInt(1) = 0  # a group of rows was selected in the turn before, and is put in this one
             leaving: UInt(1) = 0  # a tile is there to leave
             running: UInt(1) = 1
             step: Step = 0
             while running == 1:
-                if step == 0:
+                # when it ends follows from what was there before: it has two turns or more
+                tile_ends: UInt(1) = first == 0 and what == TILE and step == STEPS - 1
+                rest_ends: UInt(1) = first == 0 and what == REST and step == GROUPS + 1
+                if first == 1:
                     what = tiles.get()
                 running = what != END
                 turn: Turn = 0
@@ -48,17 +61,15 @@ def unit(array: mpu.Size, head_dim: int) -> Unit:
                     with allo.meta_for(GROUPS) as g:
                         if step == g:
                             turn[GROUP + g] = 1
-                if what == TILE and step == STEPS - 1:
-                    turn[FINISH] = 1
-                    turn[CLEAR] = 1
-                    leaving = 1
-                    step = 0
-                elif what == REST and step == GROUPS + 1:  # a put waits for the turn behind its own
-                    leaving = 0
+                turn[FINISH] = tile_ends
+                turn[CLEAR] = tile_ends
+                turns.put(turn)
+                first = tile_ends | rest_ends
+                if first == 1:
+                    leaving = tile_ends
                     step = 0
                 else:
                     step += 1
-                turns.put(turn)
 
     return Unit(
         "sigu_turns", sigu_turns, inputs=("tiles",), outputs=("turns",),

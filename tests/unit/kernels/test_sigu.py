@@ -8,8 +8,10 @@ import pytest
 from fastprefill import boards, tools
 from fastprefill.boards import Resources
 from fastprefill.estimate.unit import least
+from fastprefill.golden import mpu
 from fastprefill.golden.sigu.size import Size
 from fastprefill.kernels import sigu
+from fastprefill.kernels.sigu_stages import turns
 from fastprefill.system.build import build_unit
 from fastprefill.system.unit import Unit
 from fastprefill.targets import rtl
@@ -31,6 +33,13 @@ def test_the_widest_words_fit_vitis_hls(size: Size) -> None:
     units = sigu.units(size)
     for name in ("score", "weigh", "logs", "lines"):
         validate(build_unit(units[name]))
+
+
+@pytest.mark.parametrize("array", [mpu.Size(16, 11, 5, 8, 2), mpu.Size(4, 2, 2, 4, 2)])
+@pytest.mark.parametrize("board", ["kv260", "u280"])
+def test_the_matrix_unit_gets_a_turn_in_each_cycle(array: mpu.Size, board: str) -> None:
+    built = rtl.build(build_unit(turns.unit(array, 64)), boards.load(board))
+    assert {report.body: report.ii for report in built.pipelines} == {"once": 1, "while": 1}
 
 
 def agrees(asked: Resources, found: dict[str, float]) -> bool:
