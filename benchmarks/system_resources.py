@@ -2,12 +2,14 @@
 
     python benchmarks/system_resources.py kv260
     python benchmarks/system_resources.py kv260 --count walker finish
+    python benchmarks/system_resources.py "kv260, small" --count softmax      units of this set
 
 Where a unit has been through Yosys its count is taken: SIGU's from ``results/sigu_resources_<board>.json`` (of other
 sizes from its probes, by rows and lanes), others from ``results/system_resources_<board>.json``, to which ``--count``
-adds. Otherwise it is the model's (matrix unit), or the least that the compiler counts: memories, registers of arrays
-and products bound to DSP slices, no logic. Every row says which. On the U280 a whole set lies in each region, for heads
-of its own, so the numbers are those of one region and the board's are those of the region that has least of each.
+adds; units of equal parameters have one count. Otherwise it is the model's (matrix unit), or the least that the
+compiler counts: memories, registers of arrays and products bound to DSP slices, no logic. Every row says which. On the
+U280 a whole set lies in each region, for heads of its own, so the numbers are those of one region and the board's are
+those of the region that has least of each.
 """
 
 from __future__ import annotations
@@ -42,8 +44,6 @@ MOVERS = {"reader": Resources(621, 380, 0, 4), "writer": Resources(594, 342, 0, 
 """By Yosys, 256 bits (``python benchmarks/movers.py``)."""
 
 SIGU_READERS, SIGU_WRITERS = 2, 1
-LANES = 8
-"""Of the SFU."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,24 @@ class Set:
         matrix: the matrix unit; the attention engine is as large.
         beat_bits: of the movers' ports.
         sigu_lanes: keys in a cycle, for `matrix.rows` queries.
+        sfu_lanes: elements in a cycle.
         lines: of the cache.
     """
 
     matrix: MatrixSize
     beat_bits: int
-    sigu_lanes: int
+    sigu_lanes: int = 2
+    sfu_lanes: int = 8
     lines: int = 1
 
 
 SETS = {
-    "kv260": Set(MatrixSize(16, 11, 5, 8, 4), 128, 2),
-    "kv260, DSP columns alone": Set(MatrixSize(16, 16, 0, 8, 4), 128, 2),
-    "kv260, 8 rows": Set(MatrixSize(8, 16, 0, 8, 4), 128, 2),
-    "u280": Set(MatrixSize(16, 25, 7, 8, 4), 256, 2),
+    "kv260": Set(MatrixSize(16, 11, 5, 8, 4), 128),
+    "kv260, DSP columns alone": Set(MatrixSize(16, 16, 0, 8, 4), 128),
+    "kv260, 8 rows": Set(MatrixSize(8, 16, 0, 8, 4), 128),
+    "kv260, small": Set(MatrixSize(8, 16, 0, 8, 4), 128, sigu_lanes=1, sfu_lanes=2),
+    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 256),
+    "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 256),
 }
 """The engine takes powers of two, so the U280's default array of 24 x 32 outputs cannot serve it: 16 x 32 can."""
 
@@ -90,10 +94,21 @@ def attention_units(of: Set) -> dict[str, Unit]:
     return {name: unit for name, unit in attention(of).units.items() if name != "mpu"}
 
 
-def sfu_units() -> dict[str, Unit]:
+def sfu_units(of: Set) -> dict[str, Unit]:
     """The special function unit; attention has a quantiser of its own."""
     makers = (dequantise, residual, rms_norm, rope, silu_up, quantise)
-    return {f"sfu.{maker.__name__.split('.')[-1]}": maker.unit(LANES) for maker in makers}
+    return {f"sfu.{maker.__name__.split('.')[-1]}": maker.unit(of.sfu_lanes) for maker in makers}
+
+
+def units(of: Set) -> dict[str, Unit]:
+    """Those of attention and the SFU."""
+    return {**attention_units(of), **sfu_units(of)}
+
+
+def key(unit: Unit, of: Set) -> str:
+    """What a count is kept under: a unit and its parameters."""
+    parameters = unit.parameters or {"lines": of.lines}
+    return f"{unit.name} {', '.join(f'{name}={value}' for name, value in sorted(parameters.items()))}"
 
 
 def synthesised(unit: Unit, board: str) -> dict[str, Any]:
@@ -119,9 +134,9 @@ def parts(name: str, counted: dict[str, dict[str, Any]]) -> dict[str, tuple[Reso
     """Every part of a set with what it takes and where that comes from."""
     of = SETS[name]
     found = {"matrix unit": (matrix_unit(of.matrix), MODEL), "sigu": sigu(of, name.partition(",")[0])}
-    for unit_name, unit in {**attention_units(of), **sfu_units()}.items():
-        if unit_name in counted:
-            found[unit_name] = Resources(*(math.ceil(counted[unit_name][kind]) for kind in KINDS)), YOSYS
+    for unit_name, unit in units(of).items():
+        if cells := counted.get(key(unit, of)):
+            found[unit_name] = Resources(*(math.ceil(cells[kind]) for kind in KINDS)), YOSYS
         else:
             found[unit_name] = sum(least(build_unit(unit)).values(), Resources()), LEAST
     memory = attention(of).memory
@@ -158,35 +173,30 @@ def text(result: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the sets of a board; with ``--count``, synthesise the units named after it first."""
-    board = arguments[0] if arguments else "kv260"
+    chosen = arguments[0] if arguments else "kv260"
+    board = chosen.split(",")[0]
     file = RESULTS / f"system_resources_{board}.json"
     counted: dict[str, dict[str, Any]] = {}
     if file.is_file():
         counted = json.loads(file.read_text())["results"]["counted"]
     if "--count" in arguments:
-        units = {**attention_units(SETS[board]), **sfu_units()}
+        of = SETS[chosen]
         for name in arguments[arguments.index("--count") + 1 :]:
-            counted[name] = synthesised(units[name], board)
-            print(f"{name}: {counted[name]}", file=sys.stderr, flush=True)
+            unit = units(of)[name]
+            counted[key(unit, of)] = synthesised(unit, board)
+            print(f"{key(unit, of)}: {counted[key(unit, of)]}", file=sys.stderr, flush=True)
     regions = [slr.as_dict() for slr in boards.load(board).slrs]
     available = Resources(*(min(region[kind] for region in regions) for kind in KINDS))
     results: dict[str, Any] = {"board": board, "counted": counted, "sets": {}}
     for name, of in SETS.items():
         if name.split(",")[0] == board:
-            same = asdict(of) == asdict(SETS[board])
-            found = summed(parts(name, counted if same else _independent(counted)), available)
+            found = summed(parts(name, counted), available)
             results["sets"][name] = {**asdict(of), **found}
             print(f"\n{name}\n{text(found)}", file=sys.stderr)
     fits = {name: one["fits"] for name, one in results["sets"].items()}
     shown = {"benchmark": "system_resources", "target": "none", "met": True, "fits": fits, "results": results}
     print(json.dumps(shown, indent=1))
     return 0
-
-
-def _independent(counted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Counts of units whose size does not depend on the matrix unit."""
-    same = ("walker", "kv_cache", "finish", "quantise")
-    return {name: cells for name, cells in counted.items() if name in same or name.startswith("sfu.")}
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ PROOFS = (
     Proof("fp_relay", {"HOPS": 2}),
     Proof("fp_relay", {"HOPS": 3}),
     Proof("fp_relay", {"HOPS": 2, "TAKEN": 1}),
+    Proof("fp_wide_relay", {"HOPS": 2}),
     Proof("fp_dsp_cascade", {"SLICES": 1}, any_products=True),
     Proof("fp_dsp_cascade", {"SLICES": 8}, any_products=True),
     Proof("fp_packed_sum"),

@@ -19,7 +19,7 @@ from fastprefill.errors import FastprefillError
 from fastprefill.system.ports import Ports
 from fastprefill.tools import equivalence, formal, verilator
 
-CAUGHT, EQUIVALENT, ARGUED, SURVIVED = "caught", "equivalent", "argued", "survived"
+CAUGHT, EQUIVALENT, SURVIVED = "caught", "equivalent", "survived"
 
 UNCHECKED = ("starved", "blocked", "error")
 """Outputs for the status registers of the shell; they are no part of a unit's contract."""
@@ -70,7 +70,7 @@ class Verdict:
 
     Attributes:
         mutant: the change.
-        status: `CAUGHT` by the checks; `EQUIVALENT` by proof; `ARGUED` to be equivalent, by hand; or `SURVIVED`.
+        status: `CAUGHT` by the checks; `EQUIVALENT` by proof; or `SURVIVED`.
         detail: why.
     """
 
@@ -140,7 +140,6 @@ class Judge:
         seed: of the inputs, the gaps, the resets and the initial state.
         timing: cycles of every step of that level, in order, for the unit as it is.
         lemmas: for the proof that a mutant is equivalent, see ``equivalence.prove``.
-        argued: by rule and `source_line`, why a change that passes changes nothing, where that is beyond the proof.
     """
 
     contract: Contract
@@ -149,7 +148,6 @@ class Judge:
     seed: int
     timing: Sequence[int]
     lemmas: Mapping[str, Sequence[str]]
-    argued: Mapping[tuple[str, str], str]
 
     def verdict(self, mutant: Mutant, folder: Path) -> Verdict:
         """Run the RTL level of the contract on a mutant; a part's proofs on one of a part; then try to prove it none.
@@ -166,10 +164,7 @@ class Judge:
         if wrong:
             return Verdict(mutant, CAUGHT, wrong)
         proof = equivalence.prove(self.files, changed, self.ports.name, ignored=UNCHECKED, lemmas=self.lemmas)
-        if proof.proved:
-            return Verdict(mutant, EQUIVALENT, proof.reason)
-        argument = self.argued.get((mutant.rule, source_line(self.files, mutant)))
-        return Verdict(mutant, ARGUED, argument) if argument else Verdict(mutant, SURVIVED, proof.reason)
+        return Verdict(mutant, EQUIVALENT if proof.proved else SURVIVED, proof.reason)
 
     def _simulate(self, changed: Mapping[str, str], folder: Path) -> str:
         build = verilator.build(changed, self.ports)
@@ -202,12 +197,6 @@ def _part_proof(mutant: Mutant, changed: Mapping[str, str]) -> str:
     return ""
 
 
-def source_line(files: Mapping[str, str], mutant: Mutant) -> str:
-    """The line that a mutant changes, without its comment; numbered names and copies of a register have no number."""
-    line = files[mutant.file].splitlines()[mutant.line - 1].partition("//")[0].strip()
-    return " ".join(re.sub(r"\b_GEN_\d+\b", "_GEN", re.sub(r"_v\d+\b", "", line)).split())
-
-
 def table(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
     """Verdicts, as `Verdict.to_json` makes them, as lines of text: one each, then the score."""
     counts = Counter(verdict["status"] for verdict in verdicts)
@@ -218,7 +207,7 @@ def table(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
         for row in rows
     ]
     rules = len({verdict["rule"] for verdict in verdicts})
-    score = ", ".join(f"{counts[status]} {status}" for status in (CAUGHT, EQUIVALENT, ARGUED, SURVIVED))
+    score = ", ".join(f"{counts[status]} {status}" for status in (CAUGHT, EQUIVALENT, SURVIVED))
     return [*lines, f"mutants: {len(verdicts)} of {rules} kinds: {score}"]
 
 

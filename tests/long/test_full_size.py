@@ -14,7 +14,7 @@ from fastprefill.checks.project import Project
 from fastprefill.estimate import resources
 from fastprefill.golden import mpu as golden
 from fastprefill.golden.mpu import Size
-from fastprefill.kernels import mpu
+from fastprefill.kernels import mpu, mpu_array
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
 from fastprefill.targets import rtl
@@ -160,3 +160,38 @@ def test_synthesis_at_the_default_size(
     assert 64 * outputs <= found.total.ff <= 1.15 * modelled.ff
     assert found.total.lut <= 1.15 * modelled.lut
     assert tools.available("yosys")
+
+
+def test_synthesis_of_the_dispatcher(tmp_path: Path, record_property: PROPERTY) -> None:
+    """The rules of depth and loads of what feeds the U280's three matrix units, with words of their size."""
+    needs("structure")
+    target = boards.load("u280")
+    chosen = config.resolve(models.load(TINY).config, target, size={})
+    files = rtl.emit(build_unit(mpu_array.dispatcher(3, chosen.size)), target)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    found = yosys.synthesise([tmp_path / name for name in files if name.endswith(".sv")], "dispatch")
+    for name, count in asdict(found.total).items():
+        record_property(name, count)
+    record_property("levels", found.depth.luts.luts)
+    assert found.depth.luts.luts <= boards.most_luts(target.clock_mhz), found.depth.luts.describe()
+    assert found.depth.carry_bits.carry_bits <= 32, found.depth.carry_bits.describe()
+    assert found.fan_out.above == 0, [net.describe() for net in found.fan_out.nets]
+
+
+LARGEST = Size(24, 17, 15, 8, 2)
+"""The U280's."""
+
+
+@pytest.mark.parametrize("k_parallel", [1, 2, 4, 8])
+def test_sizes_up_to_the_default_generate_and_lint(k_parallel: int) -> None:
+    """Every number of columns with every `k_parallel`; rows, DSP columns and the drain change with them."""
+    needs("rtl")
+    all_rows = range(4, LARGEST.rows + 1, 2)
+    for columns in range(4, LARGEST.columns + 1):
+        rows = all_rows[(columns + k_parallel) % len(all_rows)]
+        dsp_columns = (7 * columns + k_parallel) % (columns + 1)
+        drains = [n for n in range(2, rows + 1, 2) if rows % n == 0]
+        size = Size(rows, dsp_columns, columns - dsp_columns, k_parallel, drains[columns % len(drains)])
+        files = rtl.emit(build_unit(mpu.unit(**asdict(size))), boards.load("u280"))
+        verilator.lint({name: text for name, text in files.items() if name.endswith(".sv")}, "mpu")

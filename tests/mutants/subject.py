@@ -34,7 +34,7 @@ class Subject:
         contract: of the unit.
         drawn_with: seed of the choice.
         generated, hand_written: changes in generated files and in parts.
-        lemmas, argued: as for ``Judge``.
+        lemmas: as for ``Judge``.
     """
 
     contract: Contract
@@ -42,7 +42,6 @@ class Subject:
     generated: int
     hand_written: int = 0
     lemmas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    argued: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @cached_property
     def design(self) -> tuple[dict[str, str], Ports]:
@@ -68,13 +67,7 @@ class Subject:
         with tempfile.TemporaryDirectory() as folder:
             passed = contract.check(self.contract, "rtl", seed=SEED, folder=Path(folder))
         cycles = [cycles for *_, cycles in passed.timing]
-        return Judge(self.contract, files, unit_ports, SEED, cycles, self.lemmas, self.argued)
-
-    @property
-    def not_in_the_design(self) -> set[tuple[str, str]]:
-        """Rules and lines of `argued` that no change has: an argument for what is no longer there."""
-        files = self.design[0]
-        return set(self.argued) - {(site.rule, mutate.source_line(files, site)) for site in mutate.sites(files)}
+        return Judge(self.contract, files, unit_ports, SEED, cycles, self.lemmas)
 
     def check(self, index: int, folder: Path, record_property: Callable[[str, object], None]) -> None:
         """Judge a mutant; fails when it survives."""

@@ -15,11 +15,6 @@ from tests.mutants.subject import MARKS, Subject
 COUNT = 24
 SIZE = mpu.Size(4, 2, 2, 2, 2)
 
-# What passes and is beyond the proof, by rule and source line, with the argument why it changes nothing.
-ARGUED = {
-    ("reset value", "even_out_write_s2 <= 1'h0;"): "a row written in the cycle after a reset is no row of a tile",
-}
-
 
 def with_longest(seed: int) -> list[Case]:
     """The cases of the unit, and as many tiles in one sum and as many steps in a tile as are allowed."""
@@ -37,7 +32,7 @@ def with_longest(seed: int) -> list[Case]:
     return [*mpu.cases(seed, 4, 2, 2, 2, 2), *longest]
 
 
-UNIT = Subject(replace(CONTRACTS["mpu_4_2_2_2_2"], cases=with_longest), drawn_with=4, generated=COUNT, argued=ARGUED)
+UNIT = Subject(replace(CONTRACTS["mpu_4_2_2_2_2"], cases=with_longest), drawn_with=4, generated=COUNT)
 """Of the generated files alone; the hand-written parts are in ``test_mutants``."""
 
 pytestmark = MARKS
@@ -53,7 +48,3 @@ def test_mutants_are_of_control_datapath_and_elements_and_of_many_kinds() -> Non
     assert len(set(chosen)) == COUNT
     assert {mutant.file for mutant in chosen} >= {"mpu.sv", "mpu_array.sv", "mpu_array_lane2.sv", "mpu_control.sv"}
     assert len({mutant.rule for mutant in chosen}) >= 15
-
-
-def test_what_is_argued_is_part_of_the_design() -> None:
-    assert UNIT.not_in_the_design == set()

@@ -18,6 +18,7 @@ from fastprefill.cli import main
 from fastprefill.tools import vendor
 
 LOGS = Path(__file__).parent / "logs"
+TINY = Path(__file__).parents[2] / "examples" / "tiny-llama"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "moving-sum" / "moving_sum.py"
 U280_PLATFORM = boards.load("u280").platform
 
@@ -342,3 +343,13 @@ def test_a_third_board_is_one_file(tmp_path: Path, tools: Tools) -> None:
     assert f"--platform {platform}" in tools.calls[-1]
     assert "xcu55c-fsvh2892-2L-e" in (project / "bitstream" / "package.tcl").read_text()
     assert ":HBM[1]" in (project / "bitstream" / "link.cfg").read_text()
+
+
+def test_a_third_board_gets_three_matrix_units(tmp_path: Path) -> None:
+    (tmp_path / "u55c.toml").write_text(U55C)
+    words = ("--rows", "4", "--dsp-columns", "2", "--lut-columns", "2", "--k-parallel", "2")
+    out = tmp_path / "project"
+    result = invoke("generate", "--model", TINY, "--board", tmp_path / "u55c.toml", "--out", out, *words)
+    assert result.exit_code == 0, result.output
+    assert json.loads((out / "manifest.json").read_text())["board"]["name"] == "u55c"
+    assert "mpu2" in (out / "bitstream" / "slr.tcl").read_text()

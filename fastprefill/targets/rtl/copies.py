@@ -84,6 +84,9 @@ class Netlist:
         inside: of an instance's line, the loads behind each of its operands, in the order of the text: of each bit, or
             one number where all bits have the same.
         rename: gives a register's line a name that stands for the same one.
+
+    Attributes:
+        copies: of registers, by value, those that ``spread`` made.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Netlist:
         self.uses: dict[str, list[tuple[int, int]]] = {}
         self.maker: dict[str, int] = {}
         self.behind: dict[int, list[Loads | int]] = {}
+        self.copies: dict[str, list[str]] = {}
         self.fresh = 0
         for line in lines:
             self.add(line)
@@ -237,6 +241,7 @@ class Netlist:
         for _, some in groups[1:]:
             self.fresh += 1
             copy = f"%copy.{self.fresh}"
+            self.copies.setdefault(name, []).append(copy)
             self.add(self.rename(line.text).replace(f"{name} =", f"{copy} =", 1))
             again = {name: copy}
             for load in some:

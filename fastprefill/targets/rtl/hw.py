@@ -81,6 +81,7 @@ class Module:
         about: lines of the comment above the module.
         flip_flops: registers stay flip-flops, and are not made shift registers in LUTs.
         sources: name of a signal, instance or output -> ``file:line``; complete when ``text`` has been called.
+        active: bits of which none may be 1 in simulation while the output ``busy`` is 0.
     """
 
     def __init__(self, design: Design, name: str, *, reset: bool = True) -> None:
@@ -101,6 +102,7 @@ class Module:
         self.finished: Netlist | None = None
         self.flip_flops = False
         self.behind: dict[str, list[Loads | int]] = {}
+        self.active: dict[Wire, None] = {}
         design.modules.append(self)
 
     # ports
@@ -331,7 +333,33 @@ class Module:
         head = f"  hw.module @{self.name}({', '.join(ports)}) {{"
         netlist = self.netlist()
         counts = Counter({name: len(uses) for name, uses in netlist.uses.items()})
-        return "\n".join([head, *self._named(netlist.text(), counts), "  } loc(unknown)"])
+        *lines, outputs = netlist.text()
+        real = [name for name in dict.fromkeys(map(self._resolved, self.active)) if name in netlist.maker]
+        active = [each for name in real for each in (name, *netlist.copies.get(name, ()))]
+        counts.update(active)
+        check = [self._check(active)] if active else []
+        return "\n".join([head, *self._named([*lines, *check, outputs], counts), "  } loc(unknown)"])
+
+    def _resolved(self, wire: Wire) -> str:
+        name = wire.name
+        while name in self.bound:
+            name = self.bound[name]
+        return name
+
+    def _check(self, active: list[str]) -> str:
+        """That nothing of `active` is 1 when the module is not busy, as text: it is no part of the netlist."""
+        holes = [f"{{{{{number}}}}}" for number in range(len(active))]
+        rows = [" | ".join(holes[at : at + 4]) for at in range(0, len(holes), 4)]
+        lines = (
+            "`ifdef FP_CHECKS",
+            "  always_ff @(posedge clk)",
+            f"    if (!rst && !busy && ({rows[0]}",
+            *(f"        | {row}" for row in rows[1:]),
+            f"      )) $error(\\22{self.name} %m: a store or a put while it is not busy\\22);",
+            "`endif",
+        )
+        text = "\\0A".join(lines)
+        return f'    sv.verbatim "{text}"({", ".join(active)}) : {", ".join(["i1"] * len(active))} loc(unknown)'
 
     def netlist(self) -> Netlist:
         """The lines that matter, with registers copied where they drive many pins. Nothing may be added afterwards."""

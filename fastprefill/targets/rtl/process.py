@@ -212,23 +212,30 @@ class ProcessBuilder:
         """Whether something of a body, also of another than the present one, happens: an iteration is in the stage and
         the predicate holds. Known as soon as the predicate is, and kept in one register a stage from there on."""
         if predicate is None or lane_number(predicate, lane) == 1:
-            return self.sequencer.valid(body, stage)
+            return self.active(self.sequencer.valid(body, stage), stage)
         key = (body, stage, predicate, self.data.lane_key(predicate.owner, lane))
         if key not in self.happening:
             if stage > self.schedule.ready.get(predicate, 0):
                 before = self.happens(body, stage - 1, predicate, lane, name)
                 self.m.src = text(body.op, "src")
-                self.happening[key] = self.m.register(before, f"{name}_s{stage}", reset=0)
+                happening = self.m.register(before, f"{name}_s{stage}", reset=0)
             else:
                 here, self.body = self.body, body
                 wanted = self.predicate(predicate, stage, lane)
                 self.body = here
-                self.happening[key] = (
+                happening = (
                     self.m.both([self.sequencer.valid(body, stage), wanted], shared=name)
                     if stage
                     else self.sequencer.issues_with(body, wanted, name)
                 )
+            self.happening[key] = self.active(happening, stage)
         return self.happening[key]
+
+    def active(self, happening: Wire, stage: int) -> Wire:
+        """Note that something happens, for a check in simulation: behind its issue, a process is busy with it."""
+        if stage:
+            self.m.active[happening] = None
+        return happening
 
     def indices(self, values: Iterable[SSAValue], stage: int, lane: Lane) -> list[Index]:
         found: list[Index] = []

@@ -25,8 +25,8 @@ FEW_STAGES = 5
 """Stages of a body whose valid bits fit a LUT with the bit that says whose turn it is."""
 
 
-def issue_gate(streams: int) -> Part:
-    """The hand-written gate for bodies that wait for several streams."""
+def issue_gate(streams: int, always: int) -> Part:
+    """The hand-written gate for bodies that wait for several streams; `always`: a bit for each that all want."""
     ports = (
         ("turn", "in", 1),
         ("have", "in", streams),
@@ -34,7 +34,7 @@ def issue_gate(streams: int) -> Part:
         ("issue", "out", 1),
         ("take", "out", streams),
     )
-    return Part("fp_issue", ports, (("STREAMS", streams),))
+    return Part("fp_issue", ports, (("STREAMS", streams), ("ALWAYS", always)))
 
 
 @dataclass
@@ -226,14 +226,27 @@ class Sequencer:
         for body in bodies:
             m.src = text(body.op, "src")
             self._issue(body, [*conditions[body], *([(waiting, None)] if waiting is not None else [])])
-            arrives = m.any(
-                (move.when for move in moves if move.target is body), shared=f"{body.name}_arrives"
-            )
-            stays = m.both([self.turn[body], m.invert(self.issue[body])])
-            m.bind(self.turn[body], m.register(m.any([arrives, stays]), f"{body.name}_turn", reset=0))
+            m.bind(self.turn[body], self._turn(body, moves, late[body]))
         for loop in self.names:
             self._loop_state(loop, moves)
         return m.any([*self.turn.values(), *(wire for b in bodies for wire in self._flying(b, late[b]))])
+
+    def _turn(self, body: Body, moves: list[_Move], late: bool) -> Wire:
+        """Whose turn it is. A body whose iteration decides at issue keeps its turn unless that passes on: what it says
+        of the turn coming back need not be waited for."""
+        m, turn, issue = self.m, self.turn[body], self.issue[body]
+        start, *after = moves
+        leaves = [move.when for move in after if move.source is body and move.target is not body]
+        keeps = not late and leaves != []
+        arrives = [
+            move.when for move in after if move.target is body and not (keeps and move.source is body)
+        ]
+        if start.target is body:
+            arrives.insert(0, start.when)
+        over = m.any(leaves, shared=f"{body.name}_leaves") if keeps else issue
+        m.src = text(body.op, "src")
+        stays = m.both([turn, m.invert(over)])
+        return m.register(m.any([*arrives, stays]), f"{body.name}_turn", reset=0)
 
     def _issue(self, body: Body, conditions: list[Condition]) -> None:
         """A body issues in its turn when every condition holds: in a LUT where one is enough, else in ``fp_issue``."""
@@ -246,7 +259,8 @@ class Sequencer:
             issue = m.both([turn, *ready], name)
         else:
             inputs = {"turn": turn, "have": m.concat([have for have, _ in conditions]), "want": m.concat(wants)}
-            outs = m.instance(f"{body.name}_gate", issue_gate(len(conditions)), inputs)
+            unconditional = sum((want == always) << at for at, want in enumerate(reversed(wants)))
+            outs = m.instance(f"{body.name}_gate", issue_gate(len(conditions), unconditional), inputs)
             issue = outs["issue"]
             gate = {want: m.extract(outs["take"], at, 1) for at, want in enumerate(reversed(wants))}
         m.bind(self.issue[body], issue)
