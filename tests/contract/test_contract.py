@@ -137,8 +137,10 @@ ONLY_LONG = {
     "refused_alone": {"rtl"},
     "pool": {"csim", "rtl", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
+    "window_walker": {"csim", "rtl", "four_state", "structure"},
     "mpu_8_4_2_8_4": {"rtl"},  # its chains of eight also in the unit that wraps, below
     "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
+    "attention_layer_windows": {"csim", "rtl", "four_state", "structure"},
 }
 """Levels that only ``make test-long`` runs."""
 
