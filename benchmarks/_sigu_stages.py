@@ -22,9 +22,17 @@ def interpolated(probes: Sequence[dict[str, Any]], cell: str, rows: int, lanes: 
 
 
 def whole(stages: Mapping[str, dict[str, Any]], cell: str, rows: int, lanes: int) -> float:
-    """Cells of a unit of this width: all stages, those `TWICE` twice, wide ones from their probes."""
+    """Cells of a unit of this width: all stages, those `TWICE` twice, wide ones from their probes.
+
+    Block RAM and UltraRAM of all widths are those of the default's: at the probes' an array may be in another memory.
+    """
+    probed = cell not in ("bram36", "uram")
     return sum(
-        (max(0.0, interpolated(stage["probes"], cell, rows, lanes)) if "probes" in stage else float(stage[cell]))
+        (
+            max(0.0, interpolated(stage["probes"], cell, rows, lanes))
+            if probed and "probes" in stage
+            else float(stage[cell])
+        )
         * (1 + (name in TWICE))
         for name, stage in stages.items()
     )

@@ -1,7 +1,12 @@
 """Resources of index generation by Yosys, stage by stage, for a board's default size.
 
+    python benchmarks/sigu_resources.py kv260 [STAGE ...] [--whole] [--into=results/sigu_resources_kv260.json]
+
 Stages whose width grows with scores in a cycle are synthesised as they are with ``--whole``; otherwise at three small
-widths, and the default's are interpolated as constant + rows + rows x lanes, which says so in the result.
+widths, and the default's are interpolated as constant + rows + rows x lanes, which says so in the result. Their block
+RAM and UltraRAM are what the IR asks for, as an array can be in another kind of memory at a small width. With
+``--into`` the stages that were not named are taken from an earlier result. `asked` are the memories that the IR asks
+for.
 """
 
 from __future__ import annotations
@@ -16,6 +21,8 @@ from typing import Any
 from _sigu_stages import PROBES, TWICE, interpolated
 
 from fastprefill import boards
+from fastprefill.boards import Resources
+from fastprefill.estimate import unit as estimate
 from fastprefill.golden.sigu.size import Size
 from fastprefill.kernels import sigu
 from fastprefill.system.build import build_unit
@@ -50,8 +57,15 @@ def main() -> int:
     board = arguments[0] if arguments else "kv260"
     size, whole = DEFAULTS[board], "--whole" in sys.argv
     units = sigu.units(size)
+    earlier = next((one.removeprefix("--into=") for one in sys.argv if one.startswith("--into=")), None)
+    known = json.loads(Path(earlier).read_text())["results"]["stages"] if earlier else {}
     results: dict[str, Any] = {}
-    for name in arguments[1:] or list(units):
+    for name in units:
+        if name in known and name not in arguments[1:]:
+            results[name] = known[name]
+            continue
+        if arguments[1:] and name not in arguments[1:]:
+            continue
         if name in ("diagonal_tally", "diagonal_cut", "slash"):
             continue  # the same as the other of its kind
         if name not in WIDE or whole:
@@ -67,6 +81,11 @@ def main() -> int:
             for kind in ("luts_in_a_row", "carry_bits_in_a_row"):
                 results[name][kind] = max(probe[kind] for probe in probes)
         print(f"{name}: {json.dumps(results[name])}", file=sys.stderr, flush=True)
+    for name, cells in results.items():
+        least = estimate.least(build_unit(units[name])).get(0, Resources())
+        cells["asked"] = {"bram36": least.bram36, "uram": least.uram}
+        if "probes" in cells:
+            cells |= cells["asked"]
     total = {
         cell: sum(found.get(cell, 0) * (1 + (name in TWICE)) for name, found in results.items()) for cell in CELLS
     }

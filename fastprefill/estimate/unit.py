@@ -93,7 +93,7 @@ def _block_rams(width: int, words: int) -> int:
     best = math.inf
     for depth, bits in _BLOCK_RAM:
         columns, rest = divmod(width, bits)
-        last = 0 if not rest else 1 if 2 * rest <= bits or 2 * words <= depth else 2
+        last = 0 if not rest else 1 if 2 * rest <= bits or (2 * words <= depth and bits < 72) else 2
         full = 1 if 2 * words <= depth and bits < 72 else 2
         best = min(best, math.ceil(words / depth) * (columns * full + last))
     return int(best)

@@ -119,9 +119,12 @@ def top(
 ) -> func.FuncOp:
     flat = parts.flat()
     port_names = [*ports[0], *ports[1]]
-    names = [*parts.arguments, *port_names]
-    types = [*(a.ir for a in parts.arguments.values()), *(stream_type(flat[p]) for p in port_names)]
-    elements = [*(a.element for a in parts.arguments.values()), *(flat[p].element for p in port_names)]
+    # one that no kernel takes, perhaps as `meta_if` left that kernel out, is no argument
+    taken = {argument.actual for process in processes for argument in process.arguments}
+    arguments = {name: array for name, array in parts.arguments.items() if name in taken}
+    names = [*arguments, *port_names]
+    types = [*(a.ir for a in arguments.values()), *(stream_type(flat[p]) for p in port_names)]
+    elements = [*(a.element for a in arguments.values()), *(flat[p].element for p in port_names)]
     entry = Block(arg_types=types)
     known: dict[str, SSAValue] = dict(zip(names, entry.args, strict=True))
     for arg_name, ssa in known.items():
@@ -130,7 +133,7 @@ def top(
         op.results[0].name_hint = hint(stream)
         known[stream] = op.results[0]
         entry.add_op(op)
-    used: dict[str, set[str]] = {argument: set() for argument in parts.arguments}
+    used: dict[str, set[str]] = {argument: set() for argument in arguments}
     for process in processes:
         call = func.CallOp(symbols[process.instance], [known[a.actual] for a in process.arguments], [])
         call.attributes["instance"] = StringAttr(process.instance)
@@ -141,7 +144,7 @@ def top(
             if argument.actual in used:
                 used[argument.actual].add(argument.direction)
     entry.add_op(func.ReturnOp())
-    letters = [("o" if "o" in used[a] else "i" if "i" in used[a] else "_") for a in parts.arguments]
+    letters = [("o" if "o" in used[a] else "i" if "i" in used[a] else "_") for a in arguments]
     top = func.FuncOp(name, FunctionType.from_lists(types, []), Region(entry))
     top.attributes["fp.region"] = UnitAttr()
     top.attributes["arg_names"] = ArrayAttr([StringAttr(n) for n in names])

@@ -83,7 +83,7 @@ class JobList:
 
 
 def job_list(mask: NDArray[np.bool_]) -> JobList:
-    """The jobs of a group.
+    """The jobs of a group, of one block or more.
 
     Args:
         mask: bool [heads, blocks, blocks], query block by key block; nothing above the diagonal.
@@ -120,6 +120,12 @@ def job_list(mask: NDArray[np.bool_]) -> JobList:
         (bits[query, key] | query).astype(np.uint32),
         mask.sum(axis=(0, 1)).astype(np.uint32),
     )
+
+
+def empty(heads: int) -> JobList:
+    """The list of a start that was refused: no blocks, so no jobs."""
+    nothing, start = np.zeros(0, np.uint32), np.zeros(1, np.uint32)
+    return JobList(heads, start, nothing, start, nothing, nothing)
 
 
 def requests(
@@ -184,7 +190,7 @@ def unpack(image: bytes) -> JobList:
         raise FastprefillError(f"not a job list: it begins with {magic:#010x} instead of {MAGIC:#010x}")
     if version != VERSION:
         raise FastprefillError(f"a job list of version {version}; this program reads version {VERSION}")
-    if not (1 <= heads <= LARGEST_GROUP and 1 <= blocks <= LARGEST_BLOCKS):
+    if not (1 <= heads <= LARGEST_GROUP and 0 <= blocks <= LARGEST_BLOCKS):
         raise FastprefillError(f"a job list of {heads} heads and {blocks} blocks, which cannot be")
     arrays: list[Words] = []
     for offset, length in zip(offsets, (blocks + 1, entries, blocks + 1, entries, blocks), strict=False):
@@ -209,6 +215,8 @@ def _consistent(jobs: JobList) -> bool:
         if (entries & (LARGEST_BLOCKS - 1) >= jobs.blocks).any():
             return False
     mask = jobs.mask()
+    if not jobs.blocks:
+        return jobs == empty(jobs.heads)
     # a list that is made anew from its rows must be the same in every word
     return not (np.triu(mask.any(axis=0), 1)).any() and job_list(mask) == jobs
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fastprefill.golden import mpu
@@ -26,11 +28,11 @@ def size_for(array: mpu.Size, block: int, group: int, longest: int, choices: int
 
 
 def cases(seed: int, names: tuple[str, ...] = (), **parameters: int) -> list[Case]:
-    """The prompts of `sigu.cases`, those named or all, for `kernels.mpu_sigu.system` with these parameters."""
+    """The cases of `sigu.cases`, prompts named or all, for `kernels.mpu_sigu.system` with these parameters."""
     given = {**USUAL, **parameters}
     array = mpu.Size(**{name: value for name, value in parameters.items() if name not in USUAL})
     size = size_for(array, *(given[name] for name in ("block", "group", "longest", "choices")))
-    return [
+    found = [
         case(
             prompt.name,
             prompts.group_of(prompt, size, seed, given["head_dim"]),
@@ -42,14 +44,8 @@ def cases(seed: int, names: tuple[str, ...] = (), **parameters: int) -> list[Cas
         for prompt in prompts.prompts(size)
         if (not names or prompt.name in names) and prompt.tokens <= size.longest
     ]
-
-
-def tiles_of(size: Size, registers: Registers) -> int:
-    """Tiles that the matrix unit computes, with those of zeros."""
-    if registers.all_blocks:
-        return 1
-    strip = 2 * -(-registers.tokens // size.tile_keys) * size.group * size.row_tiles
-    return strip + 1 + size.group * SWEEPS * _sweep_tiles(registers.blocks, size)
+    streams = ("keys", "queries", "pooled_keys", "pooled_queries", "key_scales", "query_scales")
+    return found + [replace(bad, inputs={name: [] for name in streams}) for bad in prompts.refusals(size)]
 
 
 def traffic(
@@ -102,7 +98,6 @@ def case(
     """
     found = index_group(group, registers)
     aware = [head.query_aware for head in found]
-    head_dim = group.k.values.shape[1]
     keys: list[int] = []
     queries: list[int] = []
     pooled_keys: list[int] = []
@@ -128,8 +123,7 @@ def case(
     outputs["aware"] = [] if registers.all_blocks else [int(flag) for flag in aware]
     return Case(
         name,
-        scalars(registers)
-        | {"mpu_steps": array.steps(head_dim), "mpu_chain": 1, "mpu_sums": tiles_of(size, registers)},
+        scalars(registers),
         {
             "keys": keys,
             "queries": queries,

@@ -31,8 +31,13 @@ turn before are put; the end of a run; from GROUP up, a bit for each group of ro
 LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**24 - 1)}
 
 
-def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain_rows: int):
-    """The dataflow region of an array; the parameters are those of ``unit``."""
+def region(
+    rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain_rows: int, counted: bool = True
+):
+    """The dataflow region of an array; the parameters are those of ``unit``.
+
+    With `counted` scalars say how many turns it takes; otherwise the turns come from outside.
+    """
     columns = dsp_columns + lut_columns
     pairs = (k_parallel + 1) // 2
     GROUPS, PAIRS = rows // drain_rows, drain_rows // 2
@@ -102,37 +107,39 @@ def region(rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain
         c: Stream[CWord, 2]
         turns: Stream[Turn, 2]
 
-        @df.kernel(mapping=[1], args=[steps, chain, sums])
-        def control(lsteps: int32[1], lchain: int32[1], lsums: int32[1]):
-            selected: UInt(1) = 0  # a group of rows was selected in the turn before, and is put in this one
-            for s in range(lsums[0]):
-                for part in range(lchain[0]):
-                    for step in range(lsteps[0]):
-                        turn: Turn = 0
-                        turn[FEED] = 1
-                        turn[PUT] = selected
-                        selected = 0
-                        if step == lsteps[0] - 1:
-                            turn[FINISH] = 1
-                            if part == lchain[0] - 1:
-                                turn[CLEAR] = 1
-                        # The tile before leaves while this one is computed.
-                        if (s > 0 or part > 0) and step < GROUPS:
-                            selected = 1
-                            with allo.meta_for(GROUPS) as g:
-                                if step == g:
-                                    turn[GROUP + g] = 1
-                        turns.put(turn)
-            for extra in range(GROUPS + 2):  # the last tile
-                last: Turn = 0
-                last[PUT] = selected
-                selected = 1
-                if extra == GROUPS + 1:
-                    last[OVER] = 1
-                with allo.meta_for(GROUPS) as g:
-                    if extra == g:
-                        last[GROUP + g] = 1
-                turns.put(last)
+        with allo.meta_if(counted):
+
+            @df.kernel(mapping=[1], args=[steps, chain, sums])
+            def control(lsteps: int32[1], lchain: int32[1], lsums: int32[1]):
+                selected: UInt(1) = 0  # a group of rows was selected in the turn before, and is put in this one
+                for s in range(lsums[0]):
+                    for part in range(lchain[0]):
+                        for step in range(lsteps[0]):
+                            turn: Turn = 0
+                            turn[FEED] = 1
+                            turn[PUT] = selected
+                            selected = 0
+                            if step == lsteps[0] - 1:
+                                turn[FINISH] = 1
+                                if part == lchain[0] - 1:
+                                    turn[CLEAR] = 1
+                            # The tile before leaves while this one is computed.
+                            if (s > 0 or part > 0) and step < GROUPS:
+                                selected = 1
+                                with allo.meta_for(GROUPS) as g:
+                                    if step == g:
+                                        turn[GROUP + g] = 1
+                            turns.put(turn)
+                for extra in range(GROUPS + 2):  # the last tile
+                    last: Turn = 0
+                    last[PUT] = selected
+                    selected = 1
+                    if extra == GROUPS + 1:
+                        last[OVER] = 1
+                    with allo.meta_for(GROUPS) as g:
+                        if extra == g:
+                            last[GROUP + g] = 1
+                    turns.put(last)
 
         @df.kernel(mapping=[1])
         def array():
@@ -285,11 +292,8 @@ def unit(rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1,
     size = Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
 
     def schedule(s) -> None:
-        arrays = ["even", "odd", "even_done", "odd_done", "even_out", "odd_out"] if dsp_columns else []
-        arrays += ["acc", "done", "out"] if lut_columns else []
-        for name in arrays:
-            s.partition(f"array:{name}", dim=0)
-        for loop in ("control:step", "control:extra", "array:while"):
+        _schedule_array(s, size)
+        for loop in ("control:step", "control:extra"):
             s.pipeline(loop, initiation_interval=1)
 
     return Unit(
@@ -298,7 +302,40 @@ def unit(rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1,
         inputs=("a", "b"),
         outputs=("c",),
         schedule=schedule,
-        operators={"array:products": "dsp_cascade"} if dsp_columns else {},
+        operators=_operators(size),
         limits={**LIMITS, "steps": (rows // drain_rows, LIMITS["steps"][1])},
         parameters=asdict(size),
     )
+
+
+def array(size: Size) -> Unit:
+    """The array alone, whose stream ``turns`` is an input: a word of `turn_bits` for each of its turns.
+
+    The other streams are those of ``unit``. The bits of a turn are `FEED` to `GROUP`; the one with `OVER` ends a start.
+    """
+    return Unit(
+        name="mpu",
+        region=region(**asdict(size), counted=False),
+        inputs=("a", "b", "turns"),
+        outputs=("c",),
+        schedule=lambda s: _schedule_array(s, size),
+        operators=_operators(size),
+        parameters=asdict(size),
+    )
+
+
+def turn_bits(size: Size) -> int:
+    """Width of a turn: its flags, and a bit for each group of rows."""
+    return GROUP + size.rows // size.drain_rows
+
+
+def _schedule_array(s, size: Size) -> None:
+    arrays = ["even", "odd", "even_done", "odd_done", "even_out", "odd_out"] if size.dsp_columns else []
+    arrays += ["acc", "done", "out"] if size.lut_columns else []
+    for name in arrays:
+        s.partition(f"array:{name}", dim=0)
+    s.pipeline("array:while", initiation_interval=1)
+
+
+def _operators(size: Size) -> dict[str, str]:
+    return {"array:products": "dsp_cascade"} if size.dsp_columns else {}

@@ -9,7 +9,7 @@ from fastprefill.golden import mpu
 from fastprefill.golden.mpu_sigu import size_for
 from fastprefill.kernels import mpu as matrix_unit
 from fastprefill.kernels import sigu
-from fastprefill.kernels.sigu_stages import feed
+from fastprefill.kernels.sigu_stages import feed, turns
 from fastprefill.kernels.sigu_stages.decide import READERS
 from fastprefill.kernels.sigu_stages.score import PRODUCT_BITS
 from fastprefill.system.system import System
@@ -34,7 +34,8 @@ def system(
     """A matrix unit of `rows` x (`dsp_columns` + `lut_columns`) whose tiles go into index generation.
 
     Inputs ``keys``, ``queries``, ``pooled_keys``, ``pooled_queries`` (words of the unit ``feed``), ``key_scales`` and
-    ``query_scales``; outputs those of ``sigu.system``. Scalars those of both units.
+    ``query_scales``; outputs and scalars those of ``sigu.system``: how many tiles the matrix unit computes follows from
+    the prompt.
 
     Raises:
         FastprefillError: a head dimension that the products' width does not hold, or another size that does not fit.
@@ -42,26 +43,21 @@ def system(
     if not 1 <= head_dim <= LARGEST_DIM:
         raise FastprefillError(f"head_dim is {head_dim}; scores take products of 1 to {LARGEST_DIM} elements")
     array = mpu.Size(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
-    steps, groups = array.steps(head_dim), array.rows // array.drain_rows
-    if steps <= groups:  # index generation would wait for rows that leave with a tile which it has not asked for
-        raise FastprefillError(
-            f"a head dimension of {head_dim} takes {steps} steps, but the {groups} groups of rows of a tile need "
-            f"{groups + 1} to leave; choose a smaller k_parallel or more drain_rows"
-        )
     size = size_for(array, block, group, longest, choices)
-    parts = sigu.units(size, READERS + 2)
+    parts = sigu.units(size, READERS + 1)
     parts["feed"] = feed.unit(size, array, head_dim, resident)
-    parts["mpu"] = matrix_unit.unit(rows, dsp_columns, lut_columns, k_parallel, drain_rows)
+    parts["turns"] = turns.unit(array, head_dim)
+    parts["mpu"] = matrix_unit.array(array)
     connections = (
         *sigu.connections(size),
+        ("feed.tiles", "turns.tiles", 2),
+        ("turns.turns", "mpu.turns", 2),
         ("feed.a", "mpu.a", 2),
         ("feed.b", "mpu.b", 2),
-        ("mpu.c", "feed.c", 2),
-        ("feed.products", "score.products", 2),
+        ("mpu.c", "score.products", 2),
         (f"decide.aware_{READERS}", "feed.aware", group),
-        (f"decide.aware_{READERS + 1}", "feed.again", group),
     )
-    names = sigu.names({name: part for name, part in parts.items() if name != "mpu"})
+    names = sigu.names({name: part for name, part in parts.items() if name not in ("mpu", "turns")})
     names |= {f"feed.{name}": name for name in ("keys", "queries", "pooled_keys", "pooled_queries")}
     del names["score.products"]
     return System(

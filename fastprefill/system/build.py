@@ -7,7 +7,7 @@ from xdsl.dialects.builtin import ModuleOp
 from fastprefill import frontend as language
 from fastprefill.errors import FastprefillError
 from fastprefill.ir.query import regions
-from fastprefill.system.limits import attach
+from fastprefill.system.limits import attach, attach_refused
 from fastprefill.system.unit import Unit
 
 
@@ -41,4 +41,5 @@ def build_unit(unit: Unit, frontend: str = "embedded") -> ModuleOp:
         domain=unit.domain,
     )
     attach(regions(module)[-1], unit.limits)
+    attach_refused(regions(module)[-1], unit.refused)
     return module

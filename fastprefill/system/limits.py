@@ -1,8 +1,11 @@
-"""Limits of run-time scalars: a start with a scalar outside its limits does nothing and is reported.
+"""Limits of run-time scalars: a start with a scalar outside its limits is refused and reported.
 
 The limits are the attribute ``limits`` of the top region (``docs/ir.md``, section 1), a dictionary from the name of
 a scalar to ``"lowest..highest"``. They are checked where a run begins, so one bad parameter of a unit inside a system
 keeps the whole system from starting, and no process waits for tokens that will not come.
+
+A unit that has to put out something even then says with which scalars it runs in a refused start; that is the attribute
+``refused`` of its region, a dictionary from the name of a scalar to a number.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from fastprefill.errors import FastprefillError
 from fastprefill.ir.query import element_type, is_scalar_argument, strings, text
 
 ATTRIBUTE = "limits"
+REFUSED = "refused"
 OUTSIDE = 1
 """Kind of error, bits 7 to 0 of ``first_error``: a run-time scalar is outside its limits. Bits 31 to 8 say which."""
 
@@ -78,6 +82,42 @@ def limits_of(region: FuncOp) -> Limits:
     return limits
 
 
+def attach_refused(region: FuncOp, scalars: Mapping[str, int]) -> None:
+    """Let a region run in refused starts, with these scalars; not when there are none.
+
+    Raises:
+        FastprefillError: a scalar of the region is missing, as it could have any value then; a name that is none of its
+            scalars, or a value that its type does not hold.
+    """
+    ranges = scalar_ranges(region)
+    for name in (*scalars, *(ranges if scalars else ())):
+        if name not in ranges:
+            raise FastprefillError(
+                f"'{region.sym_name.data}' is to run in refused starts with '{name}'; it has no such run-time scalar, "
+                f"only {', '.join(ranges) or 'none'}"
+            )
+        if name not in scalars:
+            raise FastprefillError(
+                f"'{region.sym_name.data}' runs in refused starts, but not with which '{name}'; give all its scalars"
+            )
+        least, most = ranges[name]
+        if not least <= scalars[name] <= most:
+            raise FastprefillError(
+                f"'{region.sym_name.data}' is to run in refused starts with '{name}' = {scalars[name]}; its type holds "
+                f"{least}..{most}"
+            )
+    if scalars:
+        region.attributes[REFUSED] = DictionaryAttr({name: StringAttr(str(scalars[name])) for name in ranges})
+
+
+def refused_of(region: FuncOp) -> dict[str, int] | None:
+    """The scalars with which a region runs in a refused start; None when it does not run."""
+    found = region.attributes.get(REFUSED)
+    if not isinstance(found, DictionaryAttr):
+        return None
+    return {name: int(value.data) for name, value in found.data.items() if isinstance(value, StringAttr)}
+
+
 def outside(region: FuncOp, scalars: Mapping[str, int]) -> int:
     """``first_error`` of a start with these scalars: the first that is outside its limits; 0 when none is.
 
@@ -107,12 +147,23 @@ def process_limits(module: ModuleOp) -> dict[str, Limits]:
         for call in _calls_of(func):
             callee = funcs[call.callee.string_value()]
             passed = zip(strings(callee, "arg_names"), call.arguments, strict=True)
-            visit(callee, {n: limits[names[a]] for n, a in passed if a in names and names[a] in limits})
+            inside = {n: limits[names[a]] for n, a in passed if a in names and names[a] in limits}
+            visit(callee, _with_refused(inside, refused_of(callee)))
 
     for name, func in funcs.items():
         if name not in called:
-            visit(func, limits_of(func))
+            visit(func, _with_refused(limits_of(func), refused_of(func)))
     return {name: _joined(limits) for name, limits in found.items()}
+
+
+def _with_refused(limits: Limits, scalars: Mapping[str, int] | None) -> Limits:
+    """Limits of a region that also runs with these scalars."""
+    if scalars is None:
+        return limits
+    return {
+        name: (min(low, scalars[name]), max(high, scalars[name])) if name in scalars else (low, high)
+        for name, (low, high) in limits.items()
+    }
 
 
 def _joined(several: list[Limits]) -> Limits:

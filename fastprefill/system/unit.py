@@ -23,8 +23,10 @@ class Unit:
         operators: ``"kernel:variable"`` -> ``"dsp"`` or ``"fabric"``: where the multiplications in the
             assignments to that variable are built; ``"dsp_cascade"``: with the additions that sum them, in a
             chain of DSP slices.
-        limits: scalar -> lowest and highest legal value, both included. A start with a scalar outside does nothing
-            and sets the status register ``first_error``.
+        limits: scalar -> lowest and highest legal value, both included. A start with a scalar outside is refused: it
+            sets the status register ``first_error`` and does nothing, but for what `refused` says.
+        refused: scalar -> its value with which the unit runs when a start is refused, of itself or of the system that
+            it is part of; all scalars, or none when it does not run. It must not read a stream then.
         slr: super logic region, an index from 0.
         domain: clock domain.
         parameters: what the unit was generated from; goes into the manifest.
@@ -40,6 +42,7 @@ class Unit:
     schedule: Callable[[Any], None] | None = None
     operators: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
     slr: int = 0
     domain: str = "kernel"
     parameters: Mapping[str, int | str] = field(default_factory=dict)

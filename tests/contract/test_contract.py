@@ -100,6 +100,7 @@ def windows(window: int) -> Contract:
 
 
 WINDOWS = load_module(Path(__file__).parent / "kernels" / "attention_window.py")
+REFUSED = load_module(Path(__file__).parent / "kernels" / "refused_starts.py")
 OUTER = load_module(Path(__file__).parent / "kernels" / "outer_product.py")
 WRAPPING = (4, 2, 2, 8, 2)
 MATRIX_UNITS = [
@@ -119,8 +120,9 @@ CONTRACTS = {
     **{unit.name: unit for unit in MATRIX_UNITS},
     "kv_cache_8_4": cache(kv_cache_words.Size()),
     "attention_window_2": windows(2),
+    "refused_alone": Contract("refused_alone", lambda: build_unit(REFUSED.reporter()), REFUSED.alone),
 }  # fmt: skip
-FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4", "attention_window_2"}
+FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4", "attention_window_2", "refused_alone"}
 """What is checked on these in the interpreter, C++ and RTL alone, to save time."""
 ONLY_LONG = {
     "functions": {"csim", "rtl", "structure"},  # most are parts of the SFU and of the engine
@@ -131,11 +133,15 @@ ONLY_LONG = {
     "attention_states": {"csim", "structure"},
     "attention_window": {"csim", "rtl", "four_state", "structure"},
     "attention_window_2": {"interpreter", "csim", "rtl"},
+    "refused_starts": {"four_state", "structure"},
+    "refused_alone": {"rtl"},
     "pool": {"csim", "rtl", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
+    "window_walker": {"csim", "rtl", "four_state", "structure"},
     "mpu_8_4_2_8_4": {"rtl"},  # its chains of eight also in the unit that wraps, below
     "mpu_4_4_0_1_2": {"interpreter", "csim", "rtl"},
     "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
+    "attention_layer_windows": {"csim", "rtl", "four_state", "structure"},
 }
 """Levels that only ``make test-long`` runs."""
 

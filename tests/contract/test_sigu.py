@@ -62,7 +62,9 @@ def run(level: str, folder: Path, made: Contract, seed: int = 3) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("level", "names"), [("interpreter", FEW), ("rtl", ())], ids=["interpreter", "rtl"])
+@pytest.mark.parametrize(
+    ("level", "names"), [("interpreter", FEW), ("csim", ()), ("rtl", ())], ids=["interpreter", "csim", "rtl"]
+)
 def test_all_kinds_of_prompts(level: str, names: tuple[str, ...], tmp_path: Path) -> None:
     run(level, tmp_path, contract("sigu", names, 16, **SMALL))
 
@@ -71,10 +73,11 @@ def test_all_kinds_of_prompts(level: str, names: tuple[str, ...], tmp_path: Path
 @pytest.mark.parametrize(
     ("level", "names", "parameters", "dim"),
     [
-        ("csim", FEW, SMALL, 64),
+        ("interpreter", (), SMALL, 64),
+        ("csim", (), SMALL, 64),
         ("structure", FEW, SMALL, 64),
         ("interpreter", FEW, UNEVEN, 128),
-        ("csim", FEW, UNEVEN, 128),
+        ("csim", (), UNEVEN, 128),
         ("rtl", (), UNEVEN, 128),
     ],
 )
@@ -89,9 +92,10 @@ def test_other_sizes(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("level", ["csim", "rtl"])
 @pytest.mark.parametrize("block", [64, 128])
-def test_whole_blocks(block: int, tmp_path: Path) -> None:
-    """All kinds of prompts, and 16 blocks of both kinds of heads, with both head dimensions, in RTL."""
+def test_whole_blocks(block: int, level: str, tmp_path: Path) -> None:
+    """All kinds of prompts, and 16 blocks of both kinds of heads, with both head dimensions."""
     parameters = {"rows": 8, "lanes": 2, "tile_keys": 16, "block": block, "group": 1, "longest": 16 * block}
     size = Size(**parameters)
 
@@ -104,7 +108,23 @@ def test_whole_blocks(block: int, tmp_path: Path) -> None:
         ]
         return cases.cases(seed, (), 64, **parameters) + sixteen
 
-    run("rtl", tmp_path, Contract("sigu_blocks", lambda: link(sigu.system(**parameters)), all_cases, "u280"))
+    run(level, tmp_path, Contract("sigu_blocks", lambda: link(sigu.system(**parameters)), all_cases, "u280"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("block", [64, 128])
+def test_whole_blocks_in_the_interpreter(block: int, dim: int, tmp_path: Path) -> None:
+    """The shortest prompts of a block's size, which the interpreter can take."""
+    parameters = {"rows": 8, "lanes": 2, "tile_keys": 16, "block": block, "group": 1, "longest": 16 * block}
+    names = ("one_token", "one_block", "two_blocks", "least_after_two_blocks", "short_by_budget")
+    made = Contract(
+        "sigu_blocks",
+        lambda: link(sigu.system(**parameters)),
+        lambda seed: cases.cases(seed, names, dim, **parameters),
+        "u280",
+    )
+    run("interpreter", tmp_path, made)
 
 
 def test_the_streams_make_a_job_list_in_memory() -> None:
@@ -138,11 +158,10 @@ def test_with_the_matrix_unit(level: str, tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("level", ["csim", "rtl"])
 def test_with_the_matrix_unit_at_all_levels(level: str, tmp_path: Path) -> None:
-    names = ("one_token", "two_blocks", "three_blocks", "ragged", "ragged_aware", "one_hot", "at_most")
     made = Contract(
         "mpu_sigu",
         lambda: link(mpu_sigu.system(**ARRAY, **SYSTEM)),
-        lambda seed: golden.cases(seed, names, **ARRAY, **SYSTEM),
+        lambda seed: golden.cases(seed, **ARRAY, **SYSTEM),
         "u280",
     )
     run(level, tmp_path, made)
@@ -153,9 +172,27 @@ def test_a_head_dimension_that_does_not_fit_is_refused() -> None:
         mpu_sigu.system(**ARRAY, **{**SYSTEM, "head_dim": 256})
 
 
-def test_tiles_that_are_too_short_to_leave_are_refused() -> None:
-    with pytest.raises(FastprefillError, match=r"16 takes 2 steps, but the 2 groups of rows of a tile need 3 to leave"):
-        mpu_sigu.system(**{**ARRAY, "k_parallel": 8}, **SYSTEM)
+def test_tiles_of_one_step_are_refused() -> None:
+    with pytest.raises(FastprefillError, match=r"a head dimension of 4 is one step of 4 elements; .* 2 steps or more"):
+        mpu_sigu.system(**{**ARRAY, "drain_rows": 4}, **{**SYSTEM, "head_dim": 4})
+
+
+def fast(names: tuple[str, ...]) -> Contract:
+    """Tiles whose rows leave in exactly the steps that the next one takes, as those of the boards' arrays do."""
+    array = {**ARRAY, "k_parallel": 8}
+    assert mpu.Size(**array).steps(SYSTEM["head_dim"]) == ARRAY["rows"] // ARRAY["drain_rows"]
+    return Contract(
+        "mpu_sigu_fast",
+        lambda: link(mpu_sigu.system(**array, **SYSTEM)),
+        lambda seed: golden.cases(seed, names, **array, **SYSTEM),
+        "u280",
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("level", ["interpreter", "csim", "rtl"])
+def test_with_a_matrix_unit_as_fast_as_it_drains(level: str, tmp_path: Path) -> None:
+    run(level, tmp_path, fast(("one_token", "three_blocks", "ragged_aware")))
 
 
 @pytest.mark.parametrize("name", ["ragged", "ragged_aware"])

@@ -115,12 +115,17 @@ def cases(seed: int, names: tuple[str, ...] = (), dim: int = 64, **parameters: i
     """Cases of the unit with these parameters of `Size`; those named, or all; and starts that are refused."""
     size = Size(**parameters)
     chosen = [prompt for prompt in prompts(size) if not names or prompt.name in names]
-    found = [make(prompt, size, seed, dim) for prompt in chosen if prompt.tokens <= size.longest]
+    return [make(prompt, size, seed, dim) for prompt in chosen if prompt.tokens <= size.longest] + refusals(size)
+
+
+def refusals(size: Size) -> list[Case]:
+    """Starts with a scalar outside its limits, or with two."""
     bad: list[dict[str, int]] = [
         {"tokens": 0}, {"tokens": size.longest + 1}, {"tokens": -1}, {"gamma": 0}, {"gamma": 65_537},
         {"threshold": -1}, {"threshold": 1 << 27}, {"min_blocks": 0}, {"max_blocks": LONGEST}, {"line_block": 129},
+        {"tokens": size.longest + 1, "gamma": 0},
     ]  # fmt: skip
-    return found + [
+    return [
         refused(
             "refused_" + "_".join(f"{n}_{v}" for n, v in wrong.items()).replace("-", "minus_"), size, **wrong
         )

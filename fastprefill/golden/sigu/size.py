@@ -11,6 +11,8 @@ from fastprefill.golden.sigu.registers import LANES, LONGEST
 
 #: Blocks that the widths of counts and sums in the histograms are made for.
 MOST_BLOCKS = 2048
+#: Bits of a word of a stream or an integer in Vitis HLS (UG1399, AP_INT_MAX_W).
+WIDEST_WORD = 4096
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Size:
 
     Attributes:
         rows: query rows whose scores are processed in a cycle, a multiple of `lanes`; at most `block`.
-        lanes: keys whose scores are processed in a cycle, the matrix unit's `drain_rows`.
+        lanes: keys whose scores are processed in a cycle, the matrix unit's `drain_rows`. Up to 120 scores in all, as
+            words have at most 4,096 bits.
         tile_keys: keys of a tile, the matrix unit's `rows`; a power of two.
         block: tokens per block.
         group: query heads that share a KV head, 1 to 16.
@@ -79,6 +82,21 @@ class Size:
                 f"a longest prompt of {self.longest} tokens; choose a multiple of block = {self.block} above "
                 f"{2 * self.block}, at most {LONGEST}"
             )
+        widest, what = max(self.widest_words)
+        if widest > WIDEST_WORD:
+            raise FastprefillError(
+                f"{self.rows} query rows by {self.lanes} keys in a cycle, behind {self.columns} columns, make {what} "
+                f"of {widest} bits; a word has at most {WIDEST_WORD}: choose fewer"
+            )
+
+    @property
+    def widest_words(self) -> list[tuple[int, str]]:
+        """Bits of the words that grow with rows, lanes and columns, and what they hold."""
+        return [
+            (32 * self.lanes * self.columns, "words of products"),
+            (34 * self.lanes * self.rows, "words of pooled weights"),
+            (61 * self.rows + 1, "words of maxima and sums of rows"),
+        ]
 
     @property
     def row_tiles(self) -> int:

@@ -13,7 +13,7 @@ from fastprefill.system.unit import Unit
 
 
 def unit(size: Size, name: str, by_key: bool) -> Unit:
-    """The half by query block or, `by_key`, by key block.
+    """The half by query block or, `by_key`, by key block. A start that is refused gives an empty list.
 
     Streams: ``words`` as from the unit ``scan``; ``starts`` and ``entries`` as in docs/layout.md; by key ``uses``, by
     query ``header``: the first 16 words of the list, after all entries.
@@ -47,7 +47,7 @@ def unit(size: Size, name: str, by_key: bool) -> Unit:
             first: Index = 0
             ends: UInt(1) = 0
             more: UInt(1) = 0
-            running: UInt(1) = 1
+            running: UInt(1) = ltokens[0] != 0
             total: UInt(32) = 0
             jobs_of: UInt(32) = 0
             starts.put(0)
@@ -90,11 +90,11 @@ def unit(size: Size, name: str, by_key: bool) -> Unit:
                         jobs_of = 0
             with allo.meta_if(lead):
                 constants: UInt(32)[HEADER_WORDS] = HEADER
-                last: UInt(18) = ltokens[0] - 1
+                filled_up: UInt(18) = ltokens[0] + (block - 1)
                 for w in range(HEADER_WORDS):
                     text: UInt(32) = constants[w]
                     if w == BLOCKS_WORD:
-                        text = last // block + 1
+                        text = filled_up // block
                     if w == ENTRIES_WORD:
                         text = total
                     header.put(text)
@@ -104,5 +104,5 @@ def unit(size: Size, name: str, by_key: bool) -> Unit:
 
     return Unit(
         name, sigu_entries, inputs=("words",), outputs=("starts", "entries", "uses" if by_key else "header"),
-        schedule=schedule,
+        schedule=schedule, refused={"tokens": 0},
     )  # fmt: skip

@@ -12,6 +12,7 @@ from xdsl.ir import SSAValue
 from fastprefill.errors import FastprefillError
 from fastprefill.ir import query
 from fastprefill.ir.dialect import BlocksType, CreateOp, StreamType
+from fastprefill.system.limits import refused_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +45,16 @@ class ArraySpec:
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """A process: its name, its function and what each argument is bound to."""
+    """A process: its name, its function and what each argument is bound to.
+
+    `refused` is None for a process that does not run when a start is refused; else the values of its scalars then, by
+    the position of the argument.
+    """
 
     name: str
     function: str
     arguments: tuple[StreamSpec | ArraySpec, ...]
+    refused: Mapping[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -99,10 +105,17 @@ def _processes(
     function: func.FuncOp,
     bound: dict[SSAValue, StreamSpec | ArraySpec],
     prefix: str,
+    refused: Mapping[SSAValue, int] | None = None,
 ) -> Iterator[ProcessSpec]:
-    """Processes of `function`; `prefix` is the path of instances to it, empty at the top."""
+    """Processes of `function`; `prefix` is the path of instances to it, empty at the top.
+
+    `refused` has the scalars of the function in a refused start, where what calls it runs then.
+    """
+    if refused is None and (own := refused_of(function)) is not None:
+        refused = {a: own[query.array_name(a)] for a in function.args if query.is_scalar_argument(a)}
     if "fp.process" in function.attributes:
-        yield ProcessSpec(function.sym_name.data, function.sym_name.data, tuple(bound.values()))
+        at = None if refused is None else {function.args.index(a): value for a, value in refused.items()}
+        yield ProcessSpec(function.sym_name.data, function.sym_name.data, tuple(bound.values()), at)
         return
     unit = prefix or function.sym_name.data
     for op in function.body.block.ops:
@@ -118,11 +131,20 @@ def _processes(
             instance = op.attributes.get("instance")
             label = instance.data if isinstance(instance, StringAttr) else op.callee.string_value()
             arguments = tuple(bound[argument] for argument in op.arguments)
+            passed = (
+                None
+                if refused is None
+                else {n: refused[argument] for n, argument in enumerate(op.arguments) if argument in refused}
+            )
             if "fp.process" in callee.attributes:
-                yield ProcessSpec(f"{unit}_{label}", callee.sym_name.data, arguments)
+                yield ProcessSpec(f"{unit}_{label}", callee.sym_name.data, arguments, passed)
             else:
                 inner: dict[SSAValue, StreamSpec | ArraySpec] = dict(zip(callee.args, arguments, strict=True))
-                yield from _processes(functions, callee, inner, f"{prefix}.{label}" if prefix else label)
+                path = f"{prefix}.{label}" if prefix else label
+                scalars: dict[SSAValue, int] | None = None
+                if passed is not None:
+                    scalars = {callee.args[n]: value for n, value in passed.items()}
+                yield from _processes(functions, callee, inner, path, scalars)
         elif op.name != "func.return":
             raise FastprefillError(
                 f"region '{unit}' has the op '{op.name}'; a region has fp.create and func.call only"

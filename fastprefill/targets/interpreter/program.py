@@ -121,7 +121,7 @@ class Program:
         max_tokens: int | None = None,
         unread: dict[str, int] | None = None,
     ) -> dict[str, list[int]]:
-        """One start. With a scalar outside its limits no process runs, and nothing comes out.
+        """One start. With a scalar outside its limits only the processes run that do so in refused starts.
 
         Args:
             case: scalars and input tokens; its outputs are not looked at.
@@ -153,14 +153,18 @@ class Program:
         counts: dict[str, tuple[int, tuple[int, ...]]] = {}
         tasks = []
         values = {spec.name: int(memory.data[0]) for spec, memory in memories.items() if spec.shape == (1,)}
-        refused = limits.outside(self.top, values) != 0  # no process runs
-        for process in self.network.processes if not refused else ():
+        refused = limits.outside(self.top, values) != 0
+        for process in self.network.processes:
+            if refused and process.refused is None:
+                continue
             compiled = self.processes[process.function]
 
             def done(operations: int, tokens: tuple[int, ...], name: str = process.name) -> None:
                 counts[name] = operations, tokens
 
             arguments = [objects[argument] for argument in process.arguments]
+            for position, value in (process.refused or {}).items() if refused else ():
+                arguments[position] = _scalar(process.arguments[position], value)
             tasks.append(
                 Task(
                     name=process.name,
@@ -303,6 +307,12 @@ def _memory(spec: ArraySpec, case: Case, arrays: Mapping[str, NDArray[Any]]) -> 
         raise FastprefillError(f"'{spec.name}' is an array of shape {spec.shape}; pass it in `arrays`")
     memory.assign(numbers)
     return memory
+
+
+def _scalar(spec: StreamSpec | ArraySpec, value: int) -> Array:
+    scalar = Array(spec.name, (1,), spec.width, lanes=spec.width <= 64)
+    scalar.assign([canonical(value, spec.width)])
+    return scalar
 
 
 def _write_back(spec: ArraySpec, memory: Array, target: NDArray[Any]) -> None:

@@ -21,7 +21,7 @@ from fastprefill.ir.query import (
 )
 from fastprefill.passes.addresses import bits as address_bits
 from fastprefill.passes.storage import block_storage
-from fastprefill.system.limits import error_code, limits_of, process_limits, scalar_ranges
+from fastprefill.system.limits import error_code, limits_of, process_limits, refused_of, scalar_ranges
 from fastprefill.targets.rtl.blocks import build_blocks
 from fastprefill.targets.rtl.comments import region_head, source_range
 from fastprefill.targets.rtl.hw import Design, Module, Wire
@@ -72,6 +72,7 @@ class RegionBuilder:
         self.m = Module(design, func.sym_name.data)
         self.m.about = region_head(func)
         self.scalars: dict[SSAValue, Wire] = {}
+        self.refusal: Wire | None = None  # the start is refused; None where no start can be
         self.streams: dict[SSAValue, _Stream] = {}
         self.blocks: dict[SSAValue, _Blocks] = {}
         self.outputs: list[tuple[SSAValue, str]] = []
@@ -104,14 +105,17 @@ class RegionBuilder:
                 if array_name(arg) in limits:
                     outside = self.outside(arg, value, limits[array_name(arg)], accept)
                     refused.append((outside, m.const(error_code(len(self.scalars) - 1), ERROR_BITS)))
-        go = m.both([begun, m.invert(m.any(bad for bad, _ in refused))], "go") if refused else begun
+        go = begun
+        if refused:
+            self.refusal = m.any(bad for bad, _ in refused)
+            go = m.both([begun, m.invert(self.refusal)], "go")
         self.ports()
         creates = [op for op in self.func.body.block.ops if isinstance(op, CreateOp)]
         calls = [op for op in self.func.body.block.ops if isinstance(op, CallOp)]
         for op in creates:
             self.create(op, calls)
         for call in calls:
-            self.call(call, go)
+            self.call(call, go if self.refused(call) is None else begun)
         for port, name in self.outputs:
             stream = self.streams[port]
             m.bind(stream.ready, m.input(f"{name}_ready", 1))
@@ -233,11 +237,22 @@ class RegionBuilder:
     def scalars_of(self, call: CallOp) -> dict[str, Wire]:
         """The scalars that the callee reads; it has no port for others."""
         inside = self.callee(call).body.block.args
-        return {
-            name: self.scalars[value]
-            for (name, _, value), arg in zip(self.arguments(call), inside, strict=True)
-            if is_scalar_argument(arg) and is_read(arg)
-        }
+        refused = self.refused(call) or {}
+        found: dict[str, Wire] = {}
+        for (name, _, value), arg in zip(self.arguments(call), inside, strict=True):
+            if is_scalar_argument(arg) and is_read(arg):
+                found[name] = self.scalars[value]
+                if self.refusal is not None and name in refused:
+                    instead = self.m.const(refused[name], found[name].width)
+                    found[name] = self.m.mux(self.refusal, instead, found[name])
+        return found
+
+    def refused(self, call: CallOp) -> dict[str, int] | None:
+        """The scalars with which a call runs when the start is refused; None when it does not run."""
+        own = refused_of(self.func)
+        if own is not None:
+            return {name: own[array_name(v)] for name, _, v in self.arguments(call) if is_scalar_argument(v)}
+        return refused_of(self.callee(call))
 
     def callee(self, call: CallOp) -> FuncOp:
         module = self.func.parent_op()

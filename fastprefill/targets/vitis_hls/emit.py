@@ -21,6 +21,7 @@ from fastprefill.targets.vitis_hls.region import (
     interfaces,
     outside_limits,
     ports,
+    refused_body,
     region_body,
 )
 from fastprefill.targets.vitis_hls.validate import validate
@@ -174,15 +175,28 @@ def _top(found: Module, taken: set[str]) -> list[str]:
     if not refused:
         return [head, *interfaces(found), *region_body(found, found.top), "}"]
     arguments = {argument.name for argument in found.arguments[name]}
-    inner = Names(taken | arguments).new(f"{name}_run")
+    names = Names(taken | arguments)
+    inner = names.new(f"{name}_run")
+    needed, instead = refused_body(found, inner)
+    apart = names.new(f"{name}_refused")
+    parameters = ", ".join(argument.parameter() for argument in needed)
+    given = ", ".join(argument.name for argument in needed)
+    what = "nothing runs"
+    definition, called = [], []
+    if instead:
+        what = "only what puts out an empty result runs"
+        definition = [f"static void {apart}({parameters}) {{", pragma("INLINE", off=True), *instead, "}", ""]
+        called = [f"        {apart}({given});"]
     operands = ", ".join(argument.name for argument in found.arguments[name])
     return [
         *inner_top(found, inner),
         "",
+        *definition,
         head,
         *interfaces(found),
-        "    // With a scalar outside its limits nothing runs.",
+        f"    // With a scalar outside its limits {what}.",
         f"    if ({refused}) {{",
+        *called,
         "        return;",
         "    }",
         f"    {inner}({operands});",

@@ -29,7 +29,7 @@ from fastprefill.targets.vitis_hls.emit import (
 )
 from fastprefill.targets.vitis_hls.names import Names
 from fastprefill.targets.vitis_hls.pragmas import pragma
-from fastprefill.targets.vitis_hls.region import outside_limits
+from fastprefill.targets.vitis_hls.region import outside_limits, refused_body
 from fastprefill.targets.vitis_hls.validate import validate
 
 MOVERS = "fp_axi_movers.h"
@@ -63,6 +63,10 @@ def emit_in_memory(module: ModuleOp, memory: Memory, *, board: BoardLike) -> dic
     """
     validate(module)
     found = analyse(module)
+    if refused_body(found, "")[1]:
+        raise FastprefillError(
+            f"'{found.top.sym_name.data}' puts out words in a start that is refused, which no movers write yet"
+        )
     unit = found.top.sym_name.data
     known = dict(zip(strings(found.top, "arg_names"), found.arguments[unit], strict=True))
     depths = {

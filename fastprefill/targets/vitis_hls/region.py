@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.ir import Block as IRBlock
@@ -9,7 +11,7 @@ from xdsl.ir import Operation, SSAValue
 
 from fastprefill.ir.dialect import AcquireOp, CreateOp, GetOp, PutOp, ReleaseOp
 from fastprefill.ir.query import strings
-from fastprefill.system.limits import limits_of, scalar_ranges
+from fastprefill.system.limits import limits_of, refused_of, scalar_ranges
 from fastprefill.targets.vitis_hls.channels import Argument, Module, dimensions
 from fastprefill.targets.vitis_hls.expressions import literal
 from fastprefill.targets.vitis_hls.names import clean
@@ -108,6 +110,43 @@ def outside_limits(module: Module) -> str:
     return " || ".join(conditions)
 
 
+def refused_body(module: Module, inner: str) -> tuple[list[Argument], list[str]]:
+    """What the top does in a refused start: the streams that it needs, and the lines. No lines: nothing.
+
+    One region after the other, without a dataflow region: they read no stream, so none waits for another.
+
+    Args:
+        module: analysed.
+        inner: function of the top without its interfaces.
+    """
+    region = module.top
+    arguments: Sequence[SSAValue] = region.body.block.args
+    outer = dict(zip(arguments, module.arguments[region.sym_name.data], strict=True))
+    channels = dict(outer)
+
+    def call(name: str, callee: func.FuncOp, operands: Sequence[SSAValue], scalars: Mapping[str, int]) -> str:
+        texts = [
+            literal(scalars[argument]).text if argument in scalars else channels[operand].name
+            for argument, operand in zip(strings(callee, "arg_names"), operands, strict=True)
+        ]
+        return f"    {name}({', '.join(texts)});"
+
+    if (own := refused_of(region)) is not None:
+        streams = [argument for argument in outer.values() if argument.scalar is None]
+        return streams, [call(inner, region, arguments, own)]
+    calls = []
+    for op in region.body.block.ops:
+        if isinstance(op, func.CallOp):
+            callee = module.functions[op.callee.string_value()]
+            if (scalars := refused_of(callee)) is not None:
+                calls.append((op, callee, scalars))
+    used = {operand for op, _, _ in calls for operand in op.arguments}
+    lines = _streams(module, region.body.block, channels, used)
+    lines += [call(callee.sym_name.data, callee, op.arguments, scalars) for op, callee, scalars in calls]
+    streams = [argument for value, argument in outer.items() if value in used and argument.scalar is None]
+    return streams, lines
+
+
 def region_body(module: Module, region: func.FuncOp) -> list[str]:
     """The lines of a region's function, without the interfaces of the top."""
     arguments = module.arguments[region.sym_name.data]
@@ -129,10 +168,12 @@ def region_body(module: Module, region: func.FuncOp) -> list[str]:
     return lines
 
 
-def _streams(module: Module, region: IRBlock, channels: dict[SSAValue, Argument]) -> list[str]:
+def _streams(
+    module: Module, region: IRBlock, channels: dict[SSAValue, Argument], only: set[SSAValue] | None = None
+) -> list[str]:
     lines = []
     for op in region.ops:
-        if not isinstance(op, CreateOp):
+        if not isinstance(op, CreateOp) or (only is not None and op.stream not in only):
             continue
         channel = channels[op.stream] = module.created[op.stream]
         name, depth = channel.name, channel.depth

@@ -23,18 +23,18 @@ class Sigu(Host):
             await self.write(name, value & 0xFFFFFFFF)
         await self.write("control", 1)
         await self.interrupted(within_us=1000)
-        return {name: await self.words(name, 1 if name == "aware" else 4) for name in OUTPUTS}
+        return {name: await self.words(name, 1 if name.startswith("aware") else 4) for name in OUTPUTS}
 
 
 @cocotb.test()
-async def a_scalar_outside_its_limits_gives_an_empty_result_and_is_reported(dut: Any) -> None:
+async def a_scalar_outside_its_limits_gives_an_empty_list_and_is_reported(dut: Any) -> None:
     host = Sigu(dut)
     await host.ready()
     for case in GOOD:
         assert await host.run(case["scalars"]) == case["outputs"]
         assert await host.read("first_error") == 0
     for case in BAD:
-        assert await host.run(case["scalars"]) == {name: [] for name in OUTPUTS}
+        assert await host.run(case["scalars"]) == case["outputs"]
         wrong = next(name for name in case["scalars"] if case["name"].startswith(f"refused_{name}_"))
         assert await host.read("first_error") == ERRORS[f"{wrong}_outside"]
         await host.write("first_error", 0)

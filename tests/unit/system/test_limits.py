@@ -18,7 +18,7 @@ from fastprefill.kernels import mpu
 from fastprefill.system import registers
 from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
-from fastprefill.system.limits import attach, error_code, limits_of, outside
+from fastprefill.system.limits import attach, error_code, limits_of, outside, process_limits, refused_of
 from fastprefill.system.ports import Ports, ports
 from fastprefill.system.system import System, link
 from fastprefill.targets import interpreter, rtl, vitis_hls
@@ -124,6 +124,32 @@ def test_registers_say_what_is_legal() -> None:
 def test_only_the_top_reports_errors(requant: ModuleType) -> None:
     files = rtl.emit(link(requant.system()), boards.load("kv260"))
     assert [name for name, text in files.items() if re.search(r"output\s+\[31:0\] error", text)] == ["mpu_requant.sv"]
+
+
+@pytest.mark.parametrize(
+    ("scalars", "message"),
+    [
+        ({"words": 0}, "'requant' runs in refused starts, but not with which 'scale'; give all its scalars"),
+        ({"words": 0, "scale": 1, "rows": 1}, "refused starts with 'rows'; it has no such run-time scalar, only scale"),
+        ({"words": 0, "scale": 1 << 31}, "refused starts with 'scale' = 2147483648; its type holds -2147483648..2147"),
+    ],
+)
+def test_scalars_of_refused_starts_that_do_not_fit(
+    requant: ModuleType, scalars: dict[str, int], message: str
+) -> None:
+    with pytest.raises(FastprefillError, match=re.escape(message)):
+        build_unit(replace(requant.requantiser(4), refused=scalars))
+
+
+def test_scalars_of_refused_starts_are_in_the_ir_and_in_the_limits(requant: ModuleType) -> None:
+    """What a process may assume of its scalars covers both kinds of starts."""
+    unit = replace(requant.requantiser(4), limits=LIMITS, refused={"words": -1, "scale": 0})
+    module = parse(to_text(build_unit(unit)))
+    region = regions(module)[-1]
+    assert refused_of(region) == {"words": -1, "scale": 0}
+    assert limits_of(region) == LIMITS
+    assert process_limits(module)["requant_scale_words"] == {"lwords": (-1, 40), "lscale": (-5, 5)}
+    assert refused_of(regions(build_unit(requant.requantiser(4)))[-1]) is None
 
 
 def test_attach_nothing(requant: ModuleType) -> None:

@@ -23,6 +23,10 @@ GOOD = {"rows": 16, "lanes": 2, "tile_keys": 16}
         ({"longest": 1000}, "a longest prompt of 1000 tokens; choose a multiple of block = 128 above 256"),
         ({"longest": 256}, "a longest prompt of 256 tokens"),
         ({"longest": 131_072 + 128}, "a longest prompt of 131200 tokens; .* at most 131072"),
+        ({"lanes": 8}, "16 query rows by 8 keys .*, behind 16 columns, make words of pooled weights of 4352 bits"),
+        ({"rows": 32, "lanes": 4}, "32 query rows by 4 keys .* 4352 bits; a word has at most 4096: choose fewer"),
+        ({"columns": 65}, "behind 65 columns, make words of products of 4160 bits"),
+        ({"rows": 68, "lanes": 2, "columns": 68}, "words of pooled weights of 4624 bits"),
         ({"block": 16}, "8192 blocks of 16 tokens; index generation counts up to 2048 blocks"),
     ],
 )
