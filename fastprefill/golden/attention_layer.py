@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import attention_size, kv_cache, kv_cache_words, layout, list_faults, sfu, walker
+from fastprefill.golden import (
+    attention_size,
+    kv_cache,
+    kv_cache_words,
+    layout,
+    list_faults,
+    sfu,
+    walker,
+    window_walker,
+)
 from fastprefill.golden.attention import Heads, attend
 from fastprefill.golden.jobs import JobList, job_list, pack
 from fastprefill.golden.scale import Codes
@@ -37,6 +46,7 @@ class Size:
         group: most query heads of a KV head.
         lines: of the cache.
         look_ahead: requests that the cache looks ahead.
+        window: query blocks that are open at a time with all heads of the group; with 1 the heads take turns.
     """
 
     rows: int
@@ -50,6 +60,12 @@ class Size:
     group: int
     lines: int
     look_ahead: int = 4
+    window: int = 1
+
+    @property
+    def states(self) -> int:
+        """Query blocks, each of one head, that are open at a time."""
+        return self.window * self.group if self.window > 1 else 1
 
     @property
     def engine(self) -> attention_size.Size:
@@ -170,31 +186,48 @@ def change_lists(memory: Memory, changes: Mapping[int, int]) -> None:
 
 def walked(prompt: Prompt, memory: Memory, size: Size) -> dict[str, list[int]]:
     """What the walker makes of the lists in memory, which may have faults."""
-    given = scalars(prompt, memory, size, 0, 0)
-    return list_faults.outputs(memory.data, given, _walk(size))
+    made = window_walker.outputs if size.window > 1 else list_faults.outputs
+    return made(memory.data, scalars(prompt, memory, size, 0, 0), _walk(size))
 
 
-def reached(prompt: Prompt, requests: Sequence[int], block: int) -> Prompt:
-    """The prompt with the jobs of a walk alone: its requests but for those that were made up."""
+def reached(prompt: Prompt, requests: Sequence[int], size: Size) -> Prompt:
+    """The prompt with the jobs of a walk alone: its requests but for those that were made up.
+
+    With windows the list has a fault before its first row or none, so that rows are whole.
+    """
     group, mask = prompt.heads.group, np.zeros_like(prompt.mask)
-    blocks = -(-prompt.heads.tokens // block)
+    blocks = -(-prompt.heads.tokens // size.block)
+    together = size.window > 1
+    windows = -(-blocks // size.window) if together else blocks * group
     for word in requests:
-        window = word >> 16 & 0xFFFF
-        if window < len(mask) * blocks:
-            kv, rest = divmod(window, blocks * group)
-            mask[kv * group + rest % group, rest // group, (word & 0xFFFF) - kv * blocks] = True
+        kv, rest = divmod(word >> 16 & 0xFFFF, windows)
+        if kv < len(mask) // group:
+            head, row = kv * group + rest % group, rest // group
+            heads, rows = slice(head, head + 1), slice(row, row + 1)
+            if together:
+                heads = slice(kv * group, (kv + 1) * group)
+                rows = slice(rest * size.window, (rest + 1) * size.window)
+            key = (word & 0xFFFF) - kv * blocks
+            mask[heads, rows, key] = prompt.mask[heads, rows, key]
     return replace(prompt, mask=mask)
 
 
-def blocks_read(prompt: Prompt, capacity: int, hot: int, look_ahead: int) -> list[int]:
+def requests(prompt: Prompt, size: Size) -> list[int]:
+    """What the cache is asked for, in order."""
+    if size.window > 1:
+        return window_walker.requests(prompt.lists, size.window)
+    return walker.requests(prompt.lists)
+
+
+def blocks_read(prompt: Prompt, size: Size, capacity: int, hot: int) -> list[int]:
     """Blocks of keys and values that the cache reads from memory, in order."""
-    words = kv_cache_words.decision_words(walker.requests(prompt.lists), capacity, hot, look_ahead)
+    words = kv_cache_words.decision_words(requests(prompt, size), capacity, hot, size.look_ahead)
     return [word & 0xFFFF for word in words if word >> 32 & 3 >= 2]
 
 
-def statistics(prompt: Prompt, capacity: int, hot: int, look_ahead: int) -> list[int]:
+def statistics(prompt: Prompt, size: Size, capacity: int, hot: int) -> list[int]:
     """The cache's: hits, first uses of blocks read ahead, evictions, streamed."""
-    decided = kv_cache.liveness(walker.requests(prompt.lists), capacity, hot=hot, look_ahead=look_ahead)
+    decided = kv_cache.liveness(requests(prompt, size), capacity, hot=hot, look_ahead=size.look_ahead)
     return [
         sum(decision.found == "hit" for decision in decided),
         sum(decision.found == "ahead" for decision in decided),
@@ -205,22 +238,20 @@ def statistics(prompt: Prompt, capacity: int, hot: int, look_ahead: int) -> list
 
 def scalars(prompt: Prompt, memory: Memory, size: Size, capacity: int, hot: int) -> dict[str, int]:
     """The run-time scalars of the system."""
-    visits = walker.visits(prompt.lists)
-    jobs, busy = (
-        sum(len(visit.key_blocks) for visit in visits),
-        sum(1 for visit in visits if visit.key_blocks),
-    )
-    if jobs == 0:
+    if not prompt.mask.any():
         raise FastprefillError("a prompt without a job; at least one query block needs a key block")
     tokens, count, dim = prompt.heads.q.values.shape
     groups, engine = count * dim // prompt.scale_group, size.engine
+    windows = size.window > 1
+    counts = window_walker.totals(prompt.lists, size.window) if windows else walker.totals(prompt.lists)
     return {
         "tokens": tokens, "kv_heads": count // prompt.heads.group, "group": prompt.heads.group,
         "lists": memory.lists, "list_stride": memory.list_stride, "queries": memory.queries,
         "keys_values": memory.keys_values, "rows": memory.rows, "result": memory.result,
         "fraction": prompt.fraction, "groups": groups, "group_words": prompt.scale_group // (size.beat_bits // 32),
-        "capacity": capacity, "hot": hot, "jobs": jobs, "query_blocks": busy,
-        "tiles": 2 * jobs * engine.row_tiles * engine.key_tiles, "row_count": busy * size.block,
+        "capacity": capacity, "hot": hot, **counts,
+        "tiles": 2 * counts["jobs"] * engine.row_tiles * engine.key_tiles,
+        "row_count": counts["query_blocks"] * size.block,
         "quantise_rows": tokens * groups, "normalise_words": engine.dim_tiles,
         "mpu_steps": engine.steps, "mpu_chain": 1,
     }  # fmt: skip
@@ -241,10 +272,8 @@ def after(prompt: Prompt, memory: Memory, size: Size) -> bytearray:
 def case(name: str, prompt: Prompt, size: Size, capacity: int, hot: int) -> Case:
     """A run of the system: what goes over its ports, and with ``written`` that all rows are in memory."""
     memory = memory_of(prompt, size)
-    words = walker.outputs(prompt.lists, _walk(size), memory.lists, memory.list_stride, memory.queries)
-    read = blocks_read(prompt, capacity, hot, size.look_ahead)
-    given = scalars(prompt, memory, size, capacity, hot)
-    counted = statistics(prompt, capacity, hot, size.look_ahead)
+    words, given = walked(prompt, memory, size), scalars(prompt, memory, size, capacity, hot)
+    read, counted = blocks_read(prompt, size, capacity, hot), statistics(prompt, size, capacity, hot)
     return _case(name, prompt, memory, size, given, words, read, counted)
 
 
@@ -254,12 +283,19 @@ def faulty_case(name: str, prompt: Prompt, size: Size, changes: Mapping[int, int
     change_lists(memory, changes)
     words, given = walked(prompt, memory, size), scalars(prompt, memory, size, 0, 0)
     read = [word & 0xFFFF for word in words["requests"]]
-    left = reached(prompt, words["requests"], size.block)
+    left = reached(prompt, words["requests"], size)
     return _case(name, left, memory, size, given, words, read, [0, 0, 0, len(read)])
 
 
 def _walk(size: Size) -> walker.Walk:
-    return walker.Walk(size.blocks, size.group, size.block, size.dim, size.beat_bits)
+    return walker.Walk(size.blocks, size.group, size.block, size.dim, size.beat_bits, size.window)
+
+
+def _row_order(prompt: Prompt, size: Size) -> list[tuple[int, int, int]]:
+    """KV head, query block and head in the order in which rows are written."""
+    if size.window > 1:
+        return window_walker.row_order(prompt.lists, size.window)
+    return [(visit.kv_head, visit.query_block, visit.head) for visit in walker.visits(prompt.lists)]
 
 
 def _case(
@@ -275,10 +311,10 @@ def _case(
     addresses = [memory.keys_values + block * size.record_stride for block in read]
     row_commands = [
         command(
-            memory.rows + 4 * dim * (token * count + visit.kv_head * prompt.heads.group + visit.head), 4 * dim
+            memory.rows + 4 * dim * (token * count + kv * prompt.heads.group + head), 4 * dim
         )
-        for visit in walker.visits(prompt.lists)
-        for token in range(visit.query_block * size.block, min((visit.query_block + 1) * size.block, tokens))
+        for kv, row, head in _row_order(prompt, size)
+        for token in range(row * size.block, min((row + 1) * size.block, tokens))
     ]
     again = [command(memory.rows, rows_bytes)]
     written = result.k + 2 * result.groups

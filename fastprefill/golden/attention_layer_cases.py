@@ -43,10 +43,10 @@ class Played:
         if self.changes:
             layer.change_lists(memory, self.changes)
             words = layer.walked(prompt, memory, size)
-            (fault,), done = words["fault"], layer.reached(prompt, words["requests"], size.block)
+            (fault,), done = words["fault"], layer.reached(prompt, words["requests"], size)
             counted = [0, 0, 0, len(words["requests"])]
         else:
-            counted = layer.statistics(prompt, self.capacity, self.hot, size.look_ahead)
+            counted = layer.statistics(prompt, size, self.capacity, self.hot)
         after = layer.after(done, memory, size)
         return MemoryCase(self.name, given, bytes(memory.data), bytes(after), (fault, *counted))
 

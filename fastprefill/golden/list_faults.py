@@ -10,7 +10,7 @@ Entries of the list by key block are not checked: only the cache's decisions dep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -183,7 +183,14 @@ def _next(walk: Walk, first: int, heads: int, window: int, head: int, held: int,
     return ((first + (later & 0xFFFF)) * heads + lowest) & 0xFFFF
 
 
-def case(name: str, good: Sequence[JobList], tokens: int, walk: Walk, changes: Mapping[int, int], **given: int) -> Case:
+Outputs = Callable[[bytes | bytearray, Mapping[str, int], Walk], dict[str, list[int]]]
+"""Words of all outputs of a walker, for a memory, scalars and sizes."""
+
+
+def case(
+    name: str, good: Sequence[JobList], tokens: int, walk: Walk, changes: Mapping[int, int],
+    made: Outputs = outputs, **given: int,
+) -> Case:  # fmt: skip
     """A run on lists with changed words.
 
     Args:
@@ -192,6 +199,7 @@ def case(name: str, good: Sequence[JobList], tokens: int, walk: Walk, changes: M
         tokens: of the prompt.
         walk: sizes of the unit.
         changes: by byte from the first list on, the new word.
+        made: what the unit makes of a memory.
         given: scalars in place of those that fit the lists.
     """
     base, queries = 0x3000, 0x1_0000_0000
@@ -202,7 +210,7 @@ def case(name: str, good: Sequence[JobList], tokens: int, walk: Walk, changes: M
         "tokens": tokens, "kv_heads": len(good), "group": good[0].heads, "lists": base, "list_stride": stride,
         "queries": queries, **totals(good), **given,
     }  # fmt: skip
-    expected = outputs(memory, scalars, walk)
+    expected = made(memory, scalars, walk)
     inputs = {
         "list_beats": beats(memory, expected["list_commands"], walk.beat_bits),
         "next_beats": beats(memory, expected["next_commands"], walk.beat_bits),
@@ -210,8 +218,14 @@ def case(name: str, good: Sequence[JobList], tokens: int, walk: Walk, changes: M
     return Case(name, scalars, inputs, expected)
 
 
-def cases(seed: int, walk: Walk) -> list[Case]:
-    """A fault of each kind, in the first list and in a later one; counts that are too large and too small."""
+def cases(
+    seed: int, walk: Walk, made: Outputs = outputs, counts: Callable[[Sequence[JobList]], dict[str, int]] = totals
+) -> list[Case]:
+    """A fault of each kind, in the first list and in a later one; counts that are too large and too small.
+
+    Args:
+        made, counts: what the unit makes of a memory, and the scalars that follow from its lists.
+    """
     random = np.random.default_rng(seed)
     blocks = min(5, walk.blocks)
     tokens = blocks * walk.block - 1
@@ -221,11 +235,11 @@ def cases(seed: int, walk: Walk) -> list[Case]:
     second = max(len(lists.pack(listed)) for listed in good)
     row_start, row_entries, column_start = lists.PAGE, 2 * lists.PAGE, 3 * lists.PAGE
     entries = [len(listed.row_entries) for listed in good]
-    sums = totals(good)
+    sums = counts(good)
     far = int(good[1].row_start[2])
 
     def faulty(name: str, changes: Mapping[int, int], **given: int) -> Case:
-        return case(name, good, tokens, walk, changes, **given)
+        return case(name, good, tokens, walk, changes, made, **{**sums, **given})
 
     return [
         faulty("magic", {0: lists.MAGIC + 1}),

@@ -25,13 +25,18 @@ def command(address: int, size: int) -> int:
 
 @dataclass(frozen=True)
 class Walk:
-    """Sizes of a walker, as ``kernels.walker.unit`` takes them."""
+    """Sizes of a walker, as ``kernels.walker.unit`` takes them, and query blocks of a window.
+
+    With a window of 1 the heads of a group take turns, with a larger one the order is that of
+    ``golden.window_walker``.
+    """
 
     blocks: int
     group: int
     block: int
     dim: int
     beat_bits: int
+    window: int = 1
 
     @property
     def query_bytes(self) -> int:
@@ -200,8 +205,8 @@ def case(name: str, lists: Sequence[JobList], tokens: int, walk: Walk) -> Case:
     return Case(name, scalars, inputs, expected)
 
 
-def cases(seed: int, walk: Walk) -> list[Case]:
-    """Random masks and corners: one token, all blocks, only the first key block, query blocks without jobs."""
+def prompts(seed: int, walk: Walk) -> list[tuple[str, list[JobList], int]]:
+    """Lists of prompts and their tokens: random masks, one token, all blocks, only the first key block, holes."""
     random = np.random.default_rng(seed)
 
     def listed(mask: np.ndarray) -> JobList:
@@ -216,10 +221,15 @@ def cases(seed: int, walk: Walk) -> list[Case]:
     one = np.zeros((group, most, most), bool)
     one[group - 1, most - 1, 1] = True
     return [
-        case("one_token", [listed(np.ones((1, 1, 1), bool))], 1, walk),
-        case("all", [listed(np.ones((group, most, most), bool))], most * block, walk),
-        case("one_key_block", [listed(first)], 3 * block + 1, walk),
-        case("one_job", [listed(one)], most * block, walk),
-        case("sparse", [sparse(group, most, 0.3), sparse(group, most, 0.1)], most * block - 3, walk),
-        case("one_head", [sparse(1, 5, 0.5) for _ in range(3)], 5 * block, walk),
+        ("one_token", [listed(np.ones((1, 1, 1), bool))], 1),
+        ("all", [listed(np.ones((group, most, most), bool))], most * block),
+        ("one_key_block", [listed(first)], 3 * block + 1),
+        ("one_job", [listed(one)], most * block),
+        ("sparse", [sparse(group, most, 0.3), sparse(group, most, 0.1)], most * block - 3),
+        ("one_head", [sparse(1, 5, 0.5) for _ in range(3)], 5 * block),
     ]
+
+
+def cases(seed: int, walk: Walk) -> list[Case]:
+    """Runs on these prompts."""
+    return [case(name, lists, tokens, walk) for name, lists, tokens in prompts(seed, walk)]

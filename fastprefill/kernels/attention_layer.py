@@ -1,9 +1,9 @@
 """One layer's attention: walker, KV cache, attention engine and quantisation between the movers of a memory.
 
-    job lists --> walker --requests--> kv_cache --blocks--> load --> engine --> rows --> memory
-                    |  |                  ^                  ^                             |
-                    |  +-- q commands --> |  movers  --------+                 finish <-- rows
-                    +-- list commands     +-- addresses                          +--> quantise --> memory
+    job lists --> lists --> walker --requests--> kv_cache --blocks--> load --> engine --> rows --> memory
+                    |         |                     ^                  ^                             |
+                    |         +-- q commands -----> |  movers  --------+                 finish <-- rows
+                    +-- list commands               +-- addresses                          +--> quantise --> memory
 
 What is in memory is of ``docs/layout.md``; the golden model is ``golden/attention_layer.py``. `movers` says which
 streams go through which mover, and ``extern.memory_top`` makes a module of the system and its movers.
@@ -12,7 +12,7 @@ streams go through which mover, and ``extern.memory_top`` makes a module of the 
 from dataclasses import asdict
 
 from fastprefill.golden.attention_layer import Size
-from fastprefill.kernels import kv_cache, walker
+from fastprefill.kernels import kv_cache, list_reader, walker, window_walker
 from fastprefill.kernels.attention import engine, finish, load
 from fastprefill.kernels.attention import rows as write_rows
 from fastprefill.kernels.sfu import quantise
@@ -33,6 +33,13 @@ def movers(size: Size) -> dict[str, Mover]:
     }
 
 
+_of_windows = (
+    ("walker.uses", "operands.uses", 2),
+    ("walker.query_job", "operands.job", 2),
+    ("walker.scale_job", "load.job", 2),
+)
+
+
 def system(
     rows: int,
     columns: int,
@@ -45,6 +52,7 @@ def system(
     group: int,
     lines: int,
     look_ahead: int = 4,
+    window: int = 1,
     dsp_columns: int = 0,
     most_words: int = 1024,
 ) -> System:
@@ -54,8 +62,9 @@ def system(
     ``keys_values``, ``rows`` and ``result``, byte addresses of what ``golden.attention_layer`` puts there; ``fraction``
     bits of attention's output, ``groups``, its scales for a token, and ``group_words`` of `beat_bits` / 32 elements for
     each; ``capacity`` and ``hot`` of the cache; and what follows from the lists: ``jobs``, ``query_blocks`` (those with
-    jobs), ``tiles`` (of the matrix unit), ``row_count``, ``quantise_rows``. Outputs ``statistics``, of the cache, and
-    ``fault``, of the walker: a job list with a fault ends the walk, and rows of query blocks not reached are zeros.
+    jobs), with windows ``visits``, ``tiles`` (of the matrix unit), ``row_count``, ``quantise_rows``. Outputs
+    ``statistics``, of the cache, and ``fault``, of the walker: a job list with a fault ends the walk, and rows of query
+    blocks not reached are zeros.
 
     Args:
         rows, columns, k_parallel, drain_rows, dim, block: of the engine, as for ``golden.attention_size.Size``.
@@ -64,6 +73,7 @@ def system(
         group: most query heads of a KV head.
         lines: of the cache.
         look_ahead: requests that the cache looks ahead.
+        window: query blocks that are open at a time with all heads of the group; with 1 the heads take turns.
         dsp_columns: columns of the matrix unit that are built on DSP slices.
         most_words: words of `beat_bits` / 32 elements that share a scale of the result, at most.
 
@@ -71,24 +81,33 @@ def system(
         FastprefillError: a size that one of the units cannot serve.
     """
     size = Size(
-        rows, columns, k_parallel, drain_rows, dim, block, beat_bits, blocks, group, lines, look_ahead
+        rows, columns, k_parallel, drain_rows, dim, block, beat_bits, blocks, group, lines, look_ahead, window
     )
     attention, record = asdict(size.engine), size.record
+    if window == 1:
+        walks = walker.unit(blocks, group, block, dim, beat_bits, look_ahead)
+    else:
+        walks = window_walker.unit(blocks, group, block, dim, beat_bits, window, look_ahead)
     units = {
-        "walker": walker.unit(blocks, group, block, dim, beat_bits, look_ahead),
+        "lists": list_reader.unit(blocks, group, block, beat_bits),
+        "walker": walks,
         "kv_cache": kv_cache.unit(
             lines, look_ahead, record.size * 8 // beat_bits, beat_bits, size.record_stride
         ),
-        "load": load.unit(**attention, beat_bits=beat_bits),
-        **engine.parts(size.engine, dsp_columns),
-        "rows": write_rows.unit(**attention, beat_bits=beat_bits),
+        "load": load.unit(**attention, beat_bits=beat_bits, window=size.states),
+        **engine.parts(size.engine, dsp_columns, size.states),
+        "rows": write_rows.unit(**attention, beat_bits=beat_bits, group=group, window=window),
         "finish": finish.unit(dim, beat_bits),
         "quantise": quantise.unit(beat_bits // 32, 32, most_words),
     }
+    visits = "visits" if window > 1 else "jobs"
     connections = (
         *engine.connections(size.engine),
+        ("lists.lengths", "walker.lengths", 2),
+        ("lists.entries", "walker.entries", 2),
+        ("lists.in_lists", "walker.in_lists", 2),
         ("walker.requests", "kv_cache.requests", 2),
-        ("walker.count", "operands.count", 2),
+        *(_of_windows if window > 1 else (("walker.count", "operands.count", 2),)),
         ("walker.repeats", "load.repeats", 2),
         ("walker.score_job", "softmax.job", 2),
         ("walker.state_job", "accumulate.job", 2),
@@ -107,13 +126,15 @@ def system(
     names = {
         **{
             f"{unit}.{name}": name
-            for unit in ("walker", "rows", "finish")
+            for unit in ("lists", "walker", "rows", "finish")
             for name in ("tokens", "kv_heads", "group")
         },
         **{f"{unit}.jobs": "jobs" for unit in ("load", "operands", "softmax", "accumulate")},
-        "operands.visits": "jobs",
+        "operands.visits": visits,
+        "load.visits": visits,
+        **({"walker.visits": visits} if window > 1 else {}),
         **{f"{unit}.blocks": "query_blocks" for unit in ("load", "operands", "accumulate")},
-        "kv_cache.n": "jobs",
+        "kv_cache.n": visits,
         "mpu.sums": "tiles",
         "normalise.rows": "row_count",
         "normalise.fraction": "fraction",
@@ -122,8 +143,8 @@ def system(
         "quantise.words": "group_words",
         "finish.words": "group_words",
         "finish.groups": "groups",
-        "walker.lists": "lists",
-        "walker.list_stride": "list_stride",
+        "lists.lists": "lists",
+        "lists.list_stride": "list_stride",
         "walker.queries": "queries",
         "walker.jobs": "jobs",
         "walker.query_blocks": "query_blocks",
@@ -135,9 +156,9 @@ def system(
         "rows.base": "rows",
         "finish.base": "rows",
         "finish.result": "result",
-        "walker.list_commands": "list_commands",
-        "walker.list_beats": "list_beats",
-        "walker.next_commands": "next_commands",
+        "lists.list_commands": "list_commands",
+        "lists.list_beats": "list_beats",
+        "lists.next_commands": "next_commands",
         "walker.next_beats": "next_beats",
         "walker.query_commands": "query_commands",
         "load.q_beats": "query_beats",

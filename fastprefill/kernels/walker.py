@@ -1,15 +1,16 @@
-"""The walker: from the job lists in memory to the cache's requests, the engine's jobs and the movers' commands.
+"""The walker: from the entries of job lists to the cache's requests, the engine's jobs and the movers' commands.
 
 Query blocks are worked on in ascending order, the heads of a group one after the other, key blocks ascending: the order
-of ``golden.walker``. Each is a window of the cache of its own. Two processes: `read` reads a list's rows, and for each
-entry, through the pointer of its key block into the list by key block, the next query block that uses that key block;
-`order` takes a row, and goes through it once for each head.
+of ``golden.walker``. Each is a window of the cache of its own. ``list_reader`` gives a list's rows, and with each entry
+the next query block that uses its key block; `order` takes a row, and goes through it once for each head.
+``window_walker`` is for windows of several query blocks.
 
 The cache takes the `look_ahead` requests after the one that it decides, and a job ends while the next one begins. What
 goes with the jobs to other units therefore runs ahead of them, and has room for that.
 
-Lists are not trusted: from the first word on that contradicts what is known the query blocks have no jobs, jobs that
-the other units still wait for are made up, and ``fault`` says what was wrong (``golden.list_faults``).
+Lists are not trusted: where they have other numbers of jobs and query blocks than was said, the query blocks that are
+left have no jobs, jobs that the other units still wait for are made up, and ``fault`` says what was wrong, with the
+lists as well (``golden.list_faults``).
 """
 
 import allo
@@ -17,28 +18,13 @@ import allo.dataflow as df
 from allo.ir.types import Stream, UInt, int32, uint16, uint32, uint64
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden.jobs import (
-    BLOCKS_WORD,
-    COLUMN_ENTRIES_WORD,
-    ENTRIES_WORD,
-    HEADER_WORDS,
-    HEADS_SHIFT,
-    HEADS_WORD,
-    LARGEST_GROUP,
-    MAGIC,
-    PAGE,
-    ROW_ENTRIES_WORD,
-    ROW_START_WORD,
-    VERSION,
-)  # fmt: skip
-from fastprefill.golden.list_faults import COUNTS, DROPPED, ENTRY, FAULT, HEADER, STARTS
+from fastprefill.golden.jobs import HEADS_SHIFT
+from fastprefill.golden.list_faults import COUNTS, DROPPED, FAULT
 from fastprefill.golden.walker import NEVER, Walk
+from fastprefill.kernels.list_reader import WORD, check, place_bits
 from fastprefill.kernels.sfu.size import MOST_ROWS
 from fastprefill.system.mover import COMMAND_BITS
 from fastprefill.system.unit import Unit
-
-WORD = 32
-"""Bits of a word of a job list."""
 
 RUN_AHEAD = 4
 """Room of the streams that go with the jobs beyond the cache's look-ahead: job, the one it ends in, two more."""
@@ -47,10 +33,9 @@ RUN_AHEAD = 4
 def region(walk: Walk, ahead: int):
     """The dataflow region; ``unit`` says what the streams are."""
     BLOCKS, GROUP, BLOCK, BEAT = walk.blocks, walk.group, walk.block, walk.beat_bits
-    L = BEAT // WORD
-    PLACE = max((L - 1).bit_length(), 1)
+    PLACE = place_bits(BEAT)
     QUERY_STRIDE, QUERY_BYTES = walk.query_stride, walk.query_bytes
-    Beat, Command, Entry = UInt(BEAT), UInt(COMMAND_BITS), UInt(33 + PLACE)
+    Beat, Command, Entry = UInt(BEAT), UInt(COMMAND_BITS), UInt(WORD + 1 + PLACE)
     Item, Counts, Request = UInt(48 + GROUP), UInt(16 * GROUP), UInt(48)
     NEXT_AT = 16 + GROUP
 
@@ -59,16 +44,11 @@ def region(walk: Walk, ahead: int):
         tokens: int32[1],
         kv_heads: int32[1],
         group: int32[1],
-        lists: uint64[1],
-        list_stride: uint32[1],
         queries: uint64[1],
         jobs: int32[1],
         query_blocks: int32[1],
     ):
-        list_beats: Stream[Beat, 2]
         next_beats: Stream[Beat, 2]
-        list_commands: Stream[Command, 2]
-        next_commands: Stream[Command, 2]
         query_commands: Stream[Command, ahead]
         requests: Stream[Request, 2]
         count: Stream[UInt(24), ahead]
@@ -80,128 +60,6 @@ def region(walk: Walk, ahead: int):
         lengths: Stream[uint32, 2]
         in_lists: Stream[uint32, 2]
         fault: Stream[uint32, 2]
-
-        @df.kernel(mapping=[1], args=[tokens, kv_heads, group, lists, list_stride])
-        def read(
-            ltokens: int32[1], lkv_heads: int32[1], lgroup: int32[1], llists: uint64[1], lstride: uint32[1]
-        ):
-            row_start: int32[BLOCKS + 1]
-            pointer: int32[BLOCKS]
-            column_end: int32[BLOCKS]
-            header: uint32[HEADER_WORDS] = 0
-            last: UInt(24) = ltokens[0] - 1
-            blocks: int32 = last // BLOCK + 1
-            base: uint64 = llists[0]
-            beat: Beat = 0
-            found: uint32 = 0
-            for kv in range(lkv_heads[0]):
-                if found == 0:
-                    first: Command = 0
-                    first[0:64] = base
-                    first[64:96] = 4 * HEADER_WORDS
-                    list_commands.put(first)
-                heads_of: int32 = HEADER_WORDS if found == 0 else 0
-                wrong: UInt(1) = 0
-                for w in range(heads_of):
-                    if w % L == 0:
-                        beat = list_beats.get()
-                    told: uint32 = beat[WORD * (w % L) : WORD * (w % L) + WORD]
-                    header[w] = told
-                    wanted: uint32 = MAGIC
-                    if w == 1:
-                        wanted = VERSION
-                    elif w == BLOCKS_WORD:
-                        wanted = blocks
-                    elif w == HEADS_WORD:
-                        wanted = lgroup[0]
-                    if w < ENTRIES_WORD and told != wanted:
-                        wrong = 1
-                    if w >= ROW_START_WORD and w <= COLUMN_ENTRIES_WORD and told % PAGE != 0:
-                        wrong = 1
-                if wrong == 1:
-                    found = FAULT + (HEADER << 8) + (kv << 16)
-                entries_of: uint32 = header[ENTRIES_WORD]
-                starts: int32 = blocks + 1 if found == 0 else 0
-                for part in range(2):
-                    command: Command = 0
-                    command[0:64] = base + header[ROW_START_WORD + part + part]
-                    command[64:96] = starts << 2
-                    if found == 0:
-                        list_commands.put(command)
-                previous: uint32 = 0
-                for r in range(starts):
-                    if r % L == 0:
-                        beat = list_beats.get()
-                    row: uint32 = beat[WORD * (r % L) : WORD * (r % L) + WORD]
-                    row_start[r] = row
-                    steps: uint32 = row - previous
-                    if steps > r:  # also where it is below the one in front of it
-                        wrong = 1
-                    previous = row
-                if previous != entries_of:
-                    wrong = 1
-                previous = 0
-                for c in range(starts):
-                    if c % L == 0:
-                        beat = list_beats.get()
-                    start: uint32 = beat[WORD * (c % L) : WORD * (c % L) + WORD]
-                    if c < blocks:
-                        pointer[c] = start
-                    longest: int32 = 0
-                    if c > 0:
-                        column_end[c - 1] = start
-                        longest = blocks
-                    grown: uint32 = start - previous
-                    if grown > longest:
-                        wrong = 1
-                    previous = start
-                if previous != entries_of:
-                    wrong = 1
-                if found == 0 and wrong == 1:
-                    found = FAULT + (STARTS << 8) + (kv << 16)
-                if found == 0:
-                    list_of: Command = 0
-                    list_of[0:64] = base + header[ROW_ENTRIES_WORD]
-                    list_of[64:96] = entries_of << 2
-                    list_commands.put(list_of)
-                readable: UInt(1) = found == 0
-                columns: uint64 = base + header[COLUMN_ENTRIES_WORD]
-                begins: int32 = 0
-                for q in range(blocks):
-                    ends: int32 = 0
-                    if readable == 1:
-                        ends = row_start[q + 1]
-                    length: int32 = ends - begins
-                    lengths.put(length)
-                    lowest: uint32 = 0  # that the next key block may be
-                    for e in range(length):
-                        at: uint32 = begins + e
-                        if at % L == 0:
-                            beat = list_beats.get()
-                        entry: uint32 = beat[WORD * (at % L) : WORD * (at % L) + WORD]
-                        key: uint16 = entry[0:16]
-                        if found == 0 and (key < lowest or key > q):
-                            found = FAULT + (ENTRY << 8) + (kv << 16)
-                        good: UInt(1) = found == 0
-                        own: uint16 = key if good == 1 else 0
-                        lowest = own + 1
-                        follows: uint32 = pointer[own] + 1
-                        pointer[own] = follows
-                        more: UInt(1) = follows < column_end[own] and good == 1
-                        word: Entry = own
-                        if good == 1:
-                            word[HEADS_SHIFT:WORD] = entry[HEADS_SHIFT:WORD]
-                        word[WORD] = more
-                        word[WORD + 1 : WORD + 1 + PLACE] = follows % L
-                        entries.put(word)
-                        if more == 1:
-                            lookup: Command = 0
-                            lookup[0:64] = columns + (follows << 2)
-                            lookup[64:96] = 4
-                            next_commands.put(lookup)
-                    begins = ends
-                base += lstride[0]
-            in_lists.put(found)
 
         @df.kernel(mapping=[1], args=[tokens, kv_heads, group, queries, jobs, query_blocks])
         def order(
@@ -321,19 +179,19 @@ def region(walk: Walk, ahead: int):
 def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahead: int = 4) -> Unit:
     """The walker of prompts of up to `blocks` blocks; words are those of ``golden.walker``.
 
-    Streams in: ``list_beats`` and ``next_beats``, what the movers deliver for ``list_commands`` and ``next_commands``.
-    Out: these, and ``query_commands``, addresses (64 bits) and bytes (32 bits above); for each query block with jobs
-    ``count`` and ``repeats``, its jobs, and ``targets``, its number among all query blocks, with the number of all at
-    the end; for each job ``requests``, to the cache, and ``score_job`` and ``state_job``, to the engine. At the end
+    Streams in: ``lengths``, ``entries`` and ``in_lists`` of ``list_reader``, ``next_beats``, what the mover delivers
+    for its commands. Out: ``query_commands``, addresses (64 bits) and bytes (32 bits above); for each query block with
+    jobs ``count`` and ``repeats``, its jobs, and ``targets``, its number among all query blocks, with the number of all
+    at the end; for each job ``requests``, to the cache, and ``score_job`` and ``state_job``, to the engine. At the end
     ``fault``, a word: 0, or what was wrong with the lists (``golden.list_faults.status``); then rows of query blocks
     whose ``targets`` are `DROPPED` mean nothing.
 
-    Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``lists``, byte address of the first KV
-    head's job list, ``list_stride`` to the next one; ``queries``, byte address of the first block of queries; ``jobs``
-    and ``query_blocks`` of all lists, which the other units rely on: at most as many query blocks as jobs.
+    Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``queries``, byte address of the first
+    block of queries; ``jobs`` and ``query_blocks`` of all lists, which the other units rely on: at most as many query
+    blocks as jobs.
 
     Args:
-        blocks: most blocks of a prompt; their pointers are held on chip.
+        blocks: most blocks of a prompt; the entries of a row are held on chip.
         group: most query heads of a group.
         block: tokens of a block.
         dim: width of a head.
@@ -344,28 +202,23 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahe
         FastprefillError: a size that the walker cannot serve.
     """
     walk = Walk(blocks, group, block, dim, beat_bits)
+    check(blocks, group, beat_bits)
     most_kv_heads = (NEVER - 1) // (blocks * group)
-    if not 1 <= group <= LARGEST_GROUP or blocks < 1 or most_kv_heads < 1:
+    if most_kv_heads < 1:
         raise FastprefillError(
-            f"a walker of {blocks} blocks and {group} heads; a group has 1 to {LARGEST_GROUP} heads, and all its query "
-            f"blocks are at most {NEVER - 1}"
-        )
-    if beat_bits not in (32, 64, 128, 256, 512, 1024):
-        raise FastprefillError(
-            f"a walker with ports of {beat_bits} bits; choose a power of two from 32 to 1024"
+            f"a walker of {blocks} blocks and {group} heads; all its query blocks are at most {NEVER - 1}"
         )
 
     def schedule(s) -> None:
-        for loop in ("read:w", "read:r", "read:c", "read:e", "order:e", "order:n", "order:j"):
+        for loop in ("order:e", "order:n", "order:j"):
             s.pipeline(loop)
 
     return Unit(
         "walker",
         region(walk, look_ahead + RUN_AHEAD),
-        inputs=("list_beats", "next_beats"),
+        inputs=("next_beats", "entries", "lengths", "in_lists"),
         outputs=(
-            "list_commands", "next_commands", "query_commands", "requests", "count", "repeats", "score_job",
-            "state_job", "targets", "fault",
+            "query_commands", "requests", "count", "repeats", "score_job", "state_job", "targets", "fault",
         ),
         schedule=schedule,
         limits={

@@ -48,13 +48,16 @@ def prompt(tokens: int, gamma: float | None) -> Prompt:
 @pytest.mark.long
 @pytest.mark.skipif(verilator.missing() is not None, reason=f"rtl NOT run: {verilator.missing()}")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_layer_of_the_checkpoint(tmp_path: Path, record_property) -> None:
+@pytest.mark.parametrize(("window", "lines"), [(1, ("all_fit", "two_lines")), (4, ("no_line", "two_lines"))])
+def test_a_layer_of_the_checkpoint(window: int, lines: tuple[str, ...], tmp_path: Path, record_property) -> None:
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
+    size = replace(SIZE, window=window)
     chosen = prompt(TOKENS, 0.9)
     assert 0.1 < chosen.mask.mean() < 0.5
-    runs = [Played("all_fit", chosen, SIZE.lines, 3), Played("two_lines", chosen, 2, 1)]
+    capacities = {"all_fit": (SIZE.lines, 3), "two_lines": (2, 1), "no_line": (0, 0)}
+    runs = [Played(name, chosen, *capacities[name]) for name in lines]
     log, measured = memory.simulated(
-        attention_layer.system(**asdict(SIZE), dsp_columns=4), SIZE, runs, Port(), tmp_path,
+        attention_layer.system(**asdict(size), dsp_columns=4), size, runs, Port(), tmp_path,
         settings=(((64, 64), False, 0.0),), timeout_s=7200,
     )  # fmt: skip
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
@@ -63,7 +66,7 @@ def test_a_layer_of_the_checkpoint(tmp_path: Path, record_property) -> None:
     for run in runs:
         for what, value in measured[run.name].items():
             record_property(f"{run.name}_{what}", value)
-        blocks = golden.blocks_read(chosen, run.capacity, run.hot, SIZE.look_ahead)
+        blocks = golden.blocks_read(chosen, size, run.capacity, run.hot)
         assert measured[run.name]["block_bytes"] == SIZE.record.size * len(blocks)
     tiers.note("verilator")
 

@@ -161,6 +161,8 @@ def region(size: Size, window: int = 1):
                     word: Job = job.get()
                     flags_of.put(word[0:8])
                     slot: Place = word[SLOT:SLOT_END]
+                    if slot >= WINDOW:
+                        slot = 0
                     place: Place = places[slot]
                     move: Move = 0
                     move[TAKES] = word[FIRST] == 0

@@ -115,7 +115,8 @@ def region(size: Size, window: int = 1):
                 slots: Codes[R, WINDOW * WORDS]
                 for n in range(ljobs[0]):
                     flags: Job = job.get()
-                    base: int32 = WORDS * flags[SLOT:SLOT_END]
+                    slot: UInt(SLOT_BITS) = flags[SLOT:SLOT_END]
+                    base: int32 = WORDS * (slot if slot < WINDOW else 0)
                     for opened in range(flags[FIRST]):
                         held: Codes[R, ROW_TILES * DIM_TILES] = q_blocks.get()
                         for w in range(WORDS):

@@ -1,6 +1,6 @@
 """The attention engine with a window of open query blocks: jobs of several states in turns."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from fastprefill.frontend import load_module
@@ -43,6 +43,10 @@ def runs(seed: int, window: int) -> list[tuple[str, list[Job]]]:
     def in_windows(name: str, heads: Heads, rows: list[Row]) -> tuple[str, list[Job]]:
         return case(name, heads, rows, windows.in_windows(rows, window))
 
+    def slots(jobs: list[Job], given: dict[int, int]) -> list[Job]:
+        """Jobs with other slots; one that the unit does not have means slot 0."""
+        return [replace(job, slot=given[job.state]) for job in jobs]
+
     full = [Row(head, query, tuple(range(query + 1))) for query in range(3) for head in range(2)]
     return [
         in_windows("heads_together", three, full),
@@ -52,5 +56,7 @@ def runs(seed: int, window: int) -> list[tuple[str, list[Job]]]:
         case("one_after_the_other", three, [full[4], full[2]], [0, 0, 0, 1, 1]),
         in_windows("ragged", ragged, [Row(1, 2, (0, 2)), Row(0, 2, (1, 2))]),
         in_windows("one_token", SOFTMAX.operands(rng, 1), [Row(0, 0, (0,))]),
+        ("no_such_slot", slots(case("", three, [full[4], full[5]], [0, 1, 0, 1, 1, 0])[1], {0: 255, 1: 1})),
+        ("one_too_many", slots(case("", three, [full[2]], [0, 0])[1], {0: window})),
         in_windows("saturating", SOFTMAX.extreme(2 * block, 127), [Row(0, 1, (0, 1)), Row(0, 0, (0,))]),
     ]

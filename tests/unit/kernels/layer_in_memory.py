@@ -44,7 +44,7 @@ def case(run: Played, size: Size, folder: Path) -> dict[str, Any]:
     for what, data in files.items():
         (folder / f"{run.name}.{what}").write_bytes(data)
     fault, *statistics = played.status
-    read = golden.blocks_read(prompt, run.capacity, run.hot, size.look_ahead)
+    read = golden.blocks_read(prompt, size, run.capacity, run.hot)
     return {
         "name": run.name,
         "scalars": played.scalars,

@@ -1,7 +1,7 @@
 """A layer's attention in RTL behind its movers, against memories; sizes that are refused; broken kernels."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +15,9 @@ from fastprefill.extern.axi import Port
 from fastprefill.frontend import load_module
 from fastprefill.golden.attention_layer import Size
 from fastprefill.golden.attention_layer_cases import Played, faulty, prompt
-from fastprefill.kernels import attention_layer, walker
+from fastprefill.kernels import attention_layer, list_reader, walker, window_walker
 from fastprefill.kernels.attention import finish, load, rows
-from fastprefill.system.build import build_unit
+from fastprefill.system.case import Case
 from fastprefill.system.system import link
 from fastprefill.tools import tiers, verilator
 from tests.unit.kernels import layer_in_memory as memory
@@ -43,40 +43,44 @@ def sparse_and_two_kv_heads(rng: np.random.Generator, size: Size) -> list[Played
 
 @pytest.mark.slow
 @behind_movers
-def test_from_memory_to_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("window", [1, 2])
+def test_from_memory_to_memory(window: int, tmp_path: Path) -> None:
     """Every byte of the result is there, no other has changed, and blocks are read as often as the policy says."""
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
-    rng, size = np.random.default_rng(3), SMALL.SIZE
+    rng, size = np.random.default_rng(3), replace(SMALL.SIZE, window=window)
     runs = [
         *sparse_and_two_kv_heads(rng, size),
         faulty(rng, size),
         Played("one_job_each", prompt(rng, size, 6 * size.block, (2, 1), 0.0, 8), 1, 0),
     ]
     log, measured = memory.simulated(
-        SMALL.system(), size, runs, PORT, tmp_path, settings=LATE, optimise=False, resets=(150, 1100)
+        SMALL.system(size), size, runs, PORT, tmp_path, settings=LATE, optimise=False, resets=(150, 1100)
     )
     assert "TESTS=1 PASS=1 FAIL=0" in log, log[-6000:]
     assert set(measured) == {run.name for run in runs}
     tiers.note("verilator")
 
 
-WALKER = load_module(Path(__file__).parents[2] / "contract" / "kernels" / "walker.py")
-BROKEN_WALKER = [
+CONTRACTS = Path(__file__).parents[2] / "contract" / "kernels"
+WALKER, WINDOW_WALKER = (load_module(CONTRACTS / f"{name}.py") for name in ("walker", "window_walker"))
+BROKEN_READER = [
     ("follows < column_end[own]", "follows <= column_end[own]"),
     ("pointer[own] = follows", "pointer[own] = pointer[own]"),
     ("if at % L == 0:", "if e % L == 0:"),
     ("base += lstride[0]", "base += 0"),
     ("follows % L\n", "0\n"),
-    ("GROUP - 1 - down > h and", "GROUP - 1 - down >= h and"),
-    ("later[HEADS_SHIFT + GROUP - 1 - up] == 1", "later[HEADS_SHIFT + up] == 1"),
-    ("first_block += blocks", "first_block += 0"),
-    ("first_head += lgroup[0]", "first_head += 1"),
-    ("if chosen > 0 and found == 0:", "if chosen > 1 and found == 0:"),
     ("elif w == HEADS_WORD:", "elif w == 9:"),
     ("told % PAGE != 0", "told % 4 != 0"),
     ("if steps > r:", "if steps > r + 1:"),
     ("(key < lowest or key > q)", "key > q"),
     ("(key < lowest or key > q)", "key < lowest"),
+]
+BROKEN_WALKER = [
+    ("GROUP - 1 - down > h and", "GROUP - 1 - down >= h and"),
+    ("later[HEADS_SHIFT + GROUP - 1 - up] == 1", "later[HEADS_SHIFT + up] == 1"),
+    ("first_block += blocks", "first_block += 0"),
+    ("first_head += lgroup[0]", "first_head += 1"),
+    ("if chosen > 0 and found == 0:", "if chosen > 1 and found == 0:"),
     ("rest >= others and", "rest > others and"),
     ("(others > 0 or rest == 0)", "others >= 0"),
     ("made_up: int32 = 1 if m < missing - 1 else left", "made_up: int32 = 1"),
@@ -86,21 +90,64 @@ BROKEN_WALKER = [
     ("seen == chosen - 1", "seen == length - 1"),
     ("follows if entry[WORD] == 1 else NEVER", "follows"),
 ]  # fmt: skip
+BROKEN_WINDOWS = [
+    ("rows: int32 = min(blocks - w * WINDOW, WINDOW)", "rows: int32 = WINDOW"),
+    ("later[0:16] // WINDOW", "later[0:16]"),
+    ("follows if entry[WORD] == 1 else NEVER", "follows"),
+    ("entry[HEADS_SHIFT : HEADS_SHIFT + GROUP] & there", "entry[HEADS_SHIFT : HEADS_SHIFT + GROUP]"),
+    ("if heads != 0:", "if length != 0:"),
+    ("of_key: Users = users[key]", "of_key: Users = 0"),
+    ("chosen += heads[h]", "chosen += 1"),
+    ("users[own] = 0", "users[own] = by"),
+    ("by & (seen ^ all_states)", "by"),
+    ("seen = seen | by", "seen = by"),
+    ("opened += seen[s]", "opened += 1"),
+    ("others == 0 and rest == 0 and more == 0", "others == 0 and rest == 0"),
+    ("others > 0 and more > 0 and", "others > 0 and"),
+    ("rest >= others and rest >= more", "rest >= more"),
+    ("items[count - 1 - n]", "items[n]"),
+    ("first_block + taken[0:16]", "taken[0:16]"),
+    ("first_window += windows", "first_window += 0"),
+    ("visit[KV_AT:MADE_UP] = kv", "visit[KV_AT:MADE_UP] = 0"),
+    ("missing: int32 = calls if open_blocks > 0 else 0", "missing: int32 = open_blocks"),
+    ("earlier if earlier != 0 else found", "found"),
+    ("made_up = 1 if n < lvisits[0] - 1 else left", "made_up = 1"),
+    ("word[DIAGONAL] = visit[0:16] == row", "word[DIAGONAL] = visit[0:16] == r"),
+    ("(opened | by) & (last_of ^ all_states)", "opened | by"),
+    ("first_of: Users = by & (opened ^ all_states)", "first_of: Users = by"),
+    ("open_blocks -= ended", "open_blocks -= 0"),
+    ("slot: int32 = GROUP * r + h", "slot: int32 = WINDOW * h + r"),
+    ("(head + h) * blocks + row", "(head + h) * blocks + r"),
+    ("ends: UInt(1) = open_blocks > 1 or left == 1", "ends: UInt(1) = left == 1"),
+    ("targets.put((number << TARGET) + slot)", "targets.put((number << TARGET) + h)"),
+    ("targets.put(DROPPED)", "targets.put(0)"),
+]  # fmt: skip
 BROKEN = [
     (load, "both[32 * j : 32 * j + 16] = of_keys", "both[32 * j : 32 * j + 16] = wide"),
     (load, "if half == 0:", "if half == 1:"),
     (load, "for job in range(jobs_of):", "for job in range(jobs_of - jobs_of + 1):"),
     (load, "of_keys: Scales = scales[t - TILES]", "of_keys: Scales = scales[0]"),
-    (load, "(g % ROW_SHARE)", "(g % 1)"),
-    (rows, "shown: UInt(1) = token < ltokens[0]", "shown: UInt(1) = token <= ltokens[0]"),
+    (load, "scales[g // ROW_SHARE]", "scales[0]"),
+    (rows, "shown: UInt(1) = token < tokens_of", "shown: UInt(1) = token <= tokens_of"),
     (rows, "word: Word = 0\n", "word: Word = y.get()\n"),
-    (rows, "number: int32 = token * heads + first_head + h", "number: int32 = token * heads + h"),
+    (rows, "state(r, first_head + h,", "state(r, h,"),
     (rows, "while coming != window:", "while coming < window:"),
     (rows, "wide[BEAT * p : BEAT * p + BEAT]", "wide[0:BEAT]"),
     (finish, "if place == 3:", "if place == 2:"),
     (finish, "last[to : to + 16] = held[s]", "last[to : to + 16] = held[0]"),
     (finish, "(bytes_of + (ALIGNMENT - 1))", "bytes_of"),
     (finish, "command[64:96] = rows * ROW_BYTES", "command[64:96] = ROW_BYTES"),
+]  # fmt: skip
+BROKEN_IN_WINDOWS = [
+    (load, "base: int32 = SCALE_BEATS * (slot if slot < WINDOW else 0)", "base: int32 = 0"),
+    (load, "for opened in range(word[FIRST]):", "for opened in range(1):"),
+    (load, "for j in range(jobs_of):", "for j in range(jobs_of - jobs_of + 1):"),
+    (load, "joined[t - TILES] = both", "joined[t - TILES] = 0"),
+    (load, "kept_sums[e] = sums", "kept_sums[DIM_TILES - 1 - e] = sums"),
+    (rows, "done[slot] = 1\n", "done[0] = 1\n"),
+    (rows, "first_head + slot % GROUP", "slot % GROUP"),
+    (rows, "w * WINDOW + slot // GROUP", "slot // GROUP"),
+    (rows, "while coming[TARGET:32] != number:", "while coming[TARGET:32] < number:"),
 ]  # fmt: skip
 
 
@@ -113,27 +160,44 @@ def broken(source: Path, old: str, new: str, folder: Path) -> ModuleType:
 
 
 @pytest.mark.mutants
-@pytest.mark.parametrize(("old", "new"), BROKEN_WALKER)
-def test_a_broken_walker_is_noticed(old: str, new: str, tmp_path: Path) -> None:
-    module = broken(Path(walker.__file__), old, new, tmp_path)
-    built = build_unit(module.unit(**asdict(WALKER.WALK)))  # what does not compile shows nothing
-    made = Contract("walker", lambda: built, WALKER.cases)
+@pytest.mark.parametrize(
+    ("of", "unit", "old", "new"),
+    [
+        *((WALKER, list_reader, *change) for change in BROKEN_READER),
+        *((WALKER, walker, *change) for change in BROKEN_WALKER),
+        *((WINDOW_WALKER, window_walker, *change) for change in BROKEN_WINDOWS),
+    ],
+)
+def test_a_broken_walker_is_noticed(
+    of: ModuleType, unit: ModuleType, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = broken(Path(str(unit.__file__)), old, new, tmp_path)
+    monkeypatch.setattr(of, unit.__name__.split(".")[-1], module)
+    built = link(of.system())  # what does not compile shows nothing
+    made = Contract("walker", lambda: built, of.cases)
     with pytest.raises((FastprefillError, AssertionError)):
         contract.check(made, "interpreter", seed=4, folder=tmp_path)
 
 
 @pytest.mark.mutants
-@pytest.mark.parametrize(("unit", "old", "new"), BROKEN)
+@pytest.mark.parametrize(
+    ("window", "unit", "old", "new"),
+    [*((1, *change) for change in BROKEN), *((2, *change) for change in BROKEN_IN_WINDOWS)],
+)
 def test_a_broken_part_is_noticed(
-    unit: ModuleType, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: int, unit: ModuleType, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = broken(Path(str(unit.__file__)), old, new, tmp_path)
+    module, size = broken(Path(str(unit.__file__)), old, new, tmp_path), replace(SMALL.SIZE, window=window)
     name = unit.__name__.split(".")[-1]
     monkeypatch.setattr(attention_layer, "write_rows" if name == "rows" else name, module)
-    built = link(SMALL.system())
-    made = Contract("attention_layer", lambda: built, lambda seed: SMALL.cases(seed)[1:2] + SMALL.cases(seed)[-2:])
+    built = link(SMALL.system(size))
+
+    def cases(seed: int) -> list[Case]:
+        made: list[Case] = SMALL.cases(seed, size)
+        return made[1:2] + made[-2:]
+
     with pytest.raises((FastprefillError, AssertionError)):
-        contract.check(made, "interpreter", seed=4, folder=tmp_path)
+        contract.check(Contract("attention_layer", lambda: built, cases), "interpreter", seed=4, folder=tmp_path)
 
 
 @pytest.mark.long
@@ -184,6 +248,18 @@ SIZES = {"blocks": 8, "group": 2, "block": 16, "dim": 8, "beat_bits": 64}
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: window_walker.unit(**SIZES, window=1),
+            "a walker in windows of 1 query blocks; choose at least 2, or 'walker' for windows of 1",
+        ),
+        (
+            lambda: attention_layer.system(**{**asdict(SMALL.SIZE), "window": 129}),
+            "a window of 258 open query blocks; choose 1 to 256",
+        ),
+        (
+            lambda: attention_layer.system(**{**asdict(SMALL.SIZE), "window": 0}),
+            "a walker in windows of 0 query blocks",
+        ),
         (
             lambda: walker.unit(**{**SIZES, "group": 17}),
             "a walker of 8 blocks and 17 heads; a group has 1 to 16 heads",

@@ -43,18 +43,23 @@ def build(name: str) -> ModuleOp:
 TOO_FAST = {
     "addresses": r"addresses\.py:\d+: the bank and address of an element of 'many' take",
     "attention": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
-    "attention_layer": r"kernels/walker\.py:\d+: whether this reads its stream depends on a value",
+    "attention_layer": r"kernels/list_reader\.py:\d+: whether this reads its stream depends on a value",
+    "attention_layer_windows": r"kernels/list_reader\.py:\d+: whether this reads its stream depends on a value",
     "attention_window": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
     "condition_from_memory": r"condition_from_memory\.py:\d+: whether this reads its stream depends on a value",
     "sfu": r"sfu/rope\.py:\d+: whether this reads its stream depends on a value",
-    "walker": r"kernels/walker\.py:\d+: whether this reads its stream depends on a value",
+    "walker": r"kernels/list_reader\.py:\d+: whether this reads its stream depends on a value",
+    "window_walker": r"kernels/list_reader\.py:\d+: whether this reads its stream depends on a value",
 }
 """What takes more than a cycle at 400 MHz and cannot be spread over several; the units must say so."""
 
 
-NOT_AT_250 = {"attention_layer", "walker", "condition_from_memory"}
+NOT_AT_250 = {"attention_layer", "attention_layer_windows", "walker", "window_walker", "condition_from_memory"}
 """Of those in `TOO_FAST`, the units that the KV260 refuses at 250 MHz already; its own clock is 200."""
-LARGE = {"attention", "attention_layer", "attention_softmax", "attention_window", "requant", "sfu"}
+LARGE = {
+    "attention", "attention_layer", "attention_layer_windows", "attention_softmax", "attention_window",
+    "requant", "sfu",
+}  # fmt: skip
 """Units that take minutes here; their parts are in smaller ones."""
 
 
