@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +14,10 @@ from typing import Any
 from fastprefill.errors import FastprefillError
 
 _FOLDER = Path(__file__).parent
+_FIELDS = {
+    "name", "title", "part", "speed_grade", "clock_mhz", "status", "platform", "build", "device", "slr", "memory",
+    "tool_versions", "tool_ranges", "tool_note", "delays",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -232,17 +237,18 @@ def _read(path: Path) -> Board:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FastprefillError(f"the board file '{path}' is not TOML: {error}") from None
     try:
+        _known(data, _FIELDS)
         slrs = tuple(_resources(slr) for slr in data["slr"])
         versions = data.get("tool_versions", {})
-        return Board(
-            name=str(data["name"]),
-            title=str(data["title"]),
-            part=str(data["part"]),
+        return _checked(Board(
+            name=_text(data, "name"),
+            title=_text(data, "title"),
+            part=_text(data, "part"),
             speed_grade=str(data["speed_grade"]),
             clock_mhz=_positive(data, "clock_mhz"),
             slrs=slrs,
             device=_resources(data["device"]) if "device" in data else sum(slrs, Resources()),
-            memories=tuple(_build(Memory, entry) for entry in data.get("memory", [])),
+            memories=tuple(_memory(entry) for entry in data.get("memory", [])),
             tool_versions={str(k): str(v) for k, v in versions.items()},
             tool_ranges={str(k): _range(v) for k, v in data.get("tool_ranges", {}).items()},
             tool_note=str(data.get("tool_note", "")),
@@ -250,19 +256,59 @@ def _read(path: Path) -> Board:
             status=str(data.get("status", "")),
             platform=str(data.get("platform", "")),
             build=str(data.get("build", data["name"])),
-        )
+        ))  # fmt: skip
     except KeyError as error:
         raise FastprefillError(f"the board file '{path}' has no {error}; compare with kv260.toml") from None
     except (TypeError, ValueError, AttributeError) as error:
         raise FastprefillError(f"the board file '{path}' is wrong: {error}") from None
 
 
+def _checked(board: Board) -> Board:
+    """What no field shows alone."""
+    if re.fullmatch(r"\w[\w.-]*", board.name) is None:
+        raise ValueError(f"name is '{board.name}'; choose letters, digits, '_', '-' and '.'")
+    if not board.slrs or not board.memories:
+        raise ValueError("it has no [[slr]] or no [[memory]]; a design needs one of each at least")
+    for name, value in board.platform_share.as_dict().items():
+        if value < 0:
+            raise ValueError(f"{name} of the device is {-value:,} less than that of its regions together")
+    delays = board.delays
+    least = delays.ff_setup + max(delays.lut, delays.dsp, delays.bram)
+    if board.clock_ns <= least:
+        raise ValueError(
+            f"clock_mhz is {board.clock_mhz:g}: a cycle of {board.clock_ns:.2f} ns is not longer than ff_setup and the "
+            f"slowest of lut, dsp and bram in [delays], {least:.2f} ns; lower the clock or correct the delays"
+        )
+    for tool, version in board.tool_versions.items():
+        release(version)
+        if why := board.refuses_tool(tool, version):
+            raise ValueError(f"{tool} of [tool_versions] is outside [tool_ranges]: {why.partition(';')[0]}")
+    return board
+
+
+def _known(entry: Mapping[str, Any], names: set[str]) -> None:
+    if unknown := sorted(set(entry) - names):
+        raise ValueError(f"the field '{unknown[0]}' is unknown; there are {', '.join(sorted(names))}")
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry[name]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is {value!r}; it must be a text")
+    return value
+
+
+def _whole(entry: Mapping[str, Any], name: str, least: int) -> int:
+    value = entry[name]
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+    return value
+
+
 def _resources(entry: Mapping[str, Any]) -> Resources:
-    counts = {f.name: entry[f.name] for f in fields(Resources)}
-    for name, value in counts.items():
-        if not isinstance(value, int) or value < 0:
-            raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 0")
-    return Resources(**counts)
+    names = [f.name for f in fields(Resources)]
+    _known(entry, set(names))
+    return Resources(**{name: _whole(entry, name, 0) for name in names})
 
 
 def _range(entry: object) -> ToolRange:
@@ -277,13 +323,25 @@ def _range(entry: object) -> ToolRange:
 
 def _positive(entry: Mapping[str, Any], name: str) -> float:
     value = entry[name]
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
         raise ValueError(f"{name} is {value!r}; it must be a number above 0")
     return float(value)
 
 
-def _build(kind: type[Memory], entry: Mapping[str, Any]) -> Memory:
-    return kind(**{f.name: entry[f.name] for f in fields(kind)})
+def _memory(entry: Mapping[str, Any]) -> Memory:
+    _known(entry, {f.name for f in fields(Memory)})
+    for name in ("port_bits", "mover_bits"):
+        bits = _whole(entry, name, 8)
+        if bits & (bits - 1) or bits > 1024:  # AXI4's widths
+            raise ValueError(f"{name} is {bits}; it must be a power of two from 8 to 1024")
+    return Memory(
+        name=_text(entry, "name"),
+        bytes=_whole(entry, "bytes", 1),
+        ports=_whole(entry, "ports", 1),
+        port_bits=entry["port_bits"],
+        mover_bits=entry["mover_bits"],
+        gigabytes_per_second=_positive(entry, "gigabytes_per_second"),
+    )
 
 
 def most_luts(clock_mhz: float) -> int:

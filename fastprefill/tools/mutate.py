@@ -66,7 +66,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant, and the first difference, the proof or the argument.
+    """What became of a mutant, and the first difference, the proof.
 
     Attributes:
         mutant: the change.

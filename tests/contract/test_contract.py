@@ -105,7 +105,7 @@ OUTER = load_module(Path(__file__).parent / "kernels" / "outer_product.py")
 WRAPPING = (4, 2, 2, 8, 2)
 MATRIX_UNITS = [
     mpu(4, 2, 2, 2, 2), mpu(4, 2, 2, 1, 4),
-    mpu(4, 0, 4, 8, 4, board="u280"), mpu(8, 4, 2, 8, 4), mpu(4, 2, 2, 4, 2),
+    mpu(4, 0, 4, 8, 4, board="u280"), mpu(8, 4, 2, 8, 4), mpu(4, 2, 2, 4, 2), mpu(4, 4, 0, 1, 2),
 ]  # fmt: skip
 CONTRACTS = {
     **{
@@ -139,6 +139,7 @@ ONLY_LONG = {
     "walker": {"csim", "rtl", "four_state", "structure"},
     "window_walker": {"csim", "rtl", "four_state", "structure"},
     "mpu_8_4_2_8_4": {"rtl"},  # its chains of eight also in the unit that wraps, below
+    "mpu_4_4_0_1_2": {"interpreter", "csim", "rtl"},
     "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
     "attention_layer_windows": {"csim", "rtl", "four_state", "structure"},
 }

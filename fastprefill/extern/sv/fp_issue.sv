@@ -4,12 +4,12 @@
 //   want   of each stream, whether the iteration takes from it
 //   take   the iteration issues and takes
 //
-// ALWAYS has a 1 for each stream that every iteration takes from, whatever `want` says: its `want` costs no LUT input.
+// From the first ALWAYS streams every iteration takes, whatever `want` says: their `want` costs no LUT input.
 // A module of its own, so that what all streams wait for is mapped by itself: two LUTs deep with up to five streams, or
 // with ten that are always wanted.
 module fp_issue #(
     parameter int STREAMS = 2,
-    parameter logic [STREAMS-1:0] ALWAYS = '0
+    parameter int ALWAYS = 0
 ) (
     input  wire               turn,
     input  wire [STREAMS-1:0] have,
@@ -17,7 +17,7 @@ module fp_issue #(
     output wire               issue,
     output wire [STREAMS-1:0] take
 );
-  wire [STREAMS-1:0] wanted = want | ALWAYS;
+  wire [STREAMS-1:0] wanted = want | ~({STREAMS{1'b1}} << ALWAYS);
   assign issue = turn && &(have | ~wanted);
   assign take  = wanted & {STREAMS{issue}};
 endmodule

@@ -283,7 +283,8 @@ class ProcessBuilder:
         if predicate is None:
             enable = self.happens(self.here, stage, condition, lane, name)
         else:
-            enable = self.m.both([self.sequencer.valid(self.here, stage), predicate], shared=name)
+            valid = self.active(self.sequencer.valid(self.here, stage), stage)
+            enable = self.m.both([valid, predicate], shared=name)
         where = self.indices(subscripts, stage, lane)
         self.m.src = text(op, "src")
         array = self.arrays[memory]
@@ -311,7 +312,7 @@ class ProcessBuilder:
         stage = self.schedule.stages[op]
         predicate = self.predicate(op.predicate, stage, lane)
         self.m.src = text(op, "src")
-        pulse = self.m.both([self.sequencer.valid(self.here, stage), predicate], shared="release")
+        pulse = self.active(self.m.both([self.sequencer.valid(self.here, stage), predicate], shared="release"), stage)
         self.ends.release(op, pulse)
 
     def slot(self, window: SSAValue, stage: int) -> Wire | None:

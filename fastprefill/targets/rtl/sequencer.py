@@ -26,7 +26,7 @@ FEW_STAGES = 5
 
 
 def issue_gate(streams: int, always: int) -> Part:
-    """The hand-written gate for bodies that wait for several streams; `always`: a bit for each that all want."""
+    """The hand-written gate for bodies that wait for several streams, of which all want the first `always`."""
     ports = (
         ("turn", "in", 1),
         ("have", "in", streams),
@@ -252,6 +252,7 @@ class Sequencer:
         """A body issues in its turn when every condition holds: in a LUT where one is enough, else in ``fp_issue``."""
         m, turn, name = self.m, self.turn[body], f"{body.name}_issue"
         always = m.const(1, 1)
+        conditions = sorted(conditions, key=lambda one: one[1] in (None, always))  # a word's first bit comes last
         wants = [always if want is None else want for _, want in conditions]
         gate: dict[Wire, Wire] = {}
         if len({turn, *(have for have, _ in conditions), *wants} - {always}) <= LUT_INPUTS:
@@ -259,8 +260,8 @@ class Sequencer:
             issue = m.both([turn, *ready], name)
         else:
             inputs = {"turn": turn, "have": m.concat([have for have, _ in conditions]), "want": m.concat(wants)}
-            unconditional = sum((want == always) << at for at, want in enumerate(reversed(wants)))
-            outs = m.instance(f"{body.name}_gate", issue_gate(len(conditions), unconditional), inputs)
+            part = issue_gate(len(wants), wants.count(always))
+            outs = m.instance(f"{body.name}_gate", part, inputs)
             issue = outs["issue"]
             gate = {want: m.extract(outs["take"], at, 1) for at, want in enumerate(reversed(wants))}
         m.bind(self.issue[body], issue)

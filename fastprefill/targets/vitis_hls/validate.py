@@ -235,6 +235,7 @@ def _check_widths(op: Operation) -> None:
             continue
         if isinstance(kind, IntegerType) and kind.width.data > MAX_WIDTH:
             raise KernelError(
-                f"an integer of {kind.width.data} bits is wider than the {MAX_WIDTH} of ap_int (UG1399)",
+                f"an integer of {kind.width.data} bits is wider than the {MAX_WIDTH} of ap_int (UG1399); "
+                "divide it, choose smaller parameters, or emit RTL alone",
                 source(op),
             )

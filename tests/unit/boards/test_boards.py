@@ -106,7 +106,7 @@ def test_own_board_needs_a_name_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('part = "', 'prt = "', "the board file '{}' has no 'part'; compare with kv260.toml"),
+        ('part = "', '#', "the board file '{}' has no 'part'; compare with kv260.toml"),
         (
             "dsp = 1248",
             "dsp = -1",
@@ -126,6 +126,59 @@ def test_own_board_needs_a_name_of_its_own() -> None:
             'vivado = ["2022.1"]',
             'vivado = ["v2022"]',
             "the board file '{}' is wrong: 'v2022' is no version of the form 2023.2",
+        ),
+        (
+            'vitis = "2024.2"',
+            'vitis = "new"',
+            "the board file '{}' is wrong: 'new' is no version of the form 2023.2",
+        ),
+        (
+            'vitis = "2024.2"',
+            'vitis = "2021.2"',
+            "the board file '{}' is wrong: vitis of [tool_versions] is outside [tool_ranges]: vitis 2021.2 cannot "
+            "build for AMD Kria KV260",
+        ),
+        (
+            "clock_mhz = 200.0",
+            "clock_mhz = nan",
+            "the board file '{}' is wrong: clock_mhz is nan; it must be a number above 0",
+        ),
+        (
+            "clock_mhz = 200.0",
+            "clock_mhz = 5000",
+            "the board file '{}' is wrong: clock_mhz is 5000: a cycle of 0.20 ns is not longer than ff_setup and the "
+            "slowest of lut, dsp and bram in [delays], 2.63 ns; lower the clock or correct the delays",
+        ),
+        (
+            "lut = 117120",
+            "lut = true",
+            "the board file '{}' is wrong: lut is True; it must be a whole number of at least 0",
+        ),
+        (
+            "lut = 117120",
+            "luts = 117120",
+            "the board file '{}' is wrong: the field 'luts' is unknown; there are bram36, dsp, ff, lut, uram",
+        ),
+        (
+            "ports = 4",
+            "ports = 0",
+            "the board file '{}' is wrong: ports is 0; it must be a whole number of at least 1",
+        ),
+        (
+            "port_bits = 128",
+            "port_bits = 100",
+            "the board file '{}' is wrong: port_bits is 100; it must be a power of two from 8 to 1024",
+        ),
+        (
+            'name = "kv260"',
+            'name = "a/b"',
+            "the board file '{}' is wrong: name is 'a/b'; choose letters, digits, '_', '-' and '.'",
+        ),
+        (
+            "[[memory]]",
+            "[other]",
+            "the board file '{}' is wrong: the field 'other' is unknown; there are build, clock_mhz, delays, device, "
+            "memory, name, part, platform, slr, speed_grade, status, title, tool_note, tool_ranges, tool_versions",
         ),
     ],
 )
