@@ -236,7 +236,10 @@ def outputs(memory: bytes | bytearray, scalars: Mapping[str, int], walk: Walk) -
 
 
 def cases(seed: int, walk: Walk) -> list[Case]:
-    """Runs on the prompts of the other order, on lists with faults, on counts of visits that are wrong."""
+    """Runs on the prompts of the other order, on lists with faults, on counts of visits that are wrong.
+
+    In one the first entry has a bit for a head that the group does not have, which means nothing.
+    """
 
     def counts(lists: Sequence[JobList]) -> dict[str, int]:
         return totals(lists, walk.window)
@@ -252,4 +255,6 @@ def cases(seed: int, walk: Walk) -> list[Case]:
         played(name, full, blocks * walk.block, visits=visited + more)
         for name, more in (("more_visits", 2), ("fewer_visits", -1))
     )
-    return [*sound, *list_faults.cases(seed, walk, outputs, counts), *wrong]
+    one, first = [jobs.job_list(np.tri(blocks, dtype=bool)[None])], {2 * jobs.PAGE: 0b11 << jobs.HEADS_SHIFT}
+    above = list_faults.case("no_such_head", one, blocks * walk.block, walk, first, outputs, **counts(one))
+    return [*sound, *list_faults.cases(seed, walk, outputs, counts), *wrong, above]

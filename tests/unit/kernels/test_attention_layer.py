@@ -98,7 +98,7 @@ BROKEN_WINDOWS = [
     ("if heads != 0:", "if length != 0:"),
     ("of_key: Users = users[key]", "of_key: Users = 0"),
     ("chosen += heads[h]", "chosen += 1"),
-    ("users[own] = 0", "users[own] = by"),
+    ("if by != 0:", "if own != 0:"),
     ("by & (seen ^ all_states)", "by"),
     ("seen = seen | by", "seen = by"),
     ("opened += seen[s]", "opened += 1"),
