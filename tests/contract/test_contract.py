@@ -122,7 +122,7 @@ CONTRACTS = {
     "attention_window_2": windows(2),
     "refused_alone": Contract("refused_alone", lambda: build_unit(REFUSED.reporter()), REFUSED.alone),
 }  # fmt: skip
-FEWER_LEVELS = {unit.name for unit in MATRIX_UNITS[2:]} | {"kv_cache_8_4", "attention_window_2", "refused_alone"}
+FEWER_LEVELS = {"kv_cache_8_4", "attention_window_2", "refused_alone"}
 """What is checked on these in the interpreter, C++ and RTL alone, to save time."""
 ONLY_LONG = {
     "functions": {"csim", "rtl", "structure"},  # most are parts of the SFU and of the engine
@@ -138,8 +138,9 @@ ONLY_LONG = {
     "pool": {"csim", "rtl", "four_state", "structure"},
     "walker": {"csim", "rtl", "four_state", "structure"},
     "window_walker": {"csim", "rtl", "four_state", "structure"},
-    "mpu_8_4_2_8_4": {"rtl"},  # its chains of eight also in the unit that wraps, below
-    "mpu_4_4_0_1_2": {"interpreter", "csim", "rtl"},
+    **{unit.name: {"four_state", "structure"} for unit in MATRIX_UNITS[2:]},
+    "mpu_8_4_2_8_4": {"rtl", "four_state", "structure"},  # its chains of eight also in the unit that wraps, below
+    "mpu_4_4_0_1_2": set(contract.LEVELS),
     "attention_layer": {"csim", "rtl", "four_state", "structure"},  # in RTL behind its movers: tests/unit/kernels
     "attention_layer_windows": {"csim", "rtl", "four_state", "structure"},
 }
