@@ -129,7 +129,8 @@ def system(
             for unit in ("lists", "walker", "rows", "finish")
             for name in ("tokens", "kv_heads", "group")
         },
-        **{f"{unit}.jobs": "jobs" for unit in ("load", "operands", "softmax", "accumulate")},
+        **{f"{unit}.jobs": "jobs" for unit in ("operands", "softmax", "accumulate")},
+        **({"load.jobs": "jobs"} if window > 1 else {}),
         "operands.visits": visits,
         "load.visits": visits,
         **({"walker.visits": visits} if window > 1 else {}),

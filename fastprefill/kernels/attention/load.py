@@ -177,7 +177,7 @@ def unit(
     Streams in: ``kv_beats``, for each visit the record of its block of keys and values; ``q_beats``, for each query
     block its record; ``repeats``, its jobs. Out, as ``operands``, ``softmax`` and ``accumulate`` take them: ``k`` and
     ``v`` for each visit, ``key_scale``, ``value_sum`` for each job; ``q`` for each query block; ``row_scale`` for each
-    job. Scalars: ``jobs``; ``blocks``, query blocks; ``visits`` of blocks of keys and values.
+    job. Scalars: ``blocks``, query blocks; ``visits`` of blocks of keys and values; with larger windows ``jobs``.
 
     With a window of 1 a job is a visit. With a larger one ``repeats`` has the jobs of each visit, query blocks come in
     the order of their first jobs, and ``job`` has a word of ``golden.attention_windows`` for each job.
@@ -207,7 +207,7 @@ def unit(
         inputs=("kv_beats", "q_beats", "repeats", *(("job",) if window > 1 else ())),
         outputs=("k", "v", "key_scale", "value_sum", "q", "row_scale"),
         schedule=schedule,
-        limits={"jobs": (1, MOST_ROWS), "blocks": (1, MOST_ROWS), "visits": (1, MOST_ROWS)},
+        limits=dict.fromkeys(("blocks", "visits", *(("jobs",) if window > 1 else ())), (1, MOST_ROWS)),
         parameters={
             "rows": rows, "columns": columns, "k_parallel": k_parallel, "drain_rows": drain_rows, "dim": dim,
             "block": block, "beat_bits": beat_bits, "window": window,

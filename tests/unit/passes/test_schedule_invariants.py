@@ -58,7 +58,7 @@ NOT_AT_250 = {"attention_layer", "attention_layer_windows", "walker", "window_wa
 """Of those in `TOO_FAST`, the units that the KV260 refuses at 250 MHz already; its own clock is 200."""
 LARGE = {
     "attention", "attention_layer", "attention_layer_windows", "attention_softmax", "attention_window",
-    "requant", "sfu",
+    "requant", "sfu", "window_walker"
 }  # fmt: skip
 """Units that take minutes here; their parts are in smaller ones."""
 
