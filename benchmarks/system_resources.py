@@ -66,9 +66,7 @@ class Set:
 
 
 SETS = {
-    "kv260": Set(MatrixSize(16, 11, 5, 8, 4), 128),
-    "kv260, DSP columns alone": Set(MatrixSize(16, 16, 0, 8, 4), 128),
-    "kv260, 8 rows": Set(MatrixSize(8, 16, 0, 8, 4), 128),
+    "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 128),
     "kv260, small": Set(MatrixSize(8, 16, 0, 8, 2), 128, sigu_lanes=1, sfu_lanes=2),
     "u280": Set(MatrixSize(16, 25, 7, 8, 2), 256),
     "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 256),
