@@ -52,6 +52,7 @@ class Set:
 
     Attributes:
         matrix: the matrix unit; the attention engine is as large.
+        engine_rows: rows of results in a word of the engine: those that the matrix unit drains, or one of a pair.
         beat_bits: of the movers' ports.
         sigu_lanes: keys in a cycle, for `matrix.rows` queries.
         sfu_lanes: elements in a cycle.
@@ -59,6 +60,7 @@ class Set:
     """
 
     matrix: MatrixSize
+    engine_rows: int
     beat_bits: int
     sigu_lanes: int = 2
     sfu_lanes: int = 8
@@ -66,10 +68,10 @@ class Set:
 
 
 SETS = {
-    "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 128),
-    "kv260, small": Set(MatrixSize(8, 16, 0, 8, 2), 128, sigu_lanes=1, sfu_lanes=2),
-    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 256),
-    "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 256),
+    "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 2, 128),
+    "kv260, small": Set(MatrixSize(8, 16, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2),
+    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 2, 256),
+    "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 4, 256),
 }
 """The engine takes powers of two, so the U280's default array of 24 x 32 outputs cannot serve it: 16 x 32 can."""
 
@@ -82,7 +84,7 @@ def attention(of: Set) -> System:
     size = of.matrix
     return attention_layer.system(
         rows=size.rows, columns=size.dsp_columns + size.lut_columns, k_parallel=size.k_parallel,
-        drain_rows=size.drain_rows, dim=DIM, block=BLOCK, beat_bits=of.beat_bits, blocks=TOKENS // BLOCK, group=GROUP,
+        drain_rows=of.engine_rows, dim=DIM, block=BLOCK, beat_bits=of.beat_bits, blocks=TOKENS // BLOCK, group=GROUP,
         lines=of.lines, dsp_columns=size.dsp_columns,
     )  # fmt: skip
 

@@ -15,7 +15,8 @@ class Size:
     A job is worked on in row tiles: `rows` queries against all keys of the block.
 
     Attributes:
-        rows, columns, k_parallel, drain_rows: of the matrix unit, as in ``golden.mpu.Size``; powers of two.
+        rows, columns, k_parallel: of the matrix unit, as in ``golden.mpu.Size``; powers of two.
+        drain_rows: rows of results in a word, a power of two: those of the matrix unit, or 1 of the pair that it drains.
         dim: width of a head, a multiple of `columns` and `k_parallel`.
         block: tokens of a block, a multiple of `dim`, `rows` and `columns`.
 
@@ -31,7 +32,7 @@ class Size:
     block: int
 
     def __post_init__(self) -> None:
-        MatrixSize(self.rows, 0, self.columns, self.k_parallel, self.drain_rows)
+        MatrixSize(self.rows, 0, self.columns, self.k_parallel, self.drained)
         for name in ("rows", "columns", "k_parallel", "drain_rows", "dim", "block"):
             value = getattr(self, name)
             if value & (value - 1):
@@ -48,13 +49,18 @@ class Size:
             )
         if self.steps < self.groups:
             raise FastprefillError(
-                f"a tile of the scores takes {self.steps} cycles and {self.groups} to leave the matrix unit; choose "
+                f"a tile of the scores takes {self.steps} cycles and leaves in {self.groups} words; choose "
                 "more drain_rows or a smaller k_parallel"
             )
 
     @property
+    def drained(self) -> int:
+        """Rows in a word of the matrix unit, whose rows come in pairs."""
+        return max(2, self.drain_rows)
+
+    @property
     def groups(self) -> int:
-        """Words in which a tile leaves the matrix unit: groups of `drain_rows` rows."""
+        """Words of a tile's results: groups of `drain_rows` rows."""
         return self.rows // self.drain_rows
 
     @property

@@ -115,7 +115,7 @@ def matrix_words(matrix: NDArray[Any], size: Size, columns: int) -> list[int]:
 
 def operand_words(left: NDArray[np.int8], size: Size) -> list[list[int]]:
     """Words of stream `a` of the matrix unit for [block, k], a list for each row tile."""
-    whole = mpu.Size(size.rows, 0, size.columns, size.k_parallel, size.drain_rows)
+    whole = mpu.Size(size.rows, 0, size.columns, size.k_parallel, size.drained)
     return [mpu.a_words(part[None], whole) for part in left.reshape(size.row_tiles, size.rows, -1)]
 
 

@@ -17,7 +17,7 @@ def parts(size: Size, dsp_columns: int = 0, window: int = 1) -> dict[str, Unit]:
     lut_columns = size.columns - dsp_columns
     return {
         "operands": operands.unit(**engine, window=window),
-        "mpu": mpu.unit(size.rows, dsp_columns, lut_columns, size.k_parallel, size.drain_rows),
+        "mpu": mpu.unit(size.rows, dsp_columns, lut_columns, size.k_parallel, size.drained),
         "softmax": softmax.unit(**engine),
         "accumulate": accumulate.unit(**engine, window=window),
         "normalise": normalise.unit(size.columns),
