@@ -69,7 +69,8 @@ class Set:
 
 SETS = {
     "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 2, 128),
-    "kv260, small": Set(MatrixSize(8, 16, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2),
+    "kv260, half": Set(MatrixSize(8, 16, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2),
+    "kv260, quarter": Set(MatrixSize(8, 8, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2),
     "u280": Set(MatrixSize(16, 25, 7, 8, 2), 2, 256),
     "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 4, 256),
 }

@@ -16,7 +16,7 @@ class Size:
 
     Attributes:
         rows, columns, k_parallel: of the matrix unit, as in ``golden.mpu.Size``; powers of two.
-        drain_rows: rows of results in a word, a power of two: those of the matrix unit, or 1 of the pair that it drains.
+        drain_rows: rows of results in a word, a power of two: those that the matrix unit drains, or one of its pair.
         dim: width of a head, a multiple of `columns` and `k_parallel`.
         block: tokens of a block, a multiple of `dim`, `rows` and `columns`.
 
@@ -35,7 +35,7 @@ class Size:
         MatrixSize(self.rows, 0, self.columns, self.k_parallel, self.drained)
         for name in ("rows", "columns", "k_parallel", "drain_rows", "dim", "block"):
             value = getattr(self, name)
-            if value & (value - 1):
+            if value < 1 or value & (value - 1):
                 raise FastprefillError(f"an attention engine with {name} = {value}; choose a power of two")
         if self.dim < self.columns or self.columns % self.k_parallel or self.dim > 512:
             raise FastprefillError(

@@ -120,7 +120,9 @@ CONTRACTS = {
     ),
     **{unit.name: unit for unit in MATRIX_UNITS},
     "kv_cache_8_4": cache(kv_cache_words.Size()),
-    "attention_rows": Contract("attention_rows", lambda: link(ATTENTION.system(1)), lambda seed: ATTENTION.cases(seed, 1)),
+    "attention_rows": Contract(
+        "attention_rows", lambda: link(ATTENTION.system(1)), lambda seed: ATTENTION.cases(seed, drain_rows=1)
+    ),
     "attention_window_2": windows(2),
     "refused_alone": Contract("refused_alone", lambda: build_unit(REFUSED.reporter()), REFUSED.alone),
 }  # fmt: skip
@@ -132,7 +134,7 @@ ONLY_LONG = {
     "attention_softmax": {"csim", "rtl", "structure"},
     "sfu": {"csim", "structure"},
     "attention": {"csim", "rtl", "structure"},  # in RTL inside a layer: tests/unit/kernels
-    "attention_rows": {"csim", "rtl"},
+    "attention_rows": {"interpreter", "csim", "rtl"},
     "attention_states": {"csim", "structure"},
     "attention_window": {"csim", "rtl", "four_state", "structure"},
     "attention_window_2": {"interpreter", "csim", "rtl"},

@@ -43,11 +43,11 @@ def sparse_and_two_kv_heads(rng: np.random.Generator, size: Size) -> list[Played
 
 @pytest.mark.slow
 @behind_movers
-@pytest.mark.parametrize("window", [1, 2])
-def test_from_memory_to_memory(window: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("window", "drain_rows"), [(1, 2), (2, 1)])
+def test_from_memory_to_memory(window: int, drain_rows: int, tmp_path: Path) -> None:
     """Every byte of the result is there, no other has changed, and blocks are read as often as the policy says."""
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is not installed")
-    rng, size = np.random.default_rng(3), replace(SMALL.SIZE, window=window)
+    rng, size = np.random.default_rng(3), replace(SMALL.SIZE, window=window, drain_rows=drain_rows)
     runs = [
         *sparse_and_two_kv_heads(rng, size),
         faulty(rng, size),
