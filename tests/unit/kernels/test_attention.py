@@ -19,10 +19,12 @@ from fastprefill.golden.attention_size import Size
 from fastprefill.ir.pipe import BodyOp
 from fastprefill.kernels.attention import accumulate, engine, merge, normalise, operands, softmax
 from fastprefill.system.build import build_unit
+from fastprefill.system.system import System, link
 from fastprefill.system.unit import Unit
 
 SIZE = asdict(Size(rows=4, columns=4, k_parallel=2, drain_rows=2, dim=8, block=16))
-WINDOWS = load_module(Path(__file__).parents[2] / "contract" / "kernels" / "attention_window.py")
+KERNELS = Path(__file__).parents[2] / "contract" / "kernels"
+ATTENTION, WINDOWS = (load_module(KERNELS / f"{name}.py") for name in ("attention", "attention_window"))
 UNITS = [
     operands.unit(**SIZE), softmax.unit(**SIZE), accumulate.unit(**SIZE), normalise.unit(4), merge.unit(4),
     operands.unit(**SIZE, window=3), accumulate.unit(**SIZE, window=3),
@@ -95,6 +97,23 @@ def test_a_broken_window_is_noticed(old: str, new: str, tmp_path: Path) -> None:
     made = Contract("accumulate", lambda: built, lambda seed: WINDOWS.states(seed, 3))
     with pytest.raises((FastprefillError, AssertionError)):
         contract.check(made, "interpreter", seed=4, folder=tmp_path)
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(("old", "new"), [("if i % 2 == 0:", "if i % 2 == 1:"), ("if last % 2 == 0:", "if last == 0:")])
+def test_a_broken_pair_is_noticed(old: str, new: str, tmp_path: Path) -> None:
+    """Words of one row, of the pairs that the matrix unit drains."""
+    size = {**SIZE, "drain_rows": 1}
+    text = Path(str(operands.__file__)).read_text()
+    assert text.count(old) == 1
+    (tmp_path / "operands.py").write_text(text.replace(old, new))
+    parts = engine.parts(Size(**size)) | {"operands": load_module(tmp_path / "operands.py").unit(**size)}
+    made = System("attention", parts, engine.connections(Size(**size)), size)
+    with pytest.raises((FastprefillError, AssertionError)):
+        contract.check(
+            Contract("attention", lambda: link(made), lambda seed: ATTENTION.cases(seed, 1)[:1]),
+            "interpreter", seed=4, folder=tmp_path,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(
