@@ -47,16 +47,21 @@ class Size:
                 f"blocks of {self.block} tokens with heads of {self.dim} and {self.rows} rows; the block must be a "
                 "multiple of both, at most 512"
             )
-        if self.steps < self.groups:
+        if self.steps < self.rows // self.drained:
             raise FastprefillError(
-                f"a tile of the scores takes {self.steps} cycles and leaves in {self.groups} words; choose "
-                "more drain_rows or a smaller k_parallel"
+                f"a tile of the scores takes {self.steps} cycles and {self.rows // self.drained} to leave the matrix "
+                "unit; choose more drain_rows or a smaller k_parallel"
             )
 
     @property
     def drained(self) -> int:
         """Rows in a word of the matrix unit, whose rows come in pairs."""
         return max(2, self.drain_rows)
+
+    @property
+    def halves(self) -> tuple[str, ...]:
+        """Units that make words of one row of the matrix unit's pairs; none where its words are the engine's."""
+        return ("score_rows", "product_rows") if self.drain_rows < self.drained else ()
 
     @property
     def groups(self) -> int:

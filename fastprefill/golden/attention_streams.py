@@ -213,7 +213,7 @@ def engine(name: str, rows: Sequence[Block], size: Size, fraction: int) -> Case:
     scalars = {
         "operands_jobs": count, "operands_blocks": len(rows), "operands_visits": count,
         "mpu_steps": size.steps, "mpu_chain": 1, "mpu_sums": tile_count, "softmax_jobs": count,
-        "accumulate_jobs": count, "accumulate_blocks": len(rows),
+        "accumulate_jobs": count, "accumulate_blocks": len(rows), **{f"{unit}_jobs": count for unit in size.halves},
         "normalise_rows": len(rows) * size.block, "normalise_words": size.dim_tiles, "normalise_fraction": fraction,
     }  # fmt: skip
     inputs = {

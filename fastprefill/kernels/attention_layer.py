@@ -130,7 +130,7 @@ def system(
             for unit in ("lists", "walker", "rows", "finish")
             for name in ("tokens", "kv_heads", "group")
         },
-        **{f"{unit}.jobs": "jobs" for unit in ("operands", "softmax", "accumulate")},
+        **{f"{unit}.jobs": "jobs" for unit in ("operands", *size.engine.halves, "softmax", "accumulate")},
         **({"load.jobs": "jobs"} if window > 1 else {}),
         "operands.visits": visits,
         "load.visits": visits,

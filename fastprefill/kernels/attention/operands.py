@@ -30,8 +30,7 @@ def region(size: Size, window: int = 1):
     TILES, DIM_TILES, DEEP = size.key_tiles, size.dim_tiles, size.block // size.k_parallel
     SHARE = C // P  # words of the matrix unit in a word of `columns` codes
     A, B, Codes = UInt(8 * R * P), UInt(8 * C * P), UInt(8 * C)
-    Results, Drained = UInt(32 * size.drain_rows * C), UInt(32 * size.drained * C)
-    HALVED, ROW = size.drain_rows < size.drained, 32 * C
+    Results = UInt(32 * size.drain_rows * C)
     WINDOW, WORDS = window, ROW_TILES * DIM_TILES
     SLOT_END = SLOT + SLOT_BITS
     Job, Count = UInt(JOB_BITS), UInt(24)
@@ -48,7 +47,7 @@ def region(size: Size, window: int = 1):
         k: Stream[Codes, 2]
         v: Stream[Codes, 2]
         weights: Stream[A, 2]
-        c: Stream[Drained, 2]
+        c: Stream[Results, 2]
         a: Stream[A, 2]
         b: Stream[B, 2]
         scores: Stream[Results, 2]
@@ -210,30 +209,18 @@ def region(size: Size, window: int = 1):
 
         @df.kernel(mapping=[1], args=[jobs])
         def results(ljobs: int32[1]):
-            with allo.meta_if(HALVED):
-                pair: Drained = 0
             for n in range(ljobs[0]):
                 for r in range(ROW_TILES):
                     for phase in range(2):
                         for i in range(DRAINED):
                             if phase == 0 or n > 0 or r >= LAG:
-                                with allo.meta_if(HALVED):
-                                    if i % 2 == 0:
-                                        pair = c.get()
-                                    word: Results = pair[ROW * (i % 2) : ROW * (i % 2) + ROW]
-                                with allo.meta_else():
-                                    word: Results = c.get()
+                                word: Results = c.get()
                                 if phase == 0:
                                     scores.put(word)
                                 else:
                                     products.put(word)
             for last in range(LAG * DRAINED):
-                with allo.meta_if(HALVED):
-                    if last % 2 == 0:
-                        pair = c.get()
-                    products.put(pair[ROW * (last % 2) : ROW * (last % 2) + ROW])
-                with allo.meta_else():
-                    products.put(c.get())
+                products.put(c.get())
 
     return operands
 

@@ -53,8 +53,9 @@ def test_all_query_blocks_are_dense_attention() -> None:
         (lambda: Size(6, 4, 2, 2, 8, 16), "an attention engine with rows = 6; choose a power of two"),
         (lambda: Size(4, 4, 2, 0, 8, 16), "an attention engine with drain_rows = 0; choose a power of two"),
         (
-            lambda: Size(8, 4, 2, 1, 8, 16),
-            "a tile of the scores takes 4 cycles and leaves in 8 words; choose more drain_rows or a smaller k_parallel",
+            lambda: Size(16, 4, 2, 1, 8, 16),
+            "a tile of the scores takes 4 cycles and 8 to leave the matrix unit; choose more drain_rows or a smaller "
+            "k_parallel",
         ),
         (
             lambda: Size(4, 16, 2, 2, 8, 16),
@@ -67,7 +68,8 @@ def test_all_query_blocks_are_dense_attention() -> None:
         ),
         (
             lambda: Size(16, 8, 8, 2, 32, 64),
-            "a tile of the scores takes 4 cycles and leaves in 8 words; choose more drain_rows or a smaller k_parallel",
+            "a tile of the scores takes 4 cycles and 8 to leave the matrix unit; choose more drain_rows or a smaller "
+            "k_parallel",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from fastprefill.errors import FastprefillError
 from fastprefill.frontend import load_module
 from fastprefill.golden.attention_size import Size
 from fastprefill.ir.pipe import BodyOp
-from fastprefill.kernels.attention import accumulate, engine, merge, normalise, operands, softmax
+from fastprefill.kernels.attention import accumulate, engine, halve, merge, normalise, operands, softmax
 from fastprefill.system.build import build_unit
 from fastprefill.system.system import System, link
 from fastprefill.system.unit import Unit
@@ -100,14 +100,21 @@ def test_a_broken_window_is_noticed(old: str, new: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.mutants
-@pytest.mark.parametrize(("old", "new"), [("if i % 2 == 0:", "if i % 2 == 1:"), ("if last % 2 == 0:", "if last == 0:")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("if i % 2 == 0:", "if i % 2 == 1:"),
+        ("pair[ROW * (i % 2) : ROW * (i % 2) + ROW]", "pair[ROW - ROW * (i % 2) : ROW - ROW * (i % 2) + ROW]"),
+    ],
+)
 def test_a_broken_pair_is_noticed(old: str, new: str, tmp_path: Path) -> None:
     """Words of one row, of the pairs that the matrix unit drains."""
     size = {**SIZE, "drain_rows": 1}
-    text = Path(str(operands.__file__)).read_text()
+    text = Path(str(halve.__file__)).read_text()
     assert text.count(old) == 1
-    (tmp_path / "operands.py").write_text(text.replace(old, new))
-    parts = engine.parts(Size(**size)) | {"operands": load_module(tmp_path / "operands.py").unit(**size)}
+    (tmp_path / "halve.py").write_text(text.replace(old, new))
+    made_wrong = load_module(tmp_path / "halve.py").unit(**size)
+    parts = engine.parts(Size(**size)) | dict.fromkeys(Size(**size).halves, made_wrong)
     made = System("attention", parts, engine.connections(Size(**size)), size)
     with pytest.raises((FastprefillError, AssertionError)):
         contract.check(
