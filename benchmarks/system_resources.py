@@ -68,10 +68,10 @@ class Set:
 
 
 SETS = {
-    "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 2, 128),
+    "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 1, 128),
     "kv260, half": Set(MatrixSize(8, 16, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2),
     "kv260, quarter": Set(MatrixSize(8, 8, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2),
-    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 2, 256),
+    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 1, 256),
     "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 4, 256),
 }
 """The engine takes powers of two, so the U280's default array of 24 x 32 outputs cannot serve it: 16 x 32 can."""
