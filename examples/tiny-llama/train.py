@@ -139,7 +139,7 @@ class Llama(torch.nn.Module):
 def batch(
     rng: np.random.Generator, text: np.ndarray, phase: Phase, length: int, count: int, device: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids [count, length], and weights in the loss [3, count, length - 1] of ids[:, 1:] as TEXT, STRING, ANSWER."""
+    """Token ids [count, length]; weights of ids[:, 1:] in the loss as TEXT, STRING, ANSWER [3, count, length - 1]."""
     ids = np.full((count, length), BOS, np.int64)
     weights = np.zeros((3, count, length), np.float32)
     for i in range(count):
