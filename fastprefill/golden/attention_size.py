@@ -37,15 +37,15 @@ class Size:
             value = getattr(self, name)
             if value < 1 or value & (value - 1):
                 raise FastprefillError(f"an attention engine with {name} = {value}; choose a power of two")
-        if self.dim < self.columns or self.columns % self.k_parallel or self.dim > 512:
+        if self.dim < self.columns or self.columns % self.k_parallel or self.dim > 256:
             raise FastprefillError(
                 f"heads of {self.dim} on a matrix unit of {self.columns} columns and {self.k_parallel} products a "
-                "cycle; columns must be a multiple of k_parallel, and dim one of columns, at most 512"
+                "cycle; columns must be a multiple of k_parallel, and dim one of columns, at most 256"
             )
-        if self.block % self.dim or self.block < self.rows or self.block > 512:
+        if self.block % self.dim or self.block < self.rows or self.block > 256:
             raise FastprefillError(
                 f"blocks of {self.block} tokens with heads of {self.dim} and {self.rows} rows; the block must be a "
-                "multiple of both, at most 512"
+                "multiple of both, at most 256, as sums of a block's values have 16 bits"
             )
         if self.steps < self.rows // self.drained:
             raise FastprefillError(
