@@ -95,7 +95,7 @@ def test_a_broken_window_is_noticed(old: str, new: str, tmp_path: Path) -> None:
     (tmp_path / source.name).write_text(text.replace(old, new))
     built = build_unit(load_module(tmp_path / source.name).unit(**SIZE, window=3))
     made = Contract("accumulate", lambda: built, lambda seed: WINDOWS.states(seed, 3))
-    with pytest.raises((FastprefillError, AssertionError)):
+    with pytest.raises((FastprefillError, AssertionError), match="level interpreter"):
         contract.check(made, "interpreter", seed=4, folder=tmp_path)
 
 
@@ -115,12 +115,10 @@ def test_a_broken_pair_is_noticed(old: str, new: str, tmp_path: Path) -> None:
     (tmp_path / "halve.py").write_text(text.replace(old, new))
     made_wrong = load_module(tmp_path / "halve.py").unit(**size)
     parts = engine.parts(Size(**size)) | dict.fromkeys(Size(**size).halves, made_wrong)
-    made = System("attention", parts, engine.connections(Size(**size)), size)
-    with pytest.raises((FastprefillError, AssertionError)):
-        contract.check(
-            Contract("attention", lambda: link(made), lambda seed: ATTENTION.cases(seed, 1)[:1]),
-            "interpreter", seed=4, folder=tmp_path,
-        )  # fmt: skip
+    built = link(System("attention", parts, engine.connections(Size(**size)), size))
+    made = Contract("attention", lambda: built, lambda seed: ATTENTION.cases(seed, 1)[:1])
+    with pytest.raises((FastprefillError, AssertionError), match="level interpreter"):
+        contract.check(made, "interpreter", seed=4, folder=tmp_path)
 
 
 @pytest.mark.parametrize(
