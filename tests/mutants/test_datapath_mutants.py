@@ -118,7 +118,11 @@ def alone(of: ModuleType, unit: str) -> list[Case]:
     def own(values: dict[str, object]) -> dict[str, object]:
         return {name.removeprefix(f"{unit}_"): value for name, value in values.items() if name.startswith(f"{unit}_")}
 
-    return [Case(case.name, own(case.scalars), own(case.inputs), own(case.outputs)) for case in of.cases(4)]
+    return [
+        Case(case.name, own(case.scalars), own(case.inputs), own(case.outputs))
+        for case in of.cases(4)
+        if f"refused_{unit}_" in case.name or "refused" not in case.name  # a start that is refused for another unit
+    ]
 
 
 def notices(made: Contract, folder: Path) -> None:
