@@ -136,7 +136,8 @@ BROKEN = [
     (finish, "if place == 3:", "if place == 2:"),
     (finish, "last[to : to + 16] = held[s]", "last[to : to + 16] = held[0]"),
     (finish, "(bytes_of + (ALIGNMENT - 1))", "bytes_of"),
-    (finish, "command[64:96] = rows * ROW_BYTES", "command[64:96] = ROW_BYTES"),
+    (finish, "command[64:96] = token_bytes", "command[64:96] = ROW_BYTES"),
+    (finish, "address += token_bytes", "address += 0"),
 ]  # fmt: skip
 BROKEN_IN_WINDOWS = [
     (load, "base: int32 = SCALE_BEATS * (slot if slot < WINDOW else 0)", "base: int32 = 0"),
