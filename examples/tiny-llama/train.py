@@ -1,7 +1,7 @@
 """Train a small Llama that retrieves facts from long texts, and write it in Hugging Face form.
 
     python train.py --out DIR --theta 50000                            from nothing
-    python train.py --out DIR --theta 50000 --init . --phases 3-4      from this checkpoint
+    python train.py --out DIR --theta 50000 --init . --phases 4-5      from this checkpoint
     python train.py --init DIR --evaluate --prompts 96
 
 Needs PyTorch, NumPy and safetensors. Runs on a GPU where there is one, otherwise on the CPU. Times are for one core.
