@@ -28,7 +28,7 @@ FEED, FINISH, CLEAR, PUT, OVER, GROUP = range(6)
 """Bits of a turn of the array: a step of operands; the tile is finished with it; the sum too; the rows selected in the
 turn before are put; the end of a run; from GROUP up, a bit for each group of rows, to select it."""
 
-LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**31 - 1)}
+LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**24 - 1)}
 
 
 def region(

@@ -160,4 +160,4 @@ def test_attach_nothing(requant: ModuleType) -> None:
 
 def test_the_matrix_unit_takes_steps_enough_for_the_tile_before_to_leave() -> None:
     unit = mpu.unit(8, 4, k_parallel=2, drain_rows=4)
-    assert unit.limits == {"steps": (2, 65535), "chain": (1, 65535), "sums": (1, 2**31 - 1)}
+    assert unit.limits == {"steps": (2, 65535), "chain": (1, 65535), "sums": (1, 2**24 - 1)}

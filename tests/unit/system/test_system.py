@@ -118,7 +118,7 @@ def test_names_of_ports_and_shared_scalars(requant: ModuleType) -> None:
     assert isinstance(top, func.FuncOp)
     names = ["mpu_steps", "mpu_chain", "count", "quant_scale", "mpu_a", "mpu_b", "bytes"]
     assert top.attributes["arg_names"] == ArrayAttr([StringAttr(name) for name in names])
-    assert limits_of(top)["count"] == (1, 2**31 - 1)
+    assert limits_of(top)["count"] == (1, 2**24 - 1)
 
 
 def test_bad_names(requant: ModuleType) -> None:
