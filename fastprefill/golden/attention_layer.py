@@ -258,10 +258,8 @@ def scalars(prompt: Prompt, memory: Memory, size: Size, capacity: int, hot: int)
         "keys_values": memory.keys_values, "rows": memory.rows, "result": memory.result,
         "fraction": prompt.fraction, "groups": groups, "group_words": prompt.scale_group // (size.beat_bits // 32),
         "capacity": capacity, "hot": hot, **counts,
-        "tiles": 2 * counts["jobs"] * engine.row_tiles * engine.key_tiles,
         "row_count": counts["query_blocks"] * size.block,
         "quantise_rows": tokens * groups, "normalise_words": engine.dim_tiles,
-        "mpu_steps": engine.steps, "mpu_chain": 1,
     }  # fmt: skip
 
 

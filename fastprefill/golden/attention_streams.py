@@ -209,10 +209,10 @@ def engine(name: str, rows: Sequence[Block], size: Size, fraction: int) -> Case:
     """A run of the whole engine, from operands to the rows of the result with `fraction` fraction bits."""
     jobs = [job for row in rows for job in row.jobs]
     flags = [flag for row in rows for flag in row.flags()]
-    count, tile_count = len(jobs), 2 * len(jobs) * size.row_tiles * size.key_tiles
+    count = len(jobs)
     scalars = {
         "operands_jobs": count, "operands_blocks": len(rows), "operands_visits": count,
-        "mpu_steps": size.steps, "mpu_chain": 1, "mpu_sums": tile_count, "softmax_jobs": count,
+        "turns_jobs": count, "softmax_jobs": count,
         "accumulate_jobs": count, "accumulate_blocks": len(rows), **{f"{unit}_jobs": count for unit in size.halves},
         "normalise_rows": len(rows) * size.block, "normalise_words": size.dim_tiles, "normalise_fraction": fraction,
     }  # fmt: skip

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 from fastprefill.golden.attention_size import Size
+from fastprefill.golden.mpu import Size as MatrixSize
 from fastprefill.kernels import mpu
-from fastprefill.kernels.attention import accumulate, halve, normalise, operands, softmax
+from fastprefill.kernels.attention import accumulate, halve, normalise, operands, softmax, turns
 from fastprefill.system.system import System
 from fastprefill.system.unit import Unit
 
@@ -17,7 +18,8 @@ def parts(size: Size, dsp_columns: int = 0, window: int = 1) -> dict[str, Unit]:
     lut_columns = size.columns - dsp_columns
     return {
         "operands": operands.unit(**(engine | {"drain_rows": size.drained}), window=window),
-        "mpu": mpu.unit(size.rows, dsp_columns, lut_columns, size.k_parallel, size.drained),
+        "turns": turns.unit(**engine),
+        "mpu": mpu.array(MatrixSize(size.rows, dsp_columns, lut_columns, size.k_parallel, size.drained)),
         **(dict.fromkeys(size.halves, halve.unit(**engine)) if size.halves else {}),
         "softmax": softmax.unit(**engine),
         "accumulate": accumulate.unit(**engine, window=window),
@@ -39,6 +41,7 @@ def connections(size: Size) -> tuple[Connection, ...]:
     else:
         results = (("operands.scores", "softmax.c", 2), ("operands.products", "accumulate.c", 2))
     return (
+        ("turns.turns", "mpu.turns", 2),
         ("operands.a", "mpu.a", 2),
         ("operands.b", "mpu.b", 2),
         ("mpu.c", "operands.c", 2),
