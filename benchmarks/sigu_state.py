@@ -12,6 +12,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import asdict, replace
+from math import prod
 from typing import Any
 
 from xdsl.dialects import func, memref
@@ -59,10 +60,7 @@ def state(longest: int) -> Counter[str]:
 
 def held(array: MemRefType[Attribute]) -> int:
     """Bytes of an array."""
-    elements = 1
-    for extent in array.get_shape():
-        elements *= extent
-    return -(-elements * width(array.element_type) // 8)
+    return -(-prod(array.get_shape()) * width(array.element_type) // 8)
 
 
 def main() -> int:

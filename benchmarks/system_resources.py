@@ -103,10 +103,9 @@ def units(of: Set) -> dict[str, Unit]:
     return {**attention_units(of), **sfu_units(of)}
 
 
-def key(unit: Unit, of: Set) -> str:
+def key(unit: Unit) -> str:
     """What a count is kept under: a unit and its parameters."""
-    parameters = unit.parameters or {"lines": of.lines}
-    return f"{unit.name} {', '.join(f'{name}={value}' for name, value in sorted(parameters.items()))}"
+    return f"{unit.name} {', '.join(f'{name}={value}' for name, value in sorted(unit.parameters.items()))}"
 
 
 def synthesised(unit: Unit, board: str) -> dict[str, Any]:
@@ -133,7 +132,7 @@ def parts(name: str, counted: dict[str, dict[str, Any]]) -> dict[str, tuple[Reso
     of = SETS[name]
     found = {"matrix unit": (matrix_unit(of.matrix), MODEL), "sigu": sigu(of, name.partition(",")[0])}
     for unit_name, unit in units(of).items():
-        if cells := counted.get(key(unit, of)):
+        if cells := counted.get(key(unit)):
             found[unit_name] = Resources(*(math.ceil(cells[kind]) for kind in KINDS)), YOSYS
         else:
             found[unit_name] = sum(least(build_unit(unit)).values(), Resources()), LEAST
@@ -181,8 +180,8 @@ def main(arguments: list[str]) -> int:
         of = SETS[chosen]
         for name in arguments[arguments.index("--count") + 1 :]:
             unit = units(of)[name]
-            counted[key(unit, of)] = synthesised(unit, board)
-            print(f"{key(unit, of)}: {counted[key(unit, of)]}", file=sys.stderr, flush=True)
+            counted[key(unit)] = synthesised(unit, board)
+            print(f"{key(unit)}: {counted[key(unit)]}", file=sys.stderr, flush=True)
     regions = [slr.as_dict() for slr in boards.load(board).slrs]
     available = Resources(*(min(region[kind] for region in regions) for kind in KINDS))
     results: dict[str, Any] = {"board": board, "counted": counted, "sets": {}}

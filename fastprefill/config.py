@@ -11,12 +11,11 @@ from fastprefill.errors import FastprefillError
 from fastprefill.estimate import resources
 from fastprefill.golden.mpu import Size
 from fastprefill.models import ModelConfig
+from fastprefill.system.ports import WIDEST_WORD
 
 # int32 accumulators hold K products of two int8 each, and -128 * -128 = 2^14
 LONGEST_K = 2**31 // 2**14 - 1
 MOST_ARRAYS = 8
-WIDEST_WORD = 4096
-"""Bits of an AXI4-Stream and of an ap_int (``build.movers``, ``targets.vitis_hls``)."""
 
 DSP_SHARE, LUT_SHARE = 0.60, 0.45
 """Of a super logic region, what a matrix unit of default size takes at most."""

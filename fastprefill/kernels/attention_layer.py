@@ -33,11 +33,12 @@ def movers(size: Size) -> dict[str, Mover]:
     }
 
 
-_of_windows = (
+OF_WINDOWS = (
     ("walker.uses", "operands.uses", 2),
     ("walker.query_job", "operands.job", 2),
     ("walker.scale_job", "load.job", 2),
 )
+"""Connections that a window of one query block does without."""
 
 
 def system(
@@ -107,7 +108,7 @@ def system(
         ("lists.entries", "walker.entries", 2),
         ("lists.in_lists", "walker.in_lists", 2),
         ("walker.requests", "kv_cache.requests", 2),
-        *(_of_windows if window > 1 else (("walker.count", "operands.count", 2),)),
+        *(OF_WINDOWS if window > 1 else (("walker.count", "operands.count", 2),)),
         ("walker.repeats", "load.repeats", 2),
         ("walker.score_job", "softmax.job", 2),
         ("walker.state_job", "accumulate.job", 2),

@@ -279,4 +279,8 @@ def unit(
         outputs=("addresses", "blocks", "statistics"),
         schedule=schedule,
         limits=_limits(lines),
-    )
+        parameters={
+            "lines": lines, "look_ahead": look_ahead, "beats": beats, "beat_bits": beat_bits, "stride": stride,
+            "depth": depth,
+        },
+    )  # fmt: skip

@@ -26,11 +26,9 @@ from fastprefill.golden.walker import Walk
 from fastprefill.golden.window_walker import TARGET
 from fastprefill.kernels.list_reader import WORD, check, place_bits
 from fastprefill.kernels.sfu.size import MOST_ROWS
+from fastprefill.kernels.walker import RUN_AHEAD
 from fastprefill.system.mover import COMMAND_BITS
 from fastprefill.system.unit import Unit
-
-RUN_AHEAD = 4
-"""Jobs that may wait: the one that is worked on, the one it ends in, two more."""
 
 
 def region(walk: Walk, ahead: int):

@@ -12,6 +12,9 @@ from fastprefill.errors import FastprefillError
 from fastprefill.ir.dialect import StreamType
 from fastprefill.system.limits import limits_of
 
+WIDEST_WORD = 4096
+"""Bits of a word that AXI4-Stream (PG085) and an ap_int of Vitis HLS (UG1399) can hold."""
+
 
 @dataclass(frozen=True)
 class Ports:

@@ -32,15 +32,22 @@ class Proof:
     """One harness at one size.
 
     Attributes:
-        part: what is proved; the harness is `part` + ``_proof``.
+        part: what is proved.
         parameters: of the harness.
         any_products: the results of multipliers may be anything, so that what is proved needs no multiplication;
             equal ones of the part and the harness stay equal.
+        harness: a module of ``extern/formal``; `part` + ``_proof`` where nothing else is said.
     """
 
     part: str
     parameters: Mapping[str, int] = field(default_factory=dict)
     any_products: bool = False
+    harness: str = ""
+
+    @property
+    def top(self) -> str:
+        """The harness."""
+        return self.harness or f"{self.part}_proof"
 
     @property
     def name(self) -> str:
@@ -83,8 +90,8 @@ PROOFS = (
     Proof("fp_relay", {"HOPS": 3}),
     Proof("fp_relay", {"HOPS": 2, "TAKEN": 1}),
     Proof("fp_relay", {"HOPS": 4}),
-    Proof("fp_wide_relay", {"HOPS": 2}),
-    Proof("fp_wide_relay", {"HOPS": 4}),
+    Proof("fp_wide_relay", {"HOPS": 2, "WIDTH": 5, "SLICE": 2}, harness="fp_relay_proof"),
+    Proof("fp_wide_relay", {"HOPS": 4, "WIDTH": 5, "SLICE": 2}, harness="fp_relay_proof"),
     Proof("fp_dsp_cascade", {"SLICES": 1}, any_products=True),
     Proof("fp_dsp_cascade", {"SLICES": 8}, any_products=True),
     Proof("fp_packed_sum"),
@@ -111,7 +118,7 @@ def prove(proof: Proof, *, replaced: Mapping[str, str] | None = None, timeout_s:
     Raises:
         FastprefillError: Yosys is missing, the time is over, or the sources cannot be read.
     """
-    top = f"{proof.part}_proof"
+    top = proof.top
     chosen = {path.name: path.read_text() for path in sorted(resources.path("extern/sv").glob("*.sv"))}
     chosen[f"{top}.sv"] = (resources.path("extern/formal") / f"{top}.sv").read_text()
     chosen |= replaced or {}

@@ -66,7 +66,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant, and the first difference, the proof.
+    """What became of a mutant, and the first difference or the proof.
 
     Attributes:
         mutant: the change.

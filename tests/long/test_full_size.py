@@ -181,15 +181,16 @@ def test_synthesis_of_the_dispatcher(clock_mhz: float, tmp_path: Path, record_pr
 
 
 @pytest.mark.parametrize("k_parallel", [1, 2, 4, 8])
-def test_sizes_up_to_the_default_generate_and_lint(k_parallel: int) -> None:
+@pytest.mark.parametrize("columns", range(4, 33))
+def test_sizes_up_to_the_default_generate_and_lint(columns: int, k_parallel: int) -> None:
     """Every number of columns with every `k_parallel`; rows, DSP columns and the drain change with them."""
     needs("rtl")
     largest = config.resolve(models.load(TINY).config, boards.load("u280"), size={}).size
+    assert largest.columns == 32
     all_rows = range(4, largest.rows + 1, 2)
-    for columns in range(4, largest.columns + 1):
-        rows = all_rows[(columns + k_parallel) % len(all_rows)]
-        dsp_columns = (7 * columns + k_parallel) % (columns + 1)
-        drains = [n for n in range(2, rows + 1, 2) if rows % n == 0]
-        size = Size(rows, dsp_columns, columns - dsp_columns, k_parallel, drains[columns % len(drains)])
-        files = rtl.emit(build_unit(mpu.unit(**asdict(size))), boards.load("u280"))
-        verilator.lint({name: text for name, text in files.items() if name.endswith(".sv")}, "mpu")
+    rows = all_rows[(columns + k_parallel) % len(all_rows)]
+    dsp_columns = (7 * columns + k_parallel) % (columns + 1)
+    drains = [n for n in range(2, rows + 1, 2) if rows % n == 0]
+    size = Size(rows, dsp_columns, columns - dsp_columns, k_parallel, drains[columns % len(drains)])
+    files = rtl.emit(build_unit(mpu.unit(**asdict(size))), boards.load("u280"))
+    verilator.lint({name: text for name, text in files.items() if name.endswith(".sv")}, "mpu")

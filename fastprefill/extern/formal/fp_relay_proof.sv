@@ -1,11 +1,13 @@
-// fp_relay: every token accepted is delivered once, unchanged and in order; the far FIFO cannot overflow.
+// fp_relay and, with a SLICE, fp_wide_relay: every token accepted is delivered once, whole, unchanged and in order; the
+// far FIFO cannot overflow. The slices of a wide one run in step: all of them have the same control.
 //
 // One token is picked; `ahead` counts those in front of it, `age` the register stages it has passed (HOPS: it is in
 // the FIFO). Credits near, tokens and credits on the way, and tokens held always add up to the FIFO's depth.
 module fp_relay_proof #(
     parameter int WIDTH = 2,
     parameter int HOPS = 1,
-    parameter int TAKEN = 0
+    parameter int TAKEN = 0,
+    parameter int SLICE = 0
 ) (
     input wire clk,
     input wire rst,
@@ -17,10 +19,18 @@ module fp_relay_proof #(
   localparam int DEPTH = 2 * HOPS + 3;
   localparam int CW = $clog2(DEPTH + 1);
 
-  wire in_ready, out_valid, probe_credit;
+  localparam int SLICES = SLICE == 0 ? 1 : (WIDTH + SLICE - 1) / SLICE;
+
+  // Of each slice; the control of the first is looked at, the others are shown to have the same.
+  wire [SLICES*CW-1:0] helds, counts;
+  wire [SLICES*HOPS-1:0] forths, backs;
+  wire [SLICES-1:0] credits, readys, valids;
+  wire [CW-1:0] probe_held = helds[CW-1:0], probe_count = counts[CW-1:0];
+  wire [HOPS-1:0] probe_forth = forths[HOPS-1:0], probe_back = backs[HOPS-1:0];
+  wire probe_credit = credits[0];
+
+  wire in_ready, out_valid;
   wire [WIDTH-1:0] out_data, probe_word;
-  wire [CW-1:0] probe_held, probe_count;
-  wire [HOPS-1:0] probe_forth, probe_back;
   wire [HOPS*WIDTH-1:0] probe_hops;
   wire accept = in_valid && in_ready;
   wire take = out_valid && out_ready;
@@ -33,11 +43,24 @@ module fp_relay_proof #(
   logic stalled;
   logic [WIDTH-1:0] offered;
 
-  fp_relay #(.WIDTH(WIDTH), .HOPS(HOPS), .TAKEN(TAKEN)) dut (
-      .clk(clk), .rst(rst), .in_valid(in_valid), .in_data(in_data), .in_ready(in_ready),
-      .out_valid(out_valid), .out_data(out_data), .out_ready(TAKEN != 0 ? take : out_ready),
-      .probe_at(ahead), .probe_word(probe_word), .probe_held(probe_held), .probe_forth(probe_forth),
-      .probe_back(probe_back), .probe_hops(probe_hops), .probe_count(probe_count), .probe_credit(probe_credit));
+  generate
+    if (SLICE == 0) begin : g_relay
+      fp_relay #(.WIDTH(WIDTH), .HOPS(HOPS), .TAKEN(TAKEN)) dut (
+          .clk(clk), .rst(rst), .in_valid(in_valid), .in_data(in_data), .in_ready(in_ready),
+          .out_valid(out_valid), .out_data(out_data), .out_ready(TAKEN != 0 ? take : out_ready),
+          .probe_at(ahead), .probe_word(probe_word), .probe_held(helds), .probe_forth(forths), .probe_back(backs),
+          .probe_hops(probe_hops), .probe_count(counts), .probe_credit(credits));
+      assign readys = in_ready;
+      assign valids = out_valid;
+    end else begin : g_wide
+      fp_wide_relay #(.WIDTH(WIDTH), .HOPS(HOPS), .SLICE(SLICE)) dut (
+          .clk(clk), .rst(rst), .in_valid(in_valid), .in_data(in_data), .in_ready(in_ready),
+          .out_valid(out_valid), .out_data(out_data), .out_ready(out_ready),
+          .probe_at(ahead), .probe_word(probe_word), .probe_held(helds), .probe_forth(forths), .probe_back(backs),
+          .probe_hops(probe_hops), .probe_count(counts), .probe_credit(credits), .probe_readys(readys),
+          .probe_valids(valids));
+    end
+  endgenerate
 
   // Tokens and credits on the way, and tokens on the way that are older than the picked one.
   logic [CW-1:0] going, coming, older;
@@ -80,6 +103,11 @@ module fp_relay_proof #(
     assume (running || rst);
     if (!rst) begin
       assert (probe_count + going + probe_held + probe_credit + coming == DEPTH);
+      for (int i = 1; i < SLICES; i = i + 1) begin
+        assert (helds[CW*i+:CW] == probe_held && counts[CW*i+:CW] == probe_count && credits[i] == probe_credit);
+        assert (forths[HOPS*i+:HOPS] == probe_forth && backs[HOPS*i+:HOPS] == probe_back);
+        assert (readys[i] == in_ready && valids[i] == out_valid);
+      end
       if (tracked) begin
         assert (age <= HOPS);
         if (age < HOPS) begin

@@ -8,11 +8,10 @@ from fastprefill.errors import FastprefillError
 from fastprefill.golden.jobs import LARGEST_GROUP
 from fastprefill.golden.selection import BLOCKS
 from fastprefill.golden.sigu.registers import LANES, LONGEST
+from fastprefill.system.ports import WIDEST_WORD
 
 #: Blocks that the widths of counts and sums in the histograms are made for.
 MOST_BLOCKS = 2048
-#: Bits of a word of a stream or an integer in Vitis HLS (UG1399, AP_INT_MAX_W).
-WIDEST_WORD = 4096
 
 
 @dataclass(frozen=True)

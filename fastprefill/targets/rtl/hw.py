@@ -1,8 +1,7 @@
 """A builder of CIRCT modules: Python calls in, text of the hw, comb and seq dialects out.
 
-Names: `hint` gives a value a wire of its own, `shared` names it only where it is used more than once (CIRCT would
-call it ``_GEN_7``). Equal names get ``_v2``, ``_v3`` here, so that CIRCT keeps all of them as they are, and
-``sources`` can tell from the name of a signal what line of the kernel it comes from.
+Names (``names.py``): `hint` gives a value a wire of its own, `shared` names it only where it is used more than once
+(CIRCT would call it ``_GEN_7``).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fastprefill.targets.rtl.copies import Loads, Netlist, alike
+from fastprefill.targets.rtl.names import INSTANCE, SHARED, STATE, WIRE, Names
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,6 @@ class Part:
     module: str
     ports: tuple[tuple[str, str, int], ...]
     parameters: tuple[tuple[str, int | str], ...] = ()
-
-
-_INSTANCE, _STATE, _WIRE, _SHARED = range(4)
-_PLACEHOLDER = re.compile(r"<(\d+)>")
-
-
-@dataclass(frozen=True)
-class _Name:
-    """A name that is wanted: for an instance, a register, a wire, or a wire where the value is used several times."""
-
-    base: str
-    kind: int
-    src: str
 
 
 @dataclass
@@ -93,7 +80,7 @@ class Module:
         self.known: dict[tuple[object, ...], Wire] = {}
         self.bound: dict[str, str] = {}
         self.pieces: dict[str, tuple[Wire, ...]] = {}
-        self.names: list[_Name] = []
+        self.names = Names()
         self.count = 0
         self.src = ""
         self.about: list[str] = []
@@ -118,9 +105,14 @@ class Module:
 
     def free_port(self, base: str) -> str:
         """`base`, or with a number when a port has that name."""
-        taken = {"clk", "rst", *(n for n, _ in self.inputs), *(n for n, _ in self.outputs)}
+        taken = self._taken
         names = [base, *(f"{base}_{k}" for k in range(1, len(taken) + 2))]
         return next(name for name in names if name not in taken)
+
+    @property
+    def _taken(self) -> set[str]:
+        """Names of ports."""
+        return {"clk", "rst", *(n for n, _ in self.inputs), *(n for n, _ in self.outputs)}
 
     # values
 
@@ -135,15 +127,13 @@ class Module:
             return self.known[key]
         wire = Wire(self.fresh(), width)
         head, _, kind = text.partition(" : ")
-        name = self.placeholder(hint or shared, _WIRE if hint else _SHARED) if hint or shared else ""
+        name = self.placeholder(hint or shared, WIRE if hint else SHARED) if hint or shared else ""
         self.lines.append(f"    {wire.name} = {head}{name} : {kind} loc(unknown)")
         self.known[key] = wire
         return wire
 
     def placeholder(self, base: str, kind: int) -> str:
-        """Stands in the text of an op for a name that is chosen when all of them are known."""
-        self.names.append(_Name(base, kind, self.src))
-        return f"<{len(self.names) - 1}>"
+        return self.names.placeholder(base, kind, self.src)
 
     def const(self, value: int, width: int) -> Wire:
         value &= (1 << width) - 1
@@ -257,7 +247,7 @@ class Module:
         """A flip-flop; with a reset value it is reset synchronously. `use_dsp` becomes the attribute of that name."""
         wire = Wire(self.fresh(), following.width)
         tail = f" reset %rst, {self.const(reset, following.width).name}" if reset is not None else ""
-        name = self.placeholder(name, _STATE)
+        name = self.placeholder(name, STATE)
         if enable is None:
             text = f"seq.compreg name {name} {following.name}, %clk{tail}"
         else:
@@ -311,7 +301,7 @@ class Module:
         head = ", ".join(w.name for w in results.values())
         bracket = f"<{parameters}>" if parameters else ""
         self.lines.append(
-            f"    {head + ' = ' if head else ''}hw.instance {self.placeholder(name, _INSTANCE)} @{symbol}{bracket}"
+            f"    {head + ' = ' if head else ''}hw.instance {self.placeholder(name, INSTANCE)} @{symbol}{bracket}"
             f"({', '.join(ins)}) -> ({', '.join(outs)}) loc(unknown)"
         )
         return results
@@ -334,14 +324,16 @@ class Module:
         netlist = self.netlist()
         counts = Counter({name: len(uses) for name, uses in netlist.uses.items()})
         *lines, outputs = netlist.text()
-        real = [name for name in dict.fromkeys(map(self._resolved, self.active)) if name in netlist.maker]
-        active = [each for name in real for each in (name, *netlist.copies.get(name, ()))]
+        found = dict.fromkeys(self._resolved(wire.name) for wire in self.active)
+        active = [each for one in found if one in netlist.maker for each in (one, *netlist.copies.get(one, ()))]
         counts.update(active)
         check = [self._check(active)] if active else []
-        return "\n".join([head, *self._named([*lines, *check, outputs], counts), "  } loc(unknown)"])
+        named = self.names.place([*lines, *check, outputs], counts, self._taken)
+        self.sources |= self.names.sources
+        return "\n".join([head, *named, "  } loc(unknown)"])
 
-    def _resolved(self, wire: Wire) -> str:
-        name = wire.name
+    def _resolved(self, name: str) -> str:
+        """The value that a name stands for, also one that was bound later."""
         while name in self.bound:
             name = self.bound[name]
         return name
@@ -368,7 +360,7 @@ class Module:
             kinds = ", ".join(f"i{w.width}" for _, w in self.outputs)
             tail = f"    hw.output {names} : {kinds} loc(unknown)" if names else "    hw.output loc(unknown)"
             widths = {"%clk": 1, "%rst": 1, **{f"%{name}": width for name, width in self.inputs}}
-            self.finished = Netlist(self._used([*self.lines, tail]), widths, self._pins, self._again)
+            self.finished = Netlist(self._used([*self.lines, tail]), widths, self._pins, self.names.again)
             self.finished.spread()
         return self.finished
 
@@ -385,22 +377,13 @@ class Module:
         ]
         return self.behind[symbol]
 
-    def _again(self, register: str) -> str:
-        """The line of a register with a name for a copy of it."""
-        number = int(_PLACEHOLDER.findall(register)[0])
-        self.names.append(self.names[number])
-        return _PLACEHOLDER.sub(f"<{len(self.names) - 1}>", register)
-
     def _used(self, lines: list[str]) -> list[str]:
         """Lines that matter, with the values that were bound later in place."""
 
-        def resolve(match: re.Match[str]) -> str:
-            name = match.group(0)
-            while name in self.bound:
-                name = self.bound[name]
-            return name
-
-        resolved = [re.sub(r"%later\d+_", resolve, line) if "%later" in line else line for line in lines]
+        resolved = [
+            re.sub(r"%later\d+_", lambda found: self._resolved(found[0]), line) if "%later" in line else line
+            for line in lines
+        ]
         makers: dict[str, int] = {}
         uses: list[list[str]] = []
         stack: list[int] = []
@@ -421,35 +404,3 @@ class Module:
                     keep.add(maker)
                     stack.append(maker)
         return [line for number, line in enumerate(resolved) if number in keep]
-
-    def _named(self, lines: list[str], counts: Counter[str]) -> list[str]:
-        """Lines with every name in place: those of ports first, then instances, registers and wires."""
-        wanted: list[int] = []
-        for line in lines:
-            for match in _PLACEHOLDER.finditer(line):
-                number = int(match[1])
-                if self.names[number].kind != _SHARED or counts[line.partition(" = ")[0].strip()] > 1:
-                    wanted.append(number)
-        taken = {"clk", "rst", *(n for n, _ in self.inputs), *(n for n, _ in self.outputs)}
-        chosen: dict[int, str] = {}
-        versions: dict[str, int] = {}
-        for number in sorted(wanted, key=lambda n: (self.names[n].kind, n)):
-            base = self.names[number].base
-            name, version = base, versions.get(base, 1)
-            while name in taken:
-                version += 1
-                name = f"{base}_v{version}"
-            versions[base] = version
-            taken.add(name)
-            chosen[number] = name
-            if self.names[number].src:
-                self.sources[name] = self.names[number].src
-
-        def put(match: re.Match[str]) -> str:
-            number = int(match[1])
-            if number not in chosen:
-                return ""
-            quoted = f'"{chosen[number]}"'
-            return quoted if self.names[number].kind < _WIRE else f" {{sv.namehint = {quoted}}}"
-
-        return [_PLACEHOLDER.sub(put, line) for line in lines]

@@ -238,11 +238,8 @@ class Sequencer:
         start, *after = moves
         leaves = [move.when for move in after if move.source is body and move.target is not body]
         keeps = not late and leaves != []
-        arrives = [
-            move.when for move in after if move.target is body and not (keeps and move.source is body)
-        ]
-        if start.target is body:
-            arrives.insert(0, start.when)
+        comes = [start, *(move for move in after if not (keeps and move.source is body))]
+        arrives = [move.when for move in comes if move.target is body]
         over = m.any(leaves, shared=f"{body.name}_leaves") if keeps else issue
         m.src = text(body.op, "src")
         stays = m.both([turn, m.invert(over)])

@@ -1,4 +1,4 @@
-"""Stages of index generation: widths, memories in hardware, and broken kernels, which must be noticed."""
+"""Stages of index generation: widths of words, turns of the array, memories in hardware."""
 
 import json
 from pathlib import Path
