@@ -2,7 +2,7 @@
 
     python benchmarks/system_resources.py kv260
     python benchmarks/system_resources.py kv260 --count walker finish
-    python benchmarks/system_resources.py "kv260, small" --count softmax      units of this set
+    python benchmarks/system_resources.py "kv260, half" --count softmax       units of this set
 
 Where a unit has been through Yosys its count is taken: SIGU's from ``results/sigu_resources_<board>.json`` (of other
 sizes from its probes, by rows and lanes), others from ``results/system_resources_<board>.json``, to which ``--count``
@@ -52,24 +52,29 @@ class Set:
 
     Attributes:
         matrix: the matrix unit; the attention engine is as large.
+        engine_rows: rows of results in a word of the engine: those that the matrix unit drains, or one of a pair.
         beat_bits: of the movers' ports.
         sigu_lanes: keys in a cycle, for `matrix.rows` queries.
         sfu_lanes: elements in a cycle.
         lines: of the cache.
+        window: query blocks that are open at a time, as docs/kv_cache.md chooses for the board.
     """
 
     matrix: MatrixSize
+    engine_rows: int
     beat_bits: int
     sigu_lanes: int = 2
     sfu_lanes: int = 8
     lines: int = 1
+    window: int = 1
 
 
 SETS = {
-    "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 128),
-    "kv260, small": Set(MatrixSize(8, 16, 0, 8, 2), 128, sigu_lanes=1, sfu_lanes=2),
-    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 256),
-    "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 256),
+    "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 1, 128),
+    "kv260, half": Set(MatrixSize(8, 16, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2),
+    "kv260, quarter": Set(MatrixSize(8, 8, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2, window=4),
+    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 1, 256, window=8),
+    "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 4, 256),
 }
 """The engine takes powers of two, so the U280's default array of 24 x 32 outputs cannot serve it: 16 x 32 can."""
 
@@ -82,8 +87,8 @@ def attention(of: Set) -> System:
     size = of.matrix
     return attention_layer.system(
         rows=size.rows, columns=size.dsp_columns + size.lut_columns, k_parallel=size.k_parallel,
-        drain_rows=size.drain_rows, dim=DIM, block=BLOCK, beat_bits=of.beat_bits, blocks=TOKENS // BLOCK, group=GROUP,
-        lines=of.lines, dsp_columns=size.dsp_columns,
+        drain_rows=of.engine_rows, dim=DIM, block=BLOCK, beat_bits=of.beat_bits, blocks=TOKENS // BLOCK, group=GROUP,
+        lines=of.lines, dsp_columns=size.dsp_columns, window=of.window,
     )  # fmt: skip
 
 

@@ -58,7 +58,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if target := config.getoption("--write-results"):
         _write_results(Path(target), {})
     if target := config.getoption("--add-results"):
-        _write_results(Path(target), json.loads(Path(target).read_text())["tests"])
+        before = json.loads(Path(target).read_text())["tests"] if Path(target).is_file() else {}
+        _write_results(Path(target), before)
     if any(record["outcome"] == "passed" for record in _reports.values()):
         tiers.note("python")
     terminalreporter.write_line("")

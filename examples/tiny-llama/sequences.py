@@ -153,6 +153,13 @@ def facts(
     return np.frombuffer(b"".join(out), np.uint8)[-length:], np.concatenate(marks)[-length:]
 
 
+def again(rng: np.random.Generator, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """A short random string again and again; all is marked but its first time and a few characters."""
+    size = int(rng.integers(4, max(5, min(40, length // 3))))
+    string = rng.choice(np.arange(33, 127, dtype=np.uint8), size)
+    return np.resize(string, length), (np.arange(length) >= size + 2).astype(np.float32)
+
+
 def repeats(rng: np.random.Generator, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Random strings, each of which comes again somewhere later; what is known of a repetition is marked."""
     alphabet = np.frombuffer(

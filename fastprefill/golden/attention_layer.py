@@ -27,6 +27,7 @@ from fastprefill.golden import (
 from fastprefill.golden.attention import Heads, attend
 from fastprefill.golden.jobs import JobList, job_list, pack
 from fastprefill.golden.scale import Codes
+from fastprefill.golden.sigu.registers import LONGEST
 from fastprefill.golden.walker import command
 from fastprefill.system.case import Case
 from fastprefill.system.mover import MemoryCase
@@ -61,6 +62,13 @@ class Size:
     lines: int
     look_ahead: int = 4
     window: int = 1
+
+    def __post_init__(self) -> None:
+        if self.blocks * self.block > LONGEST:
+            raise FastprefillError(
+                f"{self.blocks} blocks of {self.block} tokens; the sums of a state hold {LONGEST:,} tokens: choose at "
+                f"most {LONGEST // self.block} blocks"
+            )
 
     @property
     def states(self) -> int:
@@ -250,10 +258,8 @@ def scalars(prompt: Prompt, memory: Memory, size: Size, capacity: int, hot: int)
         "keys_values": memory.keys_values, "rows": memory.rows, "result": memory.result,
         "fraction": prompt.fraction, "groups": groups, "group_words": prompt.scale_group // (size.beat_bits // 32),
         "capacity": capacity, "hot": hot, **counts,
-        "tiles": 2 * counts["jobs"] * engine.row_tiles * engine.key_tiles,
         "row_count": counts["query_blocks"] * size.block,
         "quantise_rows": tokens * groups, "normalise_words": engine.dim_tiles,
-        "mpu_steps": engine.steps, "mpu_chain": 1,
     }  # fmt: skip
 
 
@@ -303,7 +309,7 @@ def _case(
     read: Sequence[int], counted: list[int],
 ) -> Case:  # fmt: skip
     """A run with the walker's `words` and the cache's blocks from memory and statistics."""
-    rows_bytes, result = 4 * prompt.mask.shape[0] * prompt.heads.tokens * size.dim, coded_rows(prompt)
+    result = coded_rows(prompt)
     tokens, count, dim = prompt.heads.q.values.shape
     data = after(prompt, memory, size)
     coded = result.pack(prompt.result(size.block))  # the bytes behind a row are zeros on the stream
@@ -316,7 +322,7 @@ def _case(
         for kv, row, head in _row_order(prompt, size)
         for token in range(row * size.block, min((row + 1) * size.block, tokens))
     ]
-    again = [command(memory.rows, rows_bytes)]
+    again = [command(memory.rows + 4 * count * dim * token, 4 * count * dim) for token in range(tokens)]
     written = result.k + 2 * result.groups
     result_commands = [command(memory.result + token * result.stride, written) for token in range(tokens)]
 
@@ -348,11 +354,11 @@ def cases(seed: int, dsp_columns: int = 0, most_words: int = 1024, **size: int) 
     """Runs of a system of these parameters: what goes over its ports."""
     from fastprefill.golden.attention_layer_cases import played
 
-    return [one.case(Size(**size)) for one in played(seed, Size(**size))]
+    return [one.case(Size(**size)) for one in played(seed, Size(**size), most_words)]
 
 
 def memory_cases(seed: int, dsp_columns: int = 0, most_words: int = 1024, **size: int) -> list[MemoryCase]:
     """The same runs with the movers: what is in memory before and after."""
     from fastprefill.golden.attention_layer_cases import played
 
-    return [one.in_memory(Size(**size)) for one in played(seed, Size(**size))]
+    return [one.in_memory(Size(**size)) for one in played(seed, Size(**size), most_words)]

@@ -81,26 +81,37 @@ def prompt(
     )
 
 
-def faulty(rng: np.random.Generator, size: Size) -> Played:
+def faulty(rng: np.random.Generator, size: Size, scale_group: int = 0) -> Played:
     """Two KV heads, of which the second one's list says that it is of another prompt."""
     tokens, group = min(2, size.blocks - 1) * size.block + 1, min(2, size.group)
-    good = prompt(rng, size, tokens, (2 * group, 2), 0.5, size.dim)
+    good = prompt(rng, size, tokens, (2 * group, 2), 0.5, scale_group or size.dim)
     return Played("faulty", good, changes={max(len(pack(listed)) for listed in good.lists) + 8: size.blocks + 1})
 
 
-def played(seed: int, size: Size) -> list[Played]:
-    """All runs, on at most five blocks and with at most two heads of a group."""
+def played(seed: int, size: Size, most_words: int = 1024) -> list[Played]:
+    """All runs, on at most five blocks and with at most two heads of a group.
+
+    Scales are over whole tokens, over a head where there are several KV heads, or over parts of these that are at most
+    `most_words` words of `beat_bits` / 32 elements.
+    """
+
+    def shared(elements: int) -> int:
+        while elements > most_words * (size.beat_bits // 32):
+            elements //= 2
+        return elements
+
     rng = np.random.default_rng(seed)
     block, dim, most, group = size.block, size.dim, size.blocks, min(2, size.group)
-    holes = prompt(rng, size, min(4, most) * block, (group, 1), 0.0, dim, keep=False)
-    kv_heads = prompt(rng, size, min(2, most - 1) * block + 1, (2 * group, 2), 0.5, dim)
+    of_head, of_token = shared(dim), shared(group * dim)
+    holes = prompt(rng, size, min(4, most) * block, (group, 1), 0.0, of_head, keep=False)
+    kv_heads = prompt(rng, size, min(2, most - 1) * block + 1, (2 * group, 2), 0.5, of_head)
     row = max(0, holes.mask.shape[1] - 2)
     holes.mask[-1, row, (0, row)] = True
     return [
-        Played("sparse", prompt(rng, size, min(4, most - 1) * block + 3, (group, 1), 0.4, group * dim), size.lines, 1),
+        Played("sparse", prompt(rng, size, min(4, most - 1) * block + 3, (group, 1), 0.4, of_token), size.lines, 1),
         Played("kv_heads", kv_heads, min(2, size.lines), 1),
-        Played("no_line", prompt(rng, size, min(2, most) * block, (group, 1), 1.0, group * dim)),
-        Played("one_token", prompt(rng, size, 1, (1, 1), 1.0, dim), 1),
+        Played("no_line", prompt(rng, size, min(2, most) * block, (group, 1), 1.0, of_token)),
+        Played("one_token", prompt(rng, size, 1, (1, 1), 1.0, of_head), 1),
         Played("holes", holes, 1, 1),
-        faulty(rng, size),
+        faulty(rng, size, of_head),
     ]  # fmt: skip

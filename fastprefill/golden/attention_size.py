@@ -15,7 +15,8 @@ class Size:
     A job is worked on in row tiles: `rows` queries against all keys of the block.
 
     Attributes:
-        rows, columns, k_parallel, drain_rows: of the matrix unit, as in ``golden.mpu.Size``; powers of two.
+        rows, columns, k_parallel: of the matrix unit, as in ``golden.mpu.Size``; powers of two.
+        drain_rows: rows of results in a word, a power of two: those that the matrix unit drains, or one of its pair.
         dim: width of a head, a multiple of `columns` and `k_parallel`.
         block: tokens of a block, a multiple of `dim`, `rows` and `columns`.
 
@@ -31,30 +32,40 @@ class Size:
     block: int
 
     def __post_init__(self) -> None:
-        MatrixSize(self.rows, 0, self.columns, self.k_parallel, self.drain_rows)
+        MatrixSize(self.rows, 0, self.columns, self.k_parallel, self.drained)
         for name in ("rows", "columns", "k_parallel", "drain_rows", "dim", "block"):
             value = getattr(self, name)
-            if value & (value - 1):
+            if value < 1 or value & (value - 1):
                 raise FastprefillError(f"an attention engine with {name} = {value}; choose a power of two")
-        if self.dim < self.columns or self.columns % self.k_parallel or self.dim > 512:
+        if self.dim < self.columns or self.columns % self.k_parallel or self.dim > 256:
             raise FastprefillError(
                 f"heads of {self.dim} on a matrix unit of {self.columns} columns and {self.k_parallel} products a "
-                "cycle; columns must be a multiple of k_parallel, and dim one of columns, at most 512"
+                "cycle; columns must be a multiple of k_parallel, and dim one of columns, at most 256"
             )
-        if self.block % self.dim or self.block < self.rows or self.block > 512:
+        if self.block % self.dim or self.block < self.rows or self.block > 256:
             raise FastprefillError(
                 f"blocks of {self.block} tokens with heads of {self.dim} and {self.rows} rows; the block must be a "
-                "multiple of both, at most 512"
+                "multiple of both, at most 256, as sums of a block's values have 16 bits"
             )
-        if self.steps < self.groups:
+        if self.steps < self.rows // self.drained:
             raise FastprefillError(
-                f"a tile of the scores takes {self.steps} cycles and {self.groups} to leave the matrix unit; choose "
-                "more drain_rows or a smaller k_parallel"
+                f"a tile of the scores takes {self.steps} cycles and {self.rows // self.drained} to leave the matrix "
+                "unit; choose more drain_rows or a smaller k_parallel"
             )
 
     @property
+    def drained(self) -> int:
+        """Rows in a word of the matrix unit, whose rows come in pairs."""
+        return max(2, self.drain_rows)
+
+    @property
+    def halves(self) -> tuple[str, ...]:
+        """Units that make words of one row of the matrix unit's pairs; none where its words are the engine's."""
+        return ("score_rows", "product_rows") if self.drain_rows < self.drained else ()
+
+    @property
     def groups(self) -> int:
-        """Words in which a tile leaves the matrix unit: groups of `drain_rows` rows."""
+        """Words of a tile's results: groups of `drain_rows` rows."""
         return self.rows // self.drain_rows
 
     @property

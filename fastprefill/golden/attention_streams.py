@@ -115,7 +115,7 @@ def matrix_words(matrix: NDArray[Any], size: Size, columns: int) -> list[int]:
 
 def operand_words(left: NDArray[np.int8], size: Size) -> list[list[int]]:
     """Words of stream `a` of the matrix unit for [block, k], a list for each row tile."""
-    whole = mpu.Size(size.rows, 0, size.columns, size.k_parallel, size.drain_rows)
+    whole = mpu.Size(size.rows, 0, size.columns, size.k_parallel, size.drained)
     return [mpu.a_words(part[None], whole) for part in left.reshape(size.row_tiles, size.rows, -1)]
 
 
@@ -209,11 +209,11 @@ def engine(name: str, rows: Sequence[Block], size: Size, fraction: int) -> Case:
     """A run of the whole engine, from operands to the rows of the result with `fraction` fraction bits."""
     jobs = [job for row in rows for job in row.jobs]
     flags = [flag for row in rows for flag in row.flags()]
-    count, tile_count = len(jobs), 2 * len(jobs) * size.row_tiles * size.key_tiles
+    count = len(jobs)
     scalars = {
         "operands_jobs": count, "operands_blocks": len(rows), "operands_visits": count,
-        "mpu_steps": size.steps, "mpu_chain": 1, "mpu_sums": tile_count, "softmax_jobs": count,
-        "accumulate_jobs": count, "accumulate_blocks": len(rows),
+        "turns_jobs": count, "softmax_jobs": count,
+        "accumulate_jobs": count, "accumulate_blocks": len(rows), **{f"{unit}_jobs": count for unit in size.halves},
         "normalise_rows": len(rows) * size.block, "normalise_words": size.dim_tiles, "normalise_fraction": fraction,
     }  # fmt: skip
     inputs = {

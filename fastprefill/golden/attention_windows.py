@@ -161,8 +161,8 @@ def engine(name: str, jobs: Sequence[Job], size: Size, fraction: int) -> Case:
     tiles = [job.tile for job in jobs]
     scalars = {
         "operands_jobs": count, "operands_blocks": len(ended), "operands_visits": len(groups),
-        "mpu_steps": size.steps, "mpu_chain": 1, "mpu_sums": 2 * count * size.row_tiles * size.key_tiles,
-        "softmax_jobs": count, "accumulate_jobs": count, "accumulate_blocks": len(ended),
+        "turns_jobs": count, "softmax_jobs": count, "accumulate_jobs": count, "accumulate_blocks": len(ended),
+        **{f"{unit}_jobs": count for unit in size.halves},
         "normalise_rows": len(ended) * size.block, "normalise_words": size.dim_tiles, "normalise_fraction": fraction,
     }  # fmt: skip
     inputs = {

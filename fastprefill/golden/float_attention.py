@@ -40,13 +40,21 @@ def attention(
         FastprefillError: shapes that do not belong together.
     """
     check_heads(q, k, v)
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        if array.dtype.kind != "f":
+            raise FastprefillError(f"{name} is of {array.dtype}; attention in float takes float32 or float64")
     tokens, heads = q.shape[:2]
+    if block < 1:
+        raise FastprefillError(f"blocks of {block} tokens; choose at least 1")
+    if rows is not None and len(rows) and not 0 <= min(rows) <= max(rows) < tokens:
+        raise FastprefillError(f"rows {min(rows)} to {max(rows)} of {tokens} tokens; choose 0 to {tokens - 1}")
     blocks = -(-tokens // block)
-    if mask is not None and mask.shape != (heads, blocks, blocks):
+    if mask is not None and np.shape(mask) != (heads, blocks, blocks):
         raise FastprefillError(
-            f"the mask has shape {list(mask.shape)}; {tokens} tokens in blocks of {block} with {heads} heads "
+            f"the mask has shape {list(np.shape(mask))}; {tokens} tokens in blocks of {block} with {heads} heads "
             f"make it {[heads, blocks, blocks]}"
         )
+    mask = None if mask is None else np.asarray(mask, bool)
     positions = np.arange(tokens) if rows is None else np.asarray(rows)
     tile = _DENSE_TILE if mask is None else block
     edges = np.searchsorted(positions, np.arange(0, tokens + tile, tile))

@@ -236,7 +236,7 @@ def outputs(memory: bytes | bytearray, scalars: Mapping[str, int], walk: Walk) -
 
 
 def cases(seed: int, walk: Walk) -> list[Case]:
-    """Runs on the prompts of the other order, on lists with faults, on counts of visits that are wrong.
+    """Runs on the prompts of the other order, on lists with faults, on counts that are wrong.
 
     In one the first entry has a bit for a head that the group does not have, which means nothing.
     """
@@ -257,4 +257,6 @@ def cases(seed: int, walk: Walk) -> list[Case]:
     )
     one, first = [jobs.job_list(np.tri(blocks, dtype=bool)[None])], {2 * jobs.PAGE: 0b11 << jobs.HEADS_SHIFT}
     above = list_faults.case("no_such_head", one, blocks * walk.block, walk, first, outputs, **counts(one))
-    return [*sound, *list_faults.cases(seed, walk, outputs, counts), *wrong, above]
+    # as many query blocks as jobs: already the first window leaves more query blocks than jobs
+    crowded = played("more_blocks_than_jobs", one, blocks * walk.block, query_blocks=counts(one)["jobs"])
+    return [*sound, *list_faults.cases(seed, walk, outputs, counts), *wrong, above, crowded]

@@ -63,7 +63,7 @@ def system(
     ``keys_values``, ``rows`` and ``result``, byte addresses of what ``golden.attention_layer`` puts there; ``fraction``
     bits of attention's output, ``groups``, its scales for a token, and ``group_words`` of `beat_bits` / 32 elements for
     each; ``capacity`` and ``hot`` of the cache; and what follows from the lists: ``jobs``, ``query_blocks`` (those with
-    jobs), with windows ``visits``, ``tiles`` (of the matrix unit), ``row_count``, ``quantise_rows``. Outputs
+    jobs), with windows ``visits``, ``row_count``, ``quantise_rows``. Outputs
     ``statistics``, of the cache, and ``fault``, of the walker: a job list with a fault ends the walk, and rows of query
     blocks not reached are zeros.
 
@@ -130,14 +130,13 @@ def system(
             for unit in ("lists", "walker", "rows", "finish")
             for name in ("tokens", "kv_heads", "group")
         },
-        **{f"{unit}.jobs": "jobs" for unit in ("operands", "softmax", "accumulate")},
+        **{f"{unit}.jobs": "jobs" for unit in ("operands", "turns", *size.engine.halves, "softmax", "accumulate")},
         **({"load.jobs": "jobs"} if window > 1 else {}),
         "operands.visits": visits,
         "load.visits": visits,
         **({"walker.visits": visits} if window > 1 else {}),
         **{f"{unit}.blocks": "query_blocks" for unit in ("load", "operands", "accumulate")},
         "kv_cache.n": visits,
-        "mpu.sums": "tiles",
         "normalise.rows": "row_count",
         "normalise.fraction": "fraction",
         "quantise.fraction": "fraction",

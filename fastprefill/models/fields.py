@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 
 from fastprefill.errors import FastprefillError
 
+MOST = 2**31 - 1
+"""Of any count."""
+
 
 class Fields:
     """Named values of one object in a file.
@@ -69,6 +72,8 @@ class Fields:
         value = self._get(field, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             self.wrong(field, "a whole number of at least 1")
+        if value > MOST:
+            self.wrong(field, f"at most {MOST}")
         return value
 
     def positive_number(self, field: str, default: float | None = None) -> float:
@@ -118,6 +123,8 @@ def read_json(path: Path) -> Fields:
         raise FastprefillError(
             f"{path}: it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
+    except ValueError:
+        raise FastprefillError(f"{path}: it is not JSON that can be read: a number has thousands of digits") from None
     except RecursionError:
         raise FastprefillError(
             f"{path}: it is not JSON that can be read: its brackets nest too deep"

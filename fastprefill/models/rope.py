@@ -56,6 +56,8 @@ def read_rope(fields: Fields, context: int) -> Rope:
     inner = _inner(fields)
     kind_field = "rope_type" if inner.has("rope_type") else "type"
     kind = inner.text(kind_field, "default")
+    if not inner.has(kind_field) and inner.has("factor"):
+        inner.refuse(f"{inner.name('factor')} is there without a rope_type; say which of {', '.join(ROPE_TYPES[1:])}")
     if kind not in ROPE_TYPES:
         fields.refuse(f"{inner.name(kind_field)} is '{kind}'; supported: {', '.join(ROPE_TYPES)}")
     for place in (inner, fields):
@@ -76,13 +78,20 @@ def read_rope(fields: Fields, context: int) -> Rope:
 
 
 def _inner(fields: Fields) -> Fields:
+    found: dict[str, dict[str, Any]] = {}
     for name in ("rope_scaling", "rope_parameters"):
         value: Any = fields.values.get(name)
         if value is not None and not isinstance(value, dict):
             fields.wrong(name, "an object")
+        for key, inside in (value or {}).items():
+            if isinstance(inside, dict):
+                fields.refuse(f"{name}.{key} is an object; one rotary embedding for all layers is supported")
         if value:
-            return Fields(fields.path, value, name)
-    return Fields(fields.path, {}, "rope_parameters")
+            found[name] = value
+    if len(found) == 2 and found["rope_scaling"] != found["rope_parameters"]:
+        fields.refuse("rope_scaling and rope_parameters are both there and differ; keep the one that holds")
+    name, values = next(iter(found.items()), ("rope_parameters", {}))
+    return Fields(fields.path, values, name)
 
 
 def _theta(fields: Fields, inner: Fields) -> float:

@@ -78,7 +78,7 @@ class Safetensors:
                 for name, entry in header.items()
                 if name != "__metadata__"
             }
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):
             raise FastprefillError(
                 f"{path} is not a safetensors file: its header cannot be understood"
             ) from None

@@ -99,6 +99,7 @@ def windows(window: int) -> Contract:
     )
 
 
+ATTENTION = load_module(Path(__file__).parent / "kernels" / "attention.py")
 WINDOWS = load_module(Path(__file__).parent / "kernels" / "attention_window.py")
 REFUSED = load_module(Path(__file__).parent / "kernels" / "refused_starts.py")
 OUTER = load_module(Path(__file__).parent / "kernels" / "outer_product.py")
@@ -119,10 +120,13 @@ CONTRACTS = {
     ),
     **{unit.name: unit for unit in MATRIX_UNITS},
     "kv_cache_8_4": cache(kv_cache_words.Size()),
+    "attention_rows": Contract(
+        "attention_rows", lambda: link(ATTENTION.system(1)), lambda seed: ATTENTION.cases(seed, drain_rows=1)
+    ),
     "attention_window_2": windows(2),
     "refused_alone": Contract("refused_alone", lambda: build_unit(REFUSED.reporter()), REFUSED.alone),
 }  # fmt: skip
-FEWER_LEVELS = {"kv_cache_8_4", "attention_window_2", "refused_alone"}
+FEWER_LEVELS = {"kv_cache_8_4", "attention_rows", "attention_window_2", "refused_alone"}
 """What is checked on these in the interpreter, C++ and RTL alone, to save time."""
 ONLY_LONG = {
     "functions": {"csim", "rtl", "structure"},  # most are parts of the SFU and of the engine
@@ -130,6 +134,7 @@ ONLY_LONG = {
     "attention_softmax": {"csim", "rtl", "structure"},
     "sfu": {"csim", "structure"},
     "attention": {"csim", "rtl", "structure"},  # in RTL inside a layer: tests/unit/kernels
+    "attention_rows": {"interpreter", "csim", "rtl"},
     "attention_states": {"csim", "structure"},
     "attention_window": {"csim", "rtl", "four_state", "structure"},
     "attention_window_2": {"interpreter", "csim", "rtl"},

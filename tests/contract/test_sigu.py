@@ -63,7 +63,9 @@ def run(level: str, folder: Path, made: Contract, seed: int = 3) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("level", "names"), [("interpreter", FEW), ("csim", ()), ("rtl", ())], ids=["interpreter", "csim", "rtl"]
+    ("level", "names"),
+    [pytest.param("interpreter", FEW, marks=pytest.mark.long), ("csim", ()), ("rtl", ())],
+    ids=["interpreter", "csim", "rtl"],
 )
 def test_all_kinds_of_prompts(level: str, names: tuple[str, ...], tmp_path: Path) -> None:
     run(level, tmp_path, contract("sigu", names, 16, **SMALL))

@@ -179,7 +179,7 @@ def region(size: Size, window: int = 1):
             @df.kernel(mapping=[1], args=[jobs])
             def keep(ljobs: int32[1]):
                 sums_of: Sums[(WINDOW - 1) * WORDS] @ Memory(resource="URAM")
-                heads_of: Rows[(WINDOW - 1) * HEADS]
+                heads_of: Rows[(WINDOW - 1) * HEADS] @ Memory(resource="URAM")
                 for n in range(ljobs[0] - 1):
                     move: Move = moves.get()
                     place: int32 = move[PLACE:PLACE_END]

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 from fastprefill.golden.attention_size import Size
+from fastprefill.golden.mpu import Size as MatrixSize
 from fastprefill.kernels import mpu
-from fastprefill.kernels.attention import accumulate, normalise, operands, softmax
+from fastprefill.kernels.attention import accumulate, halve, normalise, operands, softmax, turns
 from fastprefill.system.system import System
 from fastprefill.system.unit import Unit
 
@@ -16,8 +17,10 @@ def parts(size: Size, dsp_columns: int = 0, window: int = 1) -> dict[str, Unit]:
     engine = asdict(size)
     lut_columns = size.columns - dsp_columns
     return {
-        "operands": operands.unit(**engine, window=window),
-        "mpu": mpu.unit(size.rows, dsp_columns, lut_columns, size.k_parallel, size.drain_rows),
+        "operands": operands.unit(**(engine | {"drain_rows": size.drained}), window=window),
+        "turns": turns.unit(**engine),
+        "mpu": mpu.array(MatrixSize(size.rows, dsp_columns, lut_columns, size.k_parallel, size.drained)),
+        **(dict.fromkeys(size.halves, halve.unit(**engine)) if size.halves else {}),
         "softmax": softmax.unit(**engine),
         "accumulate": accumulate.unit(**engine, window=window),
         "normalise": normalise.unit(size.columns),
@@ -26,15 +29,26 @@ def parts(size: Size, dsp_columns: int = 0, window: int = 1) -> dict[str, Unit]:
 
 def connections(size: Size) -> tuple[Connection, ...]:
     """The streams between them."""
+    if size.halves:
+        # of a row tile's pairs half wait: they come in half of the time that they take
+        waiting = size.key_tiles * size.groups // 4 + 2
+        results: tuple[Connection, ...] = (
+            ("operands.scores", "score_rows.pairs", waiting),
+            ("operands.products", "product_rows.pairs", waiting),
+            ("score_rows.rows", "softmax.c", 2),
+            ("product_rows.rows", "accumulate.c", 2),
+        )
+    else:
+        results = (("operands.scores", "softmax.c", 2), ("operands.products", "accumulate.c", 2))
     return (
+        ("turns.turns", "mpu.turns", 2),
         ("operands.a", "mpu.a", 2),
         ("operands.b", "mpu.b", 2),
         ("mpu.c", "operands.c", 2),
-        ("operands.scores", "softmax.c", 2),
+        *results,
         ("softmax.a", "operands.weights", 2),
         # the rows of three row tiles: the one whose products arrive, and the two that the softmax is ahead
         ("softmax.row", "accumulate.row", 3 * size.groups),
-        ("operands.products", "accumulate.c", 2),
         ("accumulate.head", "normalise.head", 2),
         ("accumulate.sums", "normalise.sums", 2),
     )

@@ -43,14 +43,17 @@ def region(dim: int, beat_bits: int):
 
         @df.kernel(mapping=[1], args=[tokens, kv_heads, group, base])
         def after(ltokens: int32[1], lkv_heads: int32[1], lgroup: int32[1], lbase: uint64[1]):
-            rows: int32 = ltokens[0] * (lkv_heads[0] * lgroup[0])
-            bad: UInt(1) = 0
-            for n in range(rows):
-                bad = bad | written.get()
-            command: Command = 0
-            command[0:64] = lbase[0]
-            command[64:96] = rows * ROW_BYTES
-            row_commands.put(command)
+            heads: int32 = lkv_heads[0] * lgroup[0]
+            for n in range(ltokens[0] * heads):
+                done: UInt(1) = written.get()
+            token_bytes: uint32 = heads * ROW_BYTES
+            address: uint64 = lbase[0]
+            for t in range(ltokens[0]):
+                command: Command = 0
+                command[0:64] = address
+                command[64:96] = token_bytes
+                row_commands.put(command)
+                address += token_bytes
 
         @df.kernel(mapping=[1], args=[tokens, kv_heads, group, groups, words, result])
         def pack(
@@ -95,9 +98,9 @@ def unit(dim: int, beat_bits: int) -> Unit:
     """Waits for the rows, has them read, and writes what ``sfu.quantise`` makes of them (``golden.layout.CodedRows``).
 
     Streams in: ``written``, a word for each row that is in memory; ``codes``, words of `beat_bits` / 32 codes, and
-    ``scales``, of ``sfu.quantise``. Out: ``row_commands``, one for all rows; ``commands``, one for each token, and
-    their ``beats``. Scalars: ``tokens``, ``kv_heads``, ``group``; ``groups``, scales of a token, and ``words`` of
-    ``codes`` for each; ``base`` of the rows and ``result`` of the codes, byte addresses.
+    ``scales``, of ``sfu.quantise``. Out: ``row_commands``, one for the rows of each token; ``commands``, one for each
+    token, and their ``beats``. Scalars: ``tokens``, ``kv_heads``, ``group``; ``groups``, scales of a token, and
+    ``words`` of ``codes`` for each; ``base`` of the rows and ``result`` of the codes, byte addresses.
 
     Args:
         dim: width of a head.
@@ -113,7 +116,7 @@ def unit(dim: int, beat_bits: int) -> Unit:
         )
 
     def schedule(s) -> None:
-        for loop in ("after:n", "pack:w", "pack:s"):
+        for loop in ("after:n", "after:t", "pack:w", "pack:s"):
             s.pipeline(loop, initiation_interval=1)
 
     return Unit(

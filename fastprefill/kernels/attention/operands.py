@@ -11,6 +11,7 @@ block of keys and values is kept for all jobs that visit it one after the other.
 import allo
 import allo.dataflow as df
 from allo.ir.types import ConstExpr, Stream, UInt, int32
+from allo.memory import Memory
 
 from fastprefill.errors import FastprefillError
 from fastprefill.golden.attention_size import Size
@@ -112,7 +113,7 @@ def region(size: Size, window: int = 1):
 
             @df.kernel(mapping=[1], args=[jobs])
             def feed_q(ljobs: int32[1]):
-                slots: Codes[R, WINDOW * WORDS]
+                slots: Codes[R, WINDOW * WORDS] @ Memory(resource="URAM")
                 for n in range(ljobs[0]):
                     flags: Job = job.get()
                     slot: UInt(SLOT_BITS) = flags[SLOT:SLOT_END]

@@ -188,7 +188,7 @@ def bit_lanes(pattern: int, lo: NDArray[np.int64], width: int, bits: int) -> NDA
         bits: width of the word.
     """
     size = (bits + 7) // 8
-    data = pattern.to_bytes(size, "little") + bytes(16)
+    data = int(pattern).to_bytes(size, "little") + bytes(16)  # an element of an array is a NumPy integer
     position = np.minimum(lo, 8 * size)
     words: NDArray[np.uint64] = np.ndarray((size + 9,), dtype="<u8", buffer=data, strides=(1,))
     slices = (words[position >> 3] >> (position & 7).astype(np.uint64)).astype(np.int64) & ((1 << width) - 1)

@@ -62,7 +62,7 @@ def _wrapped(text: str) -> list[str]:
 def process_head(func: FuncOp, schedule: ProcessSchedule) -> list[str]:
     """About the module of a process: its instances, its pipelines and how signals are named."""
     name = func.sym_name.data
-    used = [f"{region}.{instance}" for region, instance in _instances(func)]
+    used = [f"{region}.{instance}" for region, instance in instances(func)]
     lines = [f"{name}: process {_listed(used)}{_from(source_range(func))}."]
     for body in schedule.tree.bodies:
         ii, stages = schedule.ii[body], schedule.depth(body)
@@ -156,7 +156,8 @@ def _from(place: str) -> str:
     return f", {place}" if place else ""
 
 
-def _instances(func: FuncOp) -> Iterable[tuple[str, str]]:
+def instances(func: FuncOp) -> Iterable[tuple[str, str]]:
+    """Region and label of each instance of a process."""
     module = func.parent_op()
     assert isinstance(module, ModuleOp)
     for region in regions(module):

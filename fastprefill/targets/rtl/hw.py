@@ -69,6 +69,7 @@ class Module:
         flip_flops: registers stay flip-flops, and are not made shift registers in LUTs.
         sources: name of a signal, instance or output -> ``file:line``; complete when ``text`` has been called.
         active: bits of which none may be 1 in simulation while the output ``busy`` is 0.
+        labels: names of its instances, which no signal in it has: linters warn of such a name.
     """
 
     def __init__(self, design: Design, name: str, *, reset: bool = True) -> None:
@@ -90,6 +91,7 @@ class Module:
         self.flip_flops = False
         self.behind: dict[str, list[Loads | int]] = {}
         self.active: dict[Wire, None] = {}
+        self.labels: set[str] = set()
         design.modules.append(self)
 
     # ports
@@ -328,7 +330,7 @@ class Module:
         active = [each for one in found if one in netlist.maker for each in (one, *netlist.copies.get(one, ()))]
         counts.update(active)
         check = [self._check(active)] if active else []
-        named = self.names.place([*lines, *check, outputs], counts, self._taken)
+        named = self.names.place([*lines, *check, outputs], counts, self._taken | self.labels)
         self.sources |= self.names.sources
         return "\n".join([head, *named, "  } loc(unknown)"])
 

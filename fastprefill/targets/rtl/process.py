@@ -30,7 +30,7 @@ from fastprefill.passes.storage import global_values, storage_of
 from fastprefill.passes.tree import Body
 from fastprefill.system.limits import process_limits
 from fastprefill.targets.rtl.addresses import Index
-from fastprefill.targets.rtl.comments import process_head
+from fastprefill.targets.rtl.comments import instances, process_head
 from fastprefill.targets.rtl.datapath import Datapath, constant_slice
 from fastprefill.targets.rtl.ends import Ends
 from fastprefill.targets.rtl.hw import Design, Module, Wire
@@ -70,6 +70,7 @@ class ProcessBuilder:
         self.limits = process_limits(module).get(func.sym_name.data, {})
         self.m = Module(design, func.sym_name.data)
         self.m.about = process_head(func, schedule)
+        self.m.labels = {label for _, label in instances(func)}
         self.m.flip_flops = has_many_lanes(schedule)
         self.start = self.m.input("start", 1)
         self.sequencer = Sequencer(self.m, schedule)

@@ -1,6 +1,6 @@
 """The attention engine at a small size, with its matrix unit: from operands and scales to the rows of the result."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from fastprefill.frontend import load_module
@@ -16,16 +16,16 @@ SIZE = SOFTMAX.SIZE
 FRACTION = 14
 
 
-def system() -> System:
-    return engine.system(**asdict(SIZE), dsp_columns=2)
+def system(drain_rows: int = SIZE.drain_rows) -> System:
+    return engine.system(**asdict(replace(SIZE, drain_rows=drain_rows)), dsp_columns=2)
 
 
-def cases(seed: int) -> list[Case]:
+def cases(seed: int, drain_rows: int = SIZE.drain_rows) -> list[Case]:
     rng = SOFTMAX.np.random.default_rng(seed)
-    block = SIZE.block
+    block, size = SIZE.block, replace(SIZE, drain_rows=drain_rows)
 
     def case(name: str, heads: Heads, *rows: Row) -> Case:
-        return streams.engine(name, streams.blocks(heads, rows, block), SIZE, FRACTION)
+        return streams.engine(name, streams.blocks(heads, rows, block), size, FRACTION)
 
     three = SOFTMAX.operands(rng, 3 * block)
     ragged = SOFTMAX.operands(rng, 2 * block + 3, lowest=-9, highest=-7)

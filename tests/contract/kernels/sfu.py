@@ -123,6 +123,8 @@ def corners() -> np.ndarray:
     for top in (*powers, *powers - 1, *-powers):
         rows.append(np.resize([top, 0, -(top >> 1), top // 3], HEAD))
     rows.append(np.resize([255, -127, 128, 127 << 24], HEAD))
+    # the lowest bit of the largest element decides the mantissa of the scale
+    rows += [np.resize([sign * ((33020 << 15) + 1), 5, 0, -7], HEAD) for sign in (1, -1)]
     return np.array(rows, np.int64)
 
 

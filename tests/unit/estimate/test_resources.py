@@ -1,4 +1,4 @@
-"""The early resource model: close to what Yosys counts, and refusals that say by how much."""
+"""The early resource model and the lower bound against what Yosys counts, and refusals that say by how much."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +9,7 @@ from fastprefill import boards, config, tools
 from fastprefill.boards import Resources
 from fastprefill.errors import FastprefillError
 from fastprefill.estimate import resources
+from fastprefill.estimate.unit import least
 from fastprefill.golden.mpu import Size
 from fastprefill.kernels import mpu
 from fastprefill.system.build import build_unit
@@ -19,18 +20,20 @@ from fastprefill.tools import yosys
 @pytest.mark.parametrize(
     "size", [Size(4, 4, 0, 2, 2), pytest.param(Size(8, 4, 4, 8, 2), marks=pytest.mark.long)], ids=str
 )
-def test_model_against_yosys(size: Size, tmp_path: Path) -> None:
+def test_model_and_bound_against_yosys(size: Size, tmp_path: Path) -> None:
     if not tools.available("yosys"):
         pytest.skip("yosys is not installed: pip install 'fastprefill[sim]'")
-    sources = []
-    for name, text in rtl.emit(build_unit(mpu.unit(**asdict(size))), boards.load("kv260")).items():
+    built, sources = build_unit(mpu.unit(**asdict(size))), []
+    (bound,) = least(built).values()
+    for name, text in rtl.emit(built, boards.load("kv260")).items():
         (tmp_path / name).write_text(text)
         sources.append(tmp_path / name)
     modelled, counted = resources.matrix_unit(size), yosys.synthesise(sources, "mpu").total
     assert modelled.lut == pytest.approx(counted.lut, rel=0.15)
     assert modelled.ff == pytest.approx(counted.ff, rel=0.15)
-    assert modelled.dsp == counted.dsp
-    assert counted.bram36 == counted.uram == 0
+    assert modelled.dsp == bound.dsp == counted.dsp
+    assert counted.bram36 == counted.uram == bound.bram36 == bound.uram == 0
+    assert size.rows * size.columns * 32 <= bound.ff <= counted.ff and bound.lut <= counted.lut
 
 
 @pytest.mark.parametrize("board", ["kv260", "u280"])

@@ -9,7 +9,6 @@ from fastprefill.boards import Resources
 from fastprefill.build.kernel import build
 from fastprefill.errors import FastprefillError
 from fastprefill.estimate.unit import check_unit, least, memory
-from fastprefill.kernels import mpu
 from fastprefill.system.load import load
 from fastprefill.targets import rtl
 from fastprefill.tools import yosys
@@ -88,21 +87,6 @@ def test_bound_against_yosys(tmp_path: Path, tool, words: int, bits: int, resour
     assert bound.bram36 == -(-counted.bram36 // 1) and bound.uram == counted.uram
     assert 0 <= bound.lut <= counted.lut and bound.ff <= counted.ff
     assert (bound.lut > 0) == (resource == "LUTRAM")
-
-
-@pytest.mark.slow
-def test_matrix_unit_is_a_lower_bound(tmp_path: Path, tool) -> None:
-    tool("yosys")
-    built = build(mpu.unit(4, 4, 0, 2, 2))
-    (bound,) = least(built).values()
-    sources = []
-    for name, text in rtl.emit(built, boards.load("kv260")).items():
-        (tmp_path / name).write_text(text)
-        sources.append(tmp_path / name)
-    counted = yosys.synthesise(sources, "mpu").total
-    assert bound.dsp == counted.dsp == 4 // 2 * 4 * 2
-    assert 4 * 4 * 32 <= bound.ff <= counted.ff and bound.lut <= counted.lut
-    assert bound.uram == bound.bram36 == 0
 
 
 def test_too_much_memory_is_refused_by_name(tmp_path: Path) -> None:

@@ -51,14 +51,21 @@ def test_all_query_blocks_are_dense_attention() -> None:
     ("call", "message"),
     [
         (lambda: Size(6, 4, 2, 2, 8, 16), "an attention engine with rows = 6; choose a power of two"),
+        (lambda: Size(4, 4, 2, 0, 8, 16), "an attention engine with drain_rows = 0; choose a power of two"),
+        (
+            lambda: Size(16, 4, 2, 1, 8, 16),
+            "a tile of the scores takes 4 cycles and 8 to leave the matrix unit; choose more drain_rows or a smaller "
+            "k_parallel",
+        ),
         (
             lambda: Size(4, 16, 2, 2, 8, 16),
             "heads of 8 on a matrix unit of 16 columns and 2 products a cycle; columns must be a multiple of "
-            "k_parallel, and dim one of columns, at most 512",
+            "k_parallel, and dim one of columns, at most 256",
         ),
         (
             lambda: Size(4, 4, 2, 2, 32, 16),
-            "blocks of 16 tokens with heads of 32 and 4 rows; the block must be a multiple of both, at most 512",
+            "blocks of 16 tokens with heads of 32 and 4 rows; the block must be a multiple of both, at most 256, as "
+            "sums of a block's values have 16 bits",
         ),
         (
             lambda: Size(16, 8, 8, 2, 32, 64),

@@ -1,5 +1,7 @@
 """Attention tile by tile against its definition, and laws that hold for every prompt."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -103,6 +105,22 @@ def test_mask_of_another_shape(shape: tuple[int, ...], message: str) -> None:
     q, k, v = inputs(1, 20, (2, 1))
     with pytest.raises(FastprefillError) as caught:
         attention(q, k, v, np.ones(shape, bool), block=16)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"block": 0}, "blocks of 0 tokens; choose at least 1"),
+        ({"rows": np.array([3, 20])}, "rows 3 to 20 of 20 tokens; choose 0 to 19"),
+        ({"rows": np.array([-1])}, "rows -1 to -1 of 20 tokens; choose 0 to 19"),
+        ({"v": np.ones((20, 1, 8), np.int8)}, "v is of int8; attention in float takes float32 or float64"),
+    ],
+)
+def test_arguments_that_are_refused(change: dict[str, Any], message: str) -> None:
+    q, k, v = inputs(1, 20, (2, 1))
+    with pytest.raises(FastprefillError) as caught:
+        attention(**({"q": q, "k": k, "v": v} | change))
     assert str(caught.value) == message
 
 

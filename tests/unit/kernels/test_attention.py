@@ -17,12 +17,14 @@ from fastprefill.errors import FastprefillError
 from fastprefill.frontend import load_module
 from fastprefill.golden.attention_size import Size
 from fastprefill.ir.pipe import BodyOp
-from fastprefill.kernels.attention import accumulate, engine, merge, normalise, operands, softmax
+from fastprefill.kernels.attention import accumulate, engine, halve, merge, normalise, operands, softmax
 from fastprefill.system.build import build_unit
+from fastprefill.system.system import System, link
 from fastprefill.system.unit import Unit
 
 SIZE = asdict(Size(rows=4, columns=4, k_parallel=2, drain_rows=2, dim=8, block=16))
-WINDOWS = load_module(Path(__file__).parents[2] / "contract" / "kernels" / "attention_window.py")
+KERNELS = Path(__file__).parents[2] / "contract" / "kernels"
+ATTENTION, WINDOWS = (load_module(KERNELS / f"{name}.py") for name in ("attention", "attention_window"))
 UNITS = [
     operands.unit(**SIZE), softmax.unit(**SIZE), accumulate.unit(**SIZE), normalise.unit(4), merge.unit(4),
     operands.unit(**SIZE, window=3), accumulate.unit(**SIZE, window=3),
@@ -93,7 +95,29 @@ def test_a_broken_window_is_noticed(old: str, new: str, tmp_path: Path) -> None:
     (tmp_path / source.name).write_text(text.replace(old, new))
     built = build_unit(load_module(tmp_path / source.name).unit(**SIZE, window=3))
     made = Contract("accumulate", lambda: built, lambda seed: WINDOWS.states(seed, 3))
-    with pytest.raises((FastprefillError, AssertionError)):
+    with pytest.raises((FastprefillError, AssertionError), match="level interpreter"):
+        contract.check(made, "interpreter", seed=4, folder=tmp_path)
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("if i % 2 == 0:", "if i % 2 == 1:"),
+        ("pair[ROW * (i % 2) : ROW * (i % 2) + ROW]", "pair[ROW - ROW * (i % 2) : ROW - ROW * (i % 2) + ROW]"),
+    ],
+)
+def test_a_broken_pair_is_noticed(old: str, new: str, tmp_path: Path) -> None:
+    """Words of one row, of the pairs that the matrix unit drains."""
+    size = {**SIZE, "drain_rows": 1}
+    text = Path(str(halve.__file__)).read_text()
+    assert text.count(old) == 1
+    (tmp_path / "halve.py").write_text(text.replace(old, new))
+    made_wrong = load_module(tmp_path / "halve.py").unit(**size)
+    parts = engine.parts(Size(**size)) | dict.fromkeys(Size(**size).halves, made_wrong)
+    built = link(System("attention", parts, engine.connections(Size(**size)), size))
+    made = Contract("attention", lambda: built, lambda seed: ATTENTION.cases(seed, 1)[:1])
+    with pytest.raises((FastprefillError, AssertionError), match="level interpreter"):
         contract.check(made, "interpreter", seed=4, folder=tmp_path)
 
 

@@ -122,6 +122,22 @@ def test_rope_parameters_of_newer_files(tmp_path: Path) -> None:
             "rope_scaling.rope_type is 'longrope'; supported: default, linear, dynamic, llama3, yarn",
         ),
         (
+            {"rope_parameters": {"full_attention": {"rope_type": "llama3", "rope_theta": 1e6}}, "rope_scaling": None},
+            "rope_parameters.full_attention is an object; one rotary embedding for all layers is supported",
+        ),
+        (
+            {"rope_parameters": {"rope_theta": 10000.0, "factor": 8.0}, "rope_scaling": None},
+            "rope_parameters.factor is there without a rope_type; say which of linear, dynamic, llama3, yarn",
+        ),
+        (
+            {"rope_parameters": {"rope_theta": 1e6}, "rope_scaling": {"type": "linear", "factor": 2.0}},
+            "rope_scaling and rope_parameters are both there and differ; keep the one that holds",
+        ),
+        (
+            {"max_position_embeddings": 10**400},
+            f"max_position_embeddings is {10**400}; it must be at most 2147483647",
+        ),
+        (
             {"rope_scaling": {"type": "su"}},
             "rope_scaling.type is 'su'; supported: default, linear, dynamic, llama3, yarn",
         ),
@@ -180,6 +196,7 @@ def test_a_field_that_is_null(tmp_path: Path) -> None:
     [
         ("{", "it is not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
         ("[1]", "it must hold one JSON object"),
+        ('{"a": ' + "1" * 5000 + "}", "it is not JSON that can be read: a number has thousands of digits"),
     ],
 )
 def test_not_a_config(tmp_path: Path, text: str, message: str) -> None:
@@ -228,11 +245,13 @@ def test_not_safetensors(tmp_path: Path) -> None:
         FastprefillError, match=r"is not a safetensors file: its header would be .* bytes long$"
     ):
         Safetensors.open(file)
-    file.write_bytes((2).to_bytes(8, "little") + b"[]")
-    with pytest.raises(
-        FastprefillError, match=r"is not a safetensors file: its header cannot be understood$"
-    ):
-        Safetensors.open(file)
+    endless = b'{"a": {"dtype": "F32", "shape": [Infinity], "data_offsets": [0, 4]}}'
+    for header in (b"[]", b"[" * 100_000, endless):
+        file.write_bytes(len(header).to_bytes(8, "little") + header)
+        with pytest.raises(
+            FastprefillError, match=r"is not a safetensors file: its header cannot be understood$"
+        ):
+            Safetensors.open(file)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_the_documentation_says_what_each_pass_does() -> None:
 
 LARGE = {
     "attention", "attention_layer", "attention_layer_windows", "attention_softmax", "attention_window",
-    "requant", "sfu", "window_walker",
+    "requant", "sfu", "walker", "window_walker",
 }  # fmt: skip
 """Units whose text after every pass takes a minute to read; their parts are in smaller ones."""
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 from fastprefill.errors import FastprefillError
 from fastprefill.ir.text import parse
 from fastprefill.system.case import Case
 from fastprefill.targets.interpreter import Program
+from fastprefill.targets.interpreter.support import bit_lanes
+
+
+def test_bits_of_an_element_of_an_array() -> None:
+    """Elements of arrays are NumPy integers."""
+    assert bit_lanes(np.int64(0b1011), np.arange(4), 1, 8).tolist() == [True, True, False, True]
+
 
 N = 6
 HEADER = f"""

@@ -39,6 +39,41 @@ def contract_kernel(name: str) -> dict[str, str]:
 
 # names and files
 
+OVER = """
+import allo.dataflow as df
+from allo.ir.types import Stream, int32
+
+from fastprefill.system.unit import Unit
+
+
+@df.region()
+def region(n: int32[1]):
+    x: Stream[int32, 2]
+    y: Stream[int32, 2]
+
+    @df.kernel(mapping=[1], args=[n])
+    def i_over(ln: int32[1]):
+        for sweep in range(ln[0]):
+            for i in range(ln[0]):
+                y.put(x.get() + i)
+
+
+def unit() -> Unit:
+    return Unit(
+        "unit", region, inputs=("x",), outputs=("y",),
+        schedule=lambda s: s.pipeline("i_over:i", initiation_interval=1),
+    )
+"""
+"""A process of the name that the end of its loop would have."""
+
+
+def test_no_signal_has_the_name_of_the_instance_it_is_in(tmp_path: Path) -> None:
+    (tmp_path / "kernel.py").write_text(OVER)
+    files = rtl.emit(build_unit(frontend.load_module(tmp_path / "kernel.py").unit()), load("kv260"))
+    assert re.search(r"\bunit_i_over +i_over \(", files["unit.sv"])
+    assert re.search(r"wire +i_over_v2\b", files["unit_i_over.sv"])
+    assert not re.search(r"\b(wire|reg|logic) [^=;]*\bi_over\b", files["unit_i_over.sv"])
+
 
 def test_a_file_holds_one_module_of_its_name(outer_4x4: dict[str, str]) -> None:
     for path, text in outer_4x4.items():

@@ -1,0 +1,81 @@
+"""Turns of the matrix unit's array in an attention engine: as many tiles as its jobs have, of one length."""
+
+import allo
+import allo.dataflow as df
+from allo.ir.types import Stream, UInt, int32
+
+from fastprefill.golden.attention_size import Size
+from fastprefill.kernels.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT
+from fastprefill.kernels.sfu.size import MOST_ROWS
+from fastprefill.system.unit import Unit
+
+
+def region(size: Size):
+    """The dataflow region of an engine of a size; ``unit`` says what the stream is."""
+    TILES, STEPS, GROUPS = 2 * size.row_tiles * size.key_tiles, size.steps, size.rows // size.drained
+    Turn = UInt(GROUP + GROUPS)
+
+    @df.region()
+    def attention_turns(jobs: int32[1]):
+        turns: Stream[Turn, 2]
+
+        @df.kernel(mapping=[1], args=[jobs])
+        def of_jobs(ljobs: int32[1]):
+            selected: UInt(1) = 0  # a group of rows was selected in the turn before, and is put in this one
+            for n in range(ljobs[0]):
+                for tile in range(TILES):
+                    for step in range(STEPS):
+                        turn: Turn = 0
+                        turn[FEED] = 1
+                        turn[PUT] = selected
+                        selected = 0
+                        turn[FINISH] = step == STEPS - 1
+                        turn[CLEAR] = step == STEPS - 1
+                        # the tile before leaves while this one is computed
+                        if (n > 0 or tile > 0) and step < GROUPS:
+                            selected = 1
+                            with allo.meta_for(GROUPS) as g:
+                                if step == g:
+                                    turn[GROUP + g] = 1
+                        turns.put(turn)
+            for extra in range(GROUPS + 2):  # the last tile
+                last: Turn = 0
+                last[PUT] = selected
+                selected = 1
+                if extra == GROUPS + 1:
+                    last[OVER] = 1
+                with allo.meta_for(GROUPS) as h:
+                    if extra == h:
+                        last[GROUP + h] = 1
+                turns.put(last)
+
+    return attention_turns
+
+
+def unit(rows: int, columns: int, k_parallel: int, drain_rows: int, dim: int, block: int) -> Unit:
+    """What the control of the matrix unit does; the arguments are those of ``golden.attention_size.Size``.
+
+    The number of tiles follows from the scalar ``jobs``, so none can be given that does not. Stream out: ``turns``, as
+    ``kernels.mpu.array`` takes them.
+
+    Raises:
+        FastprefillError: a size that the engine cannot serve.
+    """
+    size = Size(rows, columns, k_parallel, drain_rows, dim, block)
+
+    def schedule(s) -> None:
+        for loop in ("of_jobs:step", "of_jobs:extra"):
+            s.pipeline(loop, initiation_interval=1)
+
+    return Unit(
+        "attention_turns",
+        region(size),
+        inputs=(),
+        outputs=("turns",),
+        schedule=schedule,
+        limits={"jobs": (1, MOST_ROWS)},
+        parameters={
+            "rows": rows, "columns": columns, "k_parallel": k_parallel, "drain_rows": drain_rows, "dim": dim,
+            "block": block,
+        },
+    )  # fmt: skip
