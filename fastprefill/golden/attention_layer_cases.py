@@ -105,6 +105,8 @@ def played(seed: int, size: Size, most_words: int = 1024) -> list[Played]:
     of_head, of_token = shared(dim), shared(group * dim)
     holes = prompt(rng, size, min(4, most) * block, (group, 1), 0.0, of_head, keep=False)
     kv_heads = prompt(rng, size, min(2, most - 1) * block + 1, (2 * group, 2), 0.5, of_head)
+    one_kv_head = prompt(rng, size, min(2, most - 1) * block, (2 * group, 2), 0.5, of_head)
+    one_kv_head.mask[:group] = False
     row = max(0, holes.mask.shape[1] - 2)
     holes.mask[-1, row, (0, row)] = True
     return [
@@ -113,5 +115,6 @@ def played(seed: int, size: Size, most_words: int = 1024) -> list[Played]:
         Played("no_line", prompt(rng, size, min(2, most) * block, (group, 1), 1.0, of_token)),
         Played("one_token", prompt(rng, size, 1, (1, 1), 1.0, of_head), 1),
         Played("holes", holes, 1, 1),
+        Played("one_kv_head", one_kv_head, 1, 1),
         faulty(rng, size, of_head),
     ]  # fmt: skip

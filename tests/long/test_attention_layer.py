@@ -80,7 +80,7 @@ def test_the_hls_project_of_the_system(board: str, tmp_path: Path) -> None:
     parameters = {**asdict(size), "dsp_columns": 4}
     api.compile_project("attention_layer", tmp_path / "small", emit="hls", parameters=parameters, board=board)
     small = api.csim(tmp_path / "small")
-    assert small.ok and "6 cases from memory to memory as well" in small.found.detail
+    assert small.ok and "7 cases from memory to memory as well" in small.found.detail
     module = link(attention_layer.system(**asdict(SIZE), dsp_columns=4))
     case = Played("layer", prompt(TOKENS, 0.9), SIZE.lines, 3).in_memory(SIZE)
     memory_of = attention_layer.system(**asdict(SIZE)).memory
