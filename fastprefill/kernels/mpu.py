@@ -9,6 +9,7 @@ Both kinds of column multiply with a + 128, which has no sign, and start every s
 column's b, which takes the 128 out again. ``docs/mpu.md`` has the arithmetic, its bounds and the alternatives.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import allo
@@ -31,6 +32,19 @@ turn before are put; the end of a run; from GROUP up, a bit for each group of ro
 LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**24 - 1)}
 
 
+def leaving(groups: int) -> Callable:
+    """A helper for a turn in which a group of rows is selected to leave, if any: (leaves: UInt(1), group: int32)."""
+    Turn = UInt(GROUP + groups)
+
+    def leaving(leaves: UInt(1), group: int32) -> Turn:
+        turn: Turn = 0
+        with allo.meta_for(groups) as g:
+            turn[GROUP + g] = leaves == 1 and group == g
+        return turn
+
+    return leaving
+
+
 def region(
     rows: int, dsp_columns: int, lut_columns: int, k_parallel: int, drain_rows: int, counted: bool = True
 ):
@@ -41,6 +55,7 @@ def region(
     columns = dsp_columns + lut_columns
     pairs = (k_parallel + 1) // 2
     GROUPS, PAIRS = rows // drain_rows, drain_rows // 2
+    select = leaving(GROUPS)
     second = k_parallel > 1  # a pair has a second element
     Word = UInt(8 * k_parallel)
     AWord = UInt(8 * k_parallel * rows)
@@ -115,31 +130,21 @@ def region(
                 for s in range(lsums[0]):
                     for part in range(lchain[0]):
                         for step in range(lsteps[0]):
-                            turn: Turn = 0
+                            # The tile before leaves while this one is computed.
+                            leaves: UInt(1) = (s > 0 or part > 0) and step < GROUPS
+                            turn: Turn = select(leaves, step)
                             turn[FEED] = 1
                             turn[PUT] = selected
-                            selected = 0
-                            if step == lsteps[0] - 1:
-                                turn[FINISH] = 1
-                                if part == lchain[0] - 1:
-                                    turn[CLEAR] = 1
-                            # The tile before leaves while this one is computed.
-                            if (s > 0 or part > 0) and step < GROUPS:
-                                selected = 1
-                                with allo.meta_for(GROUPS) as g:
-                                    if step == g:
-                                        turn[GROUP + g] = 1
+                            turn[FINISH] = step == lsteps[0] - 1
+                            turn[CLEAR] = step == lsteps[0] - 1 and part == lchain[0] - 1
                             turns.put(turn)
+                            selected = leaves
                 for extra in range(GROUPS + 2):  # the last tile
-                    last: Turn = 0
+                    last: Turn = select(1, extra)
                     last[PUT] = selected
-                    selected = 1
-                    if extra == GROUPS + 1:
-                        last[OVER] = 1
-                    with allo.meta_for(GROUPS) as g:
-                        if extra == g:
-                            last[GROUP + g] = 1
+                    last[OVER] = extra == GROUPS + 1
                     turns.put(last)
+                    selected = 1
 
         @df.kernel(mapping=[1])
         def array():
