@@ -32,17 +32,17 @@ turn before are put; the end of a run; from GROUP up, a bit for each group of ro
 LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**24 - 1)}
 
 
-def leaving(groups: int) -> Callable:
+def leaving_turn(groups: int) -> Callable:
     """A helper for a turn in which a group of rows is selected to leave, if any: (leaves: UInt(1), group: int32)."""
     Turn = UInt(GROUP + groups)
 
-    def leaving(leaves: UInt(1), group: int32) -> Turn:
+    def leaving_turn(leaves: UInt(1), group: int32) -> Turn:
         turn: Turn = 0
         with allo.meta_for(groups) as g:
             turn[GROUP + g] = leaves == 1 and group == g
         return turn
 
-    return leaving
+    return leaving_turn
 
 
 def region(
@@ -55,7 +55,7 @@ def region(
     columns = dsp_columns + lut_columns
     pairs = (k_parallel + 1) // 2
     GROUPS, PAIRS = rows // drain_rows, drain_rows // 2
-    select = leaving(GROUPS)
+    select = leaving_turn(GROUPS)
     second = k_parallel > 1  # a pair has a second element
     Word = UInt(8 * k_parallel)
     AWord = UInt(8 * k_parallel * rows)

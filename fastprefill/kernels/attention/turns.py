@@ -4,7 +4,7 @@ import allo.dataflow as df
 from allo.ir.types import Stream, UInt, int32
 
 from fastprefill.golden.attention_size import Size
-from fastprefill.kernels.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT, leaving
+from fastprefill.kernels.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT, leaving_turn
 from fastprefill.kernels.sfu.size import MOST_ROWS
 from fastprefill.system.unit import Unit
 
@@ -12,7 +12,7 @@ from fastprefill.system.unit import Unit
 def region(size: Size):
     """The dataflow region of an engine of a size; ``unit`` says what the stream is."""
     TILES, STEPS, GROUPS = 2 * size.row_tiles * size.key_tiles, size.steps, size.rows // size.drained
-    Turn, select = UInt(GROUP + GROUPS), leaving(GROUPS)
+    Turn, select = UInt(GROUP + GROUPS), leaving_turn(GROUPS)
 
     @df.region()
     def attention_turns(jobs: int32[1]):
