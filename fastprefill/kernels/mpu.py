@@ -16,7 +16,7 @@ import allo
 import allo.dataflow as df
 from allo.ir.types import ConstExpr, Int, Stream, UInt, int8, int32
 
-from fastprefill.golden.mpu import Size
+from fastprefill.golden.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT, Size
 from fastprefill.system.unit import Unit
 
 FIELD = 19
@@ -24,10 +24,6 @@ FIELD = 19
 
 PLANES = 8
 """Bit planes of b."""
-
-FEED, FINISH, CLEAR, PUT, OVER, GROUP = range(6)
-"""Bits of a turn of the array: a step of operands; the tile is finished with it; the sum too; the rows selected in the
-turn before are put; the end of a run; from GROUP up, a bit for each group of rows, to select it."""
 
 LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**24 - 1)}
 
@@ -316,7 +312,8 @@ def unit(rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1,
 def array(size: Size) -> Unit:
     """The array alone, whose stream ``turns`` is an input: a word of `turn_bits` for each of its turns.
 
-    The other streams are those of ``unit``. The bits of a turn are `FEED` to `GROUP`; the one with `OVER` ends a start.
+    The other streams are those of ``unit``. The bits of a turn are those of ``golden.mpu``; the one with `OVER` ends a
+    start.
     """
     return Unit(
         name="mpu",
@@ -327,11 +324,6 @@ def array(size: Size) -> Unit:
         operators=_operators(size),
         parameters=asdict(size),
     )
-
-
-def turn_bits(size: Size) -> int:
-    """Width of a turn: its flags, and a bit for each group of rows."""
-    return GROUP + size.rows // size.drain_rows
 
 
 def _schedule_array(s, size: Size) -> None:

@@ -4,7 +4,8 @@ import allo.dataflow as df
 from allo.ir.types import Stream, UInt, int32
 
 from fastprefill.golden.attention_size import Size
-from fastprefill.kernels.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT, leaving_turn
+from fastprefill.golden.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT
+from fastprefill.kernels.mpu import leaving_turn
 from fastprefill.kernels.sfu.size import MOST_ROWS
 from fastprefill.system.unit import Unit
 

@@ -4,15 +4,15 @@ import allo.dataflow as df
 from allo.ir.types import Stream, UInt
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import mpu
-from fastprefill.kernels.mpu import CLEAR, FEED, FINISH, OVER, PUT, leaving_turn, turn_bits
+from fastprefill.golden.mpu import CLEAR, FEED, FINISH, OVER, PUT, Size, turn_bits
+from fastprefill.kernels.mpu import leaving_turn
 from fastprefill.system.unit import Unit
 
 END, TILE, REST = range(3)
 """Words of the stream ``tiles``."""
 
 
-def unit(array: mpu.Size, head_dim: int) -> Unit:
+def unit(array: Size, head_dim: int) -> Unit:
     """What the control of the matrix unit does, where nobody knows beforehand how many tiles there will be.
 
     Streams: ``tiles`` a `TILE` for every tile; a `REST` where the next one may have to wait for what the last one
