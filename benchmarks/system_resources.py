@@ -29,7 +29,7 @@ from fastprefill.boards import Resources
 from fastprefill.estimate.resources import matrix_unit
 from fastprefill.estimate.unit import least
 from fastprefill.golden.mpu import Size as MatrixSize
-from fastprefill.kernels import attention_layer
+from fastprefill.kernels import attention_layer, mpu_shared
 from fastprefill.kernels.sfu import dequantise, quantise, residual, rms_norm, rope, silu_up
 from fastprefill.reports.tables import aligned
 from fastprefill.system.build import build_unit
@@ -44,6 +44,9 @@ MOVERS = {"reader": Resources(621, 380, 0, 4), "writer": Resources(594, 342, 0, 
 """By Yosys, 256 bits (``python benchmarks/movers.py``)."""
 
 SIGU_READERS, SIGU_WRITERS = 2, 1
+
+USERS = 3
+"""Of the matrix unit: projections, index generation, attention."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,8 @@ def sfu_units(of: Set) -> dict[str, Unit]:
 
 
 def units(of: Set) -> dict[str, Unit]:
-    """Those of attention and the SFU."""
-    return {**attention_units(of), **sfu_units(of)}
+    """What gives the matrix unit to its users, the units of attention and those of the SFU."""
+    return {"share": mpu_shared.share(USERS, of.matrix), **attention_units(of), **sfu_units(of)}
 
 
 def key(unit: Unit) -> str:

@@ -16,7 +16,9 @@ def stream(what: str, user: int) -> str:
     return f"{what}_{user}"
 
 
-def case(name: str, user: int, count: int, k: int, users: int, size: mpu.Size, rng: np.random.Generator) -> Case:
+def case(
+    name: str, user: int, count: int, k: int, users: int, size: mpu.Size, rng: np.random.Generator
+) -> Case:
     """A start for one of the users, with random tiles; nothing of the others is taken."""
     a = rng.integers(-128, 128, (count, size.rows, k), dtype=np.int8)
     b = rng.integers(-128, 128, (count, k, size.columns), dtype=np.int8)
@@ -44,6 +46,8 @@ def cases(
     runs = [(f"user_{n}", n, 3 + n, (2 + n) * k_parallel * rows // drain_rows) for n in range(users)]
     runs += [("one_tile", users - 1, 1, 1), ("shortest_tiles", 0, 5, k_parallel)]
     found = [case(name, user, count, k, users, size, rng) for name, user, count, k in runs]
-    idle = case("nobody", 0, 1, 1, users, size, rng)
-    nobody = Case("nobody", {"user": users}, dict.fromkeys(idle.inputs, []), dict.fromkeys(idle.outputs, []))
+    idle = found[0]
+    nobody = Case(
+        "nobody", {"user": users}, {name: [] for name in idle.inputs}, {name: [] for name in idle.outputs}
+    )
     return [*found, nobody]

@@ -119,7 +119,9 @@ def system(
     k_parallel: int = 1,
     drain_rows: int = 2,
 ) -> System:
-    """The array and what gives it to its users. Streams: ``turns_n``, ``a_n``, ``b_n`` and ``c_n`` of user n; scalar ``user``.
+    """The array and what gives it to its users.
+
+    Streams: ``turns_n``, ``a_n``, ``b_n`` and ``c_n`` of user n; scalar ``user``, who has the array in this start.
 
     Args:
         users: 2 to `MOST`.
