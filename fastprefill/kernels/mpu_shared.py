@@ -23,8 +23,11 @@ from fastprefill.system.unit import Unit
 MOST = 4
 """Users."""
 
-AHEAD = 64
-"""Results on their way that the array may have: more than it has stages."""
+AHEAD = 32
+"""Turns that the operands may be ahead of the results: more than the array has stages."""
+
+WORD, LAST = range(2)
+"""Bits of what is known of a turn where words pass."""
 
 
 def share(users: int, size: Size) -> Unit:
@@ -53,43 +56,73 @@ def share(users: int, size: Size) -> Unit:
         a: Stream[AWord, 2]
         b: Stream[BWord, 2]
         c: Stream[CWord, 2]
-        ends: Stream[UInt(1), AHEAD]  # 0 for each result that comes, 1 behind the last
+        # of every turn what concerns a, b and c: whether there is a word, and whether it ends the run
+        rows: Stream[UInt(2), AHEAD]
+        columns: Stream[UInt(2), AHEAD]
+        results: Stream[UInt(2), AHEAD]
+
+        # Each of these needs the turn behind the one that it does, as the array does; so nothing waits for it that the
+        # array does not wait for, and all gets of a turn are before its puts.
 
         @df.kernel(mapping=[1], args=[user])
-        def forward(luser: int32[1]):
-            turn: Turn = 0  # the first one only brings the next, as in the array
+        def follow(luser: int32[1]):
+            turn: Turn = 0
             while turn[OVER] == 0:
-                if turn[FEED] == 1:
-                    aw: AWord = 0
-                    bw: BWord = 0
-                    with allo.meta_for(users) as n:
-                        if luser[0] == n:
-                            aw = a_of[n].get()
-                            bw = b_of[n].get()
-                    a.put(aw)
-                    b.put(bw)
-                if turn[PUT] == 1:
-                    ends.put(0)
-                following: Turn = 0
-                with allo.meta_for(users) as m:
-                    if luser[0] == m:
-                        following = turns_of[m].get()
-                turns.put(following)
+                with allo.meta_for(users) as n:
+                    if luser[0] == n:
+                        turn = turns_of[n].get()
+                turns.put(turn)
+                fed: UInt(2) = 0
+                fed[WORD] = turn[FEED]
+                fed[LAST] = turn[OVER]
+                rows.put(fed)
+                columns.put(fed)
+                given: UInt(2) = 0
+                given[WORD] = turn[PUT]
+                given[LAST] = turn[OVER]
+                results.put(given)
+
+        @df.kernel(mapping=[1], args=[user])
+        def operand_a(luser: int32[1]):
+            turn: UInt(2) = 0
+            while turn[LAST] == 0:
+                word: AWord
+                with allo.meta_for(users) as n:
+                    if turn[WORD] == 1 and luser[0] == n:
+                        word = a_of[n].get()
+                following: UInt(2) = rows.get()
+                if turn[WORD] == 1:
+                    a.put(word)
                 turn = following
-            ends.put(1)
+
+        @df.kernel(mapping=[1], args=[user])
+        def operand_b(luser: int32[1]):
+            turn: UInt(2) = 0
+            while turn[LAST] == 0:
+                word: BWord
+                with allo.meta_for(users) as n:
+                    if turn[WORD] == 1 and luser[0] == n:
+                        word = b_of[n].get()
+                following: UInt(2) = columns.get()
+                if turn[WORD] == 1:
+                    b.put(word)
+                turn = following
 
         @df.kernel(mapping=[1], args=[user])
         def back(luser: int32[1]):
-            ended: UInt(1) = ends.get()
-            while ended == 0:
-                word: CWord = c.get()
+            turn: UInt(2) = 0
+            while turn[LAST] == 0:
+                word: CWord
+                if turn[WORD] == 1:
+                    word = c.get()
+                following: UInt(2) = results.get()
                 with allo.meta_for(users) as n:
-                    if luser[0] == n:
+                    if turn[WORD] == 1 and luser[0] == n:
                         c_of[n].put(word)
-                ended = ends.get()
+                turn = following
 
     def schedule(s) -> None:
-        for loop in ("forward:while", "back:while"):
+        for loop in ("follow:while", "operand_a:while", "operand_b:while", "back:while"):
             s.pipeline(loop, initiation_interval=1)
 
     return Unit(

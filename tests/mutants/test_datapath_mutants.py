@@ -103,12 +103,14 @@ OF_OPERANDS = (
     ("for last in range(LAG * DRAINED):", "for last in range(DRAINED):"),
 )
 OF_SHARING = (
-    ("turns.put(following)", "turns.put(turn)"),
-    ("if turn[PUT] == 1:", "if turn[FEED] == 1:"),
-    ("            ends.put(1)", "            ends.put(0)"),
-    ("aw = a_of[n].get()", "aw = a_of[1 - n].get()"),
-    ("bw = b_of[n].get()", "bw = b_of[1 - n].get()"),
-    ("following = turns_of[m].get()", "following = turns_of[1 - m].get()"),
+    ("turns.put(turn)", "turns.put(0)"),
+    ("fed[WORD] = turn[FEED]", "fed[WORD] = turn[PUT]"),
+    ("given[WORD] = turn[PUT]", "given[WORD] = turn[FEED]"),
+    ("fed[LAST] = turn[OVER]", "fed[LAST] = turn[FEED]"),
+    ("given[LAST] = turn[OVER]", "given[LAST] = turn[PUT]"),
+    ("word = a_of[n].get()", "word = a_of[1 - n].get()"),
+    ("word = b_of[n].get()", "word = b_of[1 - n].get()"),
+    ("turn = turns_of[n].get()", "turn = turns_of[1 - n].get()"),
     ("c_of[n].put(word)", "c_of[1 - n].put(word)"),
 )
 
