@@ -189,12 +189,14 @@ def main(arguments: list[str]) -> int:
             print(f"{key(unit)}: {counted[key(unit)]}", file=sys.stderr, flush=True)
     regions = [slr.as_dict() for slr in boards.load(board).slrs]
     available = Resources(*(min(region[kind] for region in regions) for kind in KINDS))
+    sets = {name: of for name, of in SETS.items() if name.split(",")[0] == board}
+    used = {key(unit) for of in sets.values() for unit in units(of).values()}  # counts of earlier sets go
+    counted = {unit: cells for unit, cells in counted.items() if unit in used}
     results: dict[str, Any] = {"board": board, "counted": counted, "sets": {}}
-    for name, of in SETS.items():
-        if name.split(",")[0] == board:
-            found = summed(parts(name, counted), available)
-            results["sets"][name] = {**asdict(of), **found}
-            print(f"\n{name}\n{text(found)}", file=sys.stderr)
+    for name, of in sets.items():
+        found = summed(parts(name, counted), available)
+        results["sets"][name] = {**asdict(of), **found}
+        print(f"\n{name}\n{text(found)}", file=sys.stderr)
     fits = {name: one["fits"] for name, one in results["sets"].items()}
     shown = {"benchmark": "system_resources", "target": "none", "met": True, "fits": fits, "results": results}
     print(json.dumps(shown, indent=1))

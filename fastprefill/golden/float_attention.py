@@ -37,7 +37,7 @@ def attention(
         [rows, heads, dim of v]. A query whose block has no key block at all gets zeros.
 
     Raises:
-        FastprefillError: shapes that do not belong together.
+        FastprefillError: shapes that do not belong together, integers, a block below 1, rows that are not there.
     """
     check_heads(q, k, v)
     for name, array in (("q", q), ("k", k), ("v", v)):

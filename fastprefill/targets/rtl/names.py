@@ -52,7 +52,7 @@ class Names:
         Args:
             lines: of the module.
             counts: of each value, how often it is used.
-            taken: names of ports.
+            taken: names that no signal may have: those of ports, and what instances of the module are called.
         """
         needed: list[int] = []
         for line in lines:

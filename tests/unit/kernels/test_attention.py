@@ -54,6 +54,7 @@ def test_the_engine_is_a_kernel_that_comes_with_the_package() -> None:
             "blocks of 16 tokens are 1 row tiles of 16; the engine overlaps 2: choose at most 8 rows",
         ),
         (lambda: merge.unit(5), "merge with 5 lanes; choose a power of two from 1 to 64"),
+        (lambda: halve.unit(**SIZE), "halve with drain_rows = 2; it gives words of one row: choose 1"),
         (lambda: normalise.unit(0), "normalise with 0 lanes; choose a power of two from 1 to 64"),
         (
             lambda: engine.system(**{**SIZE, "columns": 3}),

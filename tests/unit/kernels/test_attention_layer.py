@@ -277,6 +277,10 @@ SIZES = {"blocks": 8, "group": 2, "block": 16, "dim": 8, "beat_bits": 64}
             lambda: attention_layer.system(**{**asdict(SMALL.SIZE), "lines": 0}),
             "a cache of 0 lines that looks 6 requests ahead",
         ),
+        (
+            lambda: attention_layer.system(**{**asdict(SMALL.SIZE), "blocks": 16_385}),
+            "16385 blocks of 8 tokens; the sums of a state hold 131,072 tokens: choose at most 16384 blocks",
+        ),
     ],
 )
 def test_bad_parameters_are_refused(call, message) -> None:
