@@ -152,8 +152,7 @@ def case(
 
 
 def cases(seed: int, size: Size = Size(), stores: bool = True) -> list[Case]:
-    """Corner cases and random job lists: no line, one line in all and per tier, everything fits, one block, repeats;
-    and a start that is refused, with more lines of the hot tier than of both."""
+    """Corner cases and random job lists: no line, one line in all and per tier, everything fits, one block, repeats."""
     random = np.random.default_rng(seed)
     lines = size.lines
 
@@ -176,6 +175,4 @@ def cases(seed: int, size: Size = Size(), stores: bool = True) -> list[Case]:
         ("one_request", [3], lines, 1),
         ("repeats", random.integers(0, 10, 40).tolist(), 5, 2),
     ]
-    found = [case(name, requests, capacity, hot, size, stores) for name, requests, capacity, hot in played]
-    above = found[-1].refused("hot_above_capacity", capacity=lines - 1, hot=lines)
-    return [*found[:-1], above, found[-1]]
+    return [case(name, requests, capacity, hot, size, stores) for name, requests, capacity, hot in played]

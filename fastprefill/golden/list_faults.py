@@ -221,8 +221,7 @@ def case(
 def cases(
     seed: int, walk: Walk, made: Outputs = outputs, counts: Callable[[Sequence[JobList]], dict[str, int]] = totals
 ) -> list[Case]:
-    """A fault of each kind, in the first list and in a later one; counts that are too large and too small, and those
-    that exceed the number of jobs, with which the start is refused.
+    """A fault of each kind, in the first list and in a later one; counts that are too large and too small.
 
     Args:
         made, counts: what the unit makes of a memory, and the scalars that follow from its lists.
@@ -242,11 +241,7 @@ def cases(
     def faulty(name: str, changes: Mapping[int, int], **given: int) -> Case:
         return case(name, good, tokens, walk, changes, made, **{**sums, **given})
 
-    refused = [
-        faulty("sound", {}).refused(f"{name}_above_jobs", **{name: sums["jobs"] + 1}) for name in sums if name != "jobs"
-    ]
     return [
-        *refused,
         faulty("magic", {0: lists.MAGIC + 1}),
         faulty("version", {second + 4: 2}),
         faulty("blocks", {8: blocks + 1}),
