@@ -38,7 +38,7 @@ def random_cases(module: ModuleOp, seed: int) -> list[Case]:
     cases, problems = [], []
     for number in range(STARTS):
         most = _LARGEST_SCALAR[number % len(_LARGEST_SCALAR)]
-        scalars = {name: _scalar(rng, found, name, most) for name in found.scalars}
+        scalars = _scalars(rng, found, most)
         inputs = {name: [_token(rng, width) for _ in range(SUPPLY)] for name, width in found.inputs.items()}
         unread: dict[str, int] = {}
         case = Case(f"random_{number}", scalars, inputs, {})
@@ -98,6 +98,15 @@ def check_cases(unit: str, cases: Sequence[Case], found: Ports) -> None:
                         f"case {case.name!r} of unit {unit!r} expects {token} as token {place} on {stream!r}; "
                         f"expected tokens are bit patterns: write value & (2**{width} - 1)"
                     )
+
+
+def _scalars(rng: np.random.Generator, found: Ports, most: int) -> dict[str, int]:
+    drawn = {name: _scalar(rng, found, name, most) for name in found.scalars}
+
+    def lowered(name: str) -> int:
+        return min([drawn[name], *map(lowered, found.at_most.get(name, ()))])
+
+    return {name: lowered(name) for name in drawn}
 
 
 def _scalar(rng: np.random.Generator, found: Ports, name: str, most: int) -> int:

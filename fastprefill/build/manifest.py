@@ -43,6 +43,7 @@ class UnitEntry:
             "outputs": dict(self.ports.outputs),
             "signed": sorted(self.ports.signed),
             "limits": {name: list(pair) for name, pair in self.ports.limits.items()},
+            "at_most": {name: list(others) for name, others in self.ports.at_most.items()},
             "ir": f"ir/{name}.mlir",
             "rtl_top": name,
         }

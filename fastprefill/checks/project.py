@@ -21,7 +21,9 @@ from fastprefill.system.case import Case
 from fastprefill.system.ports import Ports
 
 _FIELDS = ("title", "board", "targets", "vectors", "expected", "files")
-_UNIT_FIELDS = ("name", "placement", "scalars", "inputs", "outputs", "signed", "limits", "ir", "rtl_top")
+_UNIT_FIELDS = (
+    "name", "placement", "scalars", "inputs", "outputs", "signed", "limits", "at_most", "ir", "rtl_top",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,9 @@ class Project:
         unit = self.unit
         limits = {name: (low, high) for name, (low, high) in unit["limits"].items()}
         return Ports(
-            unit["name"], unit["scalars"], unit["inputs"], unit["outputs"], frozenset(unit["signed"]), limits
-        )
+            unit["name"], unit["scalars"], unit["inputs"], unit["outputs"], frozenset(unit["signed"]), limits,
+            {name: tuple(others) for name, others in unit["at_most"].items()},
+        )  # fmt: skip
 
     def ir(self) -> str:
         """MLIR text of the unit."""

@@ -210,8 +210,8 @@ def _schedule_decide(s) -> None:
         s.pipeline(loop)
 
 
-def _limits(lines: int) -> dict[str, tuple[int, int]]:
-    return {"n": (0, 2**31 - 1), "capacity": (0, lines), "hot": (0, lines)}
+def _limits(lines: int) -> dict[str, tuple[int, int | str]]:
+    return {"n": (0, 2**31 - 1), "capacity": (0, lines), "hot": (0, "capacity")}
 
 
 def _check(lines: int, look_ahead: int) -> None:
@@ -250,7 +250,8 @@ def unit(
     """The cache: requests in, blocks out, with commands to a mover and what it delivers.
 
     Args:
-        lines: blocks that it can hold, 1 to 4,096; at run time `capacity` may be any number up to it, 0 included.
+        lines: blocks that it can hold, 1 to 4,096; at run time `capacity` may be any number up to it, 0 included,
+            and `hot` any up to `capacity`.
         look_ahead: requests that it looks ahead, 1 to 8.
         beats: of a block, 532 of 256 bits for 128 tokens of 64.
         beat_bits: width of the mover's port.

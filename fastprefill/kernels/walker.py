@@ -187,8 +187,8 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahe
     whose ``targets`` are `DROPPED` mean nothing.
 
     Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``queries``, byte address of the first
-    block of queries; ``jobs`` and ``query_blocks`` of all lists, which the other units rely on: at most as many query
-    blocks as jobs.
+    block of queries; ``jobs`` and ``query_blocks`` of all lists, which the other units rely on: a start with more query
+    blocks than jobs is refused.
 
     Args:
         blocks: most blocks of a prompt; the entries of a row are held on chip.
@@ -223,7 +223,7 @@ def unit(blocks: int, group: int, block: int, dim: int, beat_bits: int, look_ahe
         schedule=schedule,
         limits={
             "tokens": (1, min(blocks * block, MOST_ROWS)), "kv_heads": (1, most_kv_heads), "group": (1, group),
-            "jobs": (1, MOST_ROWS), "query_blocks": (1, MOST_ROWS),
+            "jobs": (1, MOST_ROWS), "query_blocks": (1, "jobs"),
         },
         parameters={
             "blocks": blocks, "group": group, "block": block, "dim": dim, "beat_bits": beat_bits,

@@ -286,7 +286,7 @@ def unit(
 
     Scalars: ``tokens``, ``kv_heads``, ``group`` (query heads of a KV head); ``queries``, byte address of the first
     block of queries; ``jobs``, ``query_blocks`` (those with jobs, of each head) and ``visits`` of all lists, which the
-    other units rely on: at most as many query blocks, and as many visits, as jobs.
+    other units rely on: a start with more query blocks or visits than jobs is refused.
 
     Args:
         blocks: most blocks of a prompt; three words for each of them are held on chip.
@@ -323,7 +323,7 @@ def unit(
         schedule=schedule,
         limits={
             "tokens": (1, min(blocks * block, MOST_ROWS)), "kv_heads": (1, (NEVER - 1) // blocks), "group": (1, group),
-            "jobs": (1, MOST_ROWS), "query_blocks": (1, MOST_ROWS), "visits": (1, MOST_ROWS),
+            "jobs": (1, MOST_ROWS), "query_blocks": (1, "jobs"), "visits": (1, "jobs"),
         },
         parameters={
             "blocks": blocks, "group": group, "block": block, "dim": dim, "beat_bits": beat_bits, "window": window,

@@ -27,6 +27,11 @@ class Case:
     inputs: Mapping[str, list[int]] = field(default_factory=dict)
     outputs: Mapping[str, list[int]] = field(default_factory=dict)
 
+    def refused(self, name: str, **scalars: int) -> Case:
+        """The same start with some scalars replaced, in which no token is read or written."""
+        given = {**self.scalars, **scalars}
+        return Case(name, given, {port: [] for port in self.inputs}, {port: [] for port in self.outputs})
+
     def save(self, folder: Path, widths: Mapping[str, int]) -> None:
         """Write ``case.json`` and one ``<stream>.hex`` per stream (a token a line, ``$readmemh`` form).
 

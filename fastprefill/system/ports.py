@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp
 
 from fastprefill.errors import FastprefillError
 from fastprefill.ir.dialect import StreamType
-from fastprefill.system.limits import limits_of
+from fastprefill.system.limits import at_most_of, limits_of
 
 WIDEST_WORD = 4096
 """Bits of a word that AXI4-Stream (PG085) and an ap_int of Vitis HLS (UG1399) can hold."""
@@ -27,6 +27,7 @@ class Ports:
         outputs: streams out of it.
         signed: the scalars whose type is signed.
         limits: lowest and highest legal value of the scalars that have limits.
+        at_most: the scalars that others must not exceed, by the names of these.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Ports:
     outputs: Mapping[str, int]
     signed: frozenset[str] = frozenset()
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    at_most: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def widths(self) -> dict[str, int]:
@@ -85,4 +87,6 @@ def ports(module: ModuleOp) -> Ports:
                 f"argument {name!r} of {top.sym_name.data} is {kind}; a unit's arguments are streams and "
                 "run-time scalars T[1]: stream the array in or out"
             )
-    return Ports(top.sym_name.data, scalars, inputs, outputs, frozenset(signed), limits_of(top))
+    return Ports(
+        top.sym_name.data, scalars, inputs, outputs, frozenset(signed), limits_of(top), at_most_of(top)
+    )

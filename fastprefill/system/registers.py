@@ -52,7 +52,8 @@ def register_map(module: ModuleOp) -> dict[str, Any]:
     Returns:
         ``unit``, ``version``, ``bus`` (name, address and data bits) and ``registers``: for each its ``name``, byte
         ``offset``, ``bits``, ``access`` (``r``, ``rw``), ``kind`` (``control``, ``argument``, ``status``),
-        ``description``, and where they apply ``signed``, ``fields`` (name -> bit), ``minimum`` and ``maximum``.
+        ``description``, and where they apply ``signed``, ``fields`` (name -> bit), ``minimum``, ``maximum`` and
+        ``at_most`` (names of arguments that it must not exceed).
         ``errors``: the values of ``first_error``, each with ``name``, ``value`` and ``description``.
 
     Raises:
@@ -83,7 +84,11 @@ def map_of(found: Ports) -> dict[str, Any]:
         if name in found.limits:
             low, high = found.limits[name]
             registers[-1] |= {"minimum": low, "maximum": high}
-            description = f"a start with {name} outside {low}..{high}; nothing was run"
+            above = ""
+            if name in found.at_most:
+                registers[-1] |= {"at_most": list(found.at_most[name])}
+                above = "".join(f" or above {other}" for other in found.at_most[name])
+            description = f"a start with {name} outside {low}..{high}{above}; nothing was run"
             errors.append(
                 {"name": f"{name}_outside", "value": error_code(number), "description": description}
             )

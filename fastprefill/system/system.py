@@ -15,7 +15,7 @@ from fastprefill.ir.dialect import CreateOp, StreamType
 from fastprefill.ir.query import is_scalar_argument
 from fastprefill.system.build import build_unit
 from fastprefill.system.depths import equalise_depths
-from fastprefill.system.limits import ATTRIBUTE, Limits, attach, limits_of
+from fastprefill.system.limits import AT_MOST, ATTRIBUTE, AtMost, Limits, at_most_of, attach, limits_of
 from fastprefill.system.mover import Memory
 from fastprefill.system.unit import Unit
 
@@ -224,9 +224,12 @@ def _shared(system: System, outer: list[_Port]) -> list[_Port]:
     return kept
 
 
-def _common(system: System, ports: Mapping[str, _Port], limits: Mapping[str, Limits]) -> Limits:
-    """The limits of the system's scalars: what every instance allows."""
+def _common(
+    system: System, ports: Mapping[str, _Port], limits: Mapping[str, Limits], at_most: Mapping[str, AtMost]
+) -> tuple[Limits, dict[str, list[str]]]:
+    """The limits of the system's scalars, and those that they are at most: what every instance allows."""
     found: Limits = {}
+    others: dict[str, list[str]] = {}
     for port in ports.values():
         if port.name in limits[port.instance]:
             low, high = limits[port.instance][port.name]
@@ -236,7 +239,11 @@ def _common(system: System, ports: Mapping[str, _Port], limits: Mapping[str, Lim
                 raise FastprefillError(
                     f"system '{system.name}': no value of the scalar '{port.flat}' is within the limits of all units"
                 )
-    return found
+        for name in at_most[port.instance].get(port.name, ()):
+            other = ports[f"{port.instance}.{name}"].flat
+            if other != port.flat:  # else both are one scalar here
+                others.setdefault(port.flat, []).append(other)
+    return found, others
 
 
 def _top(
@@ -284,7 +291,9 @@ def _top(
     top.attributes["itypes"] = StringAttr("".join(port.letter for port in outer))
     top.attributes["directions"] = StringAttr("".join(port.direction for port in outer))
     limits = {instance: limits_of(region) for instance, region in regions.items()}
-    attach(top, _common(system, ports, limits))
+    at_most = {instance: at_most_of(region) for instance, region in regions.items()}
+    attach(top, *_common(system, ports, limits, at_most))
     for region in regions.values():
-        region.attributes.pop(ATTRIBUTE, None)  # checked once, where the system starts
+        for attribute in (ATTRIBUTE, AT_MOST):
+            region.attributes.pop(attribute, None)  # checked once, where the system starts
     return top

@@ -23,8 +23,9 @@ class Unit:
         operators: ``"kernel:variable"`` -> ``"dsp"`` or ``"fabric"``: where the multiplications in the
             assignments to that variable are built; ``"dsp_cascade"``: with the additions that sum them, in a
             chain of DSP slices.
-        limits: scalar -> lowest and highest legal value, both included. A start with a scalar outside is refused: it
-            sets the status register ``first_error`` and does nothing, but for what `refused` says.
+        limits: scalar -> lowest and highest legal value, both included; in place of the highest also the name of
+            another scalar of the same type, ``{"query_blocks": (1, "jobs")}``. A start with a scalar outside is
+            refused: it sets the status register ``first_error`` and does nothing, but for what `refused` says.
         refused: scalar -> its value with which the unit runs when a start is refused, of itself or of the system that
             it is part of; all scalars, or none when it does not run. It must not read a stream then.
         slr: super logic region, an index from 0.
@@ -41,7 +42,7 @@ class Unit:
     outputs: tuple[str, ...] = ()
     schedule: Callable[[Any], None] | None = None
     operators: Mapping[str, str] = field(default_factory=dict)
-    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    limits: Mapping[str, tuple[int, int | str]] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     slr: int = 0
     domain: str = "kernel"
@@ -58,7 +59,9 @@ class Unit:
         if isinstance(self.slr, bool) or not isinstance(self.slr, int) or self.slr < 0:
             raise FastprefillError(f"the SLR of unit '{self.name}' is {self.slr!r}; give an index from 0")
         for scalar, ends in self.limits.items():
-            if not isinstance(ends, tuple) or [isinstance(end, Integral) for end in ends] != [True, True]:
+            pair = isinstance(ends, tuple) and len(ends) == 2
+            if not pair or not isinstance(ends[0], Integral) or not isinstance(ends[1], Integral | str):
                 raise FastprefillError(
-                    f"limits of '{scalar}' of unit '{self.name}' are {ends!r}; give the lowest and the highest value"
+                    f"limits of '{scalar}' of unit '{self.name}' are {ends!r}; give the lowest and the highest value, "
+                    "or for the highest the name of another scalar"
                 )

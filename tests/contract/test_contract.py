@@ -61,10 +61,13 @@ def mpu(*size: int, board: str = "kv260") -> Contract:
 
 def cache(size: kv_cache_words.Size) -> Contract:
     """The KV cache with its store; gaps on `fetched` are the memory's."""
+
+    def cases(seed: int) -> list[Case]:
+        none, no_line, *others = kv_cache_words.cases(seed, size)
+        return [none, no_line.refused("hot_above_capacity", hot=1), no_line, *others]
+
     return Contract(
-        f"kv_cache_{size.lines}_{size.look_ahead}",
-        lambda: build_unit(kv_cache.unit(**asdict(size))),
-        lambda seed: kv_cache_words.cases(seed, size),
+        f"kv_cache_{size.lines}_{size.look_ahead}", lambda: build_unit(kv_cache.unit(**asdict(size))), cases
     )
 
 

@@ -274,7 +274,7 @@ def unit(
         inputs=("job", "value_sum", "row", "c"),
         outputs=("head", "sums"),
         schedule=schedule,
-        limits={"jobs": (1, MOST_ROWS), "blocks": (1, MOST_ROWS)},
+        limits={"jobs": (1, MOST_ROWS), "blocks": (1, "jobs")},
         parameters={
             "rows": rows, "columns": columns, "k_parallel": k_parallel, "drain_rows": drain_rows, "dim": dim,
             "block": block, "window": window,

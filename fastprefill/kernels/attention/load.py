@@ -207,7 +207,11 @@ def unit(
         inputs=("kv_beats", "q_beats", "repeats", *(("job",) if window > 1 else ())),
         outputs=("k", "v", "key_scale", "value_sum", "q", "row_scale"),
         schedule=schedule,
-        limits=dict.fromkeys(("blocks", "visits", *(("jobs",) if window > 1 else ())), (1, MOST_ROWS)),
+        limits=(
+            {"jobs": (1, MOST_ROWS), "blocks": (1, "jobs"), "visits": (1, "jobs")}
+            if window > 1
+            else {"blocks": (1, "visits"), "visits": (1, MOST_ROWS)}
+        ),
         parameters={
             "rows": rows, "columns": columns, "k_parallel": k_parallel, "drain_rows": drain_rows, "dim": dim,
             "block": block, "beat_bits": beat_bits, "window": window,

@@ -272,7 +272,7 @@ def unit(
         inputs=(*(("count",) if window == 1 else ("job", "uses")), "q", "k", "v", "weights", "c"),
         outputs=("a", "b", "scores", "products"),
         schedule=schedule,
-        limits={"jobs": (1, MOST_ROWS), "blocks": (1, MOST_ROWS), "visits": (1, MOST_ROWS)},
+        limits={"jobs": (1, MOST_ROWS), "blocks": (1, "jobs"), "visits": (1, "jobs")},
         parameters={
             "rows": rows, "columns": columns, "k_parallel": k_parallel, "drain_rows": drain_rows, "dim": dim,
             "block": block, "window": window,

@@ -21,7 +21,14 @@ from fastprefill.ir.query import (
 )
 from fastprefill.passes.addresses import bits as address_bits
 from fastprefill.passes.storage import block_storage
-from fastprefill.system.limits import error_code, limits_of, process_limits, refused_of, scalar_ranges
+from fastprefill.system.limits import (
+    at_most_of,
+    error_code,
+    limits_of,
+    process_limits,
+    refused_of,
+    scalar_ranges,
+)
 from fastprefill.targets.rtl.blocks import build_blocks
 from fastprefill.targets.rtl.comments import region_head, source_range
 from fastprefill.targets.rtl.hw import Design, Module, Wire
@@ -87,23 +94,29 @@ class RegionBuilder:
         running = m.later(1)
         accept = m.both([start, m.invert(running)], "accept")
         begun = m.register(accept, "begun", reset=0)
-        limits = limits_of(self.func)
+        limits, others = limits_of(self.func), at_most_of(self.func)
         module = self.func.parent_op()
         assert isinstance(module, ModuleOp)
         known = process_limits(module)[self.func.sym_name.data]  # in a system, what its top has checked
         refused: list[tuple[Wire, Wire]] = []  # conditions of scalars outside their limits, and error codes
         is_top = self.func.next_op is None
+        inputs: dict[str, Wire] = {}
         for arg in self.func.body.block.args:
             if is_scalar_argument(arg) and (is_top or is_read(arg)):
                 assert isinstance(arg.type, MemRefType)
-                value = m.input(array_name(arg), width(arg.type.element_type))
-                low, high = known.get(array_name(arg), (-1, 0))
+                inputs[array_name(arg)] = m.input(array_name(arg), width(arg.type.element_type))
+        for arg in self.func.body.block.args:
+            name = array_name(arg)
+            if name in inputs:
+                value = inputs[name]
+                low, high = known.get(name, (-1, 0))
                 bits = high.bit_length() if low >= 0 else value.width  # no run begins with more
-                sampled = m.register(m.extract(value, 0, bits), f"{array_name(arg)}_sampled", enable=accept)
+                sampled = m.register(m.extract(value, 0, bits), f"{name}_sampled", enable=accept)
                 above = [m.const(0, value.width - bits)] if bits < value.width else []
-                self.scalars[arg] = m.concat([*above, sampled], f"{array_name(arg)}_number" if above else "")
-                if array_name(arg) in limits:
-                    outside = self.outside(arg, value, limits[array_name(arg)], accept)
+                self.scalars[arg] = m.concat([*above, sampled], f"{name}_number" if above else "")
+                if name in limits or name in others:
+                    ends = [inputs[other] for other in others.get(name, ())]
+                    outside = self.outside(name, value, limits.get(name), ends, accept)
                     refused.append((outside, m.const(error_code(len(self.scalars) - 1), ERROR_BITS)))
         go = begun
         if refused:
@@ -139,13 +152,17 @@ class RegionBuilder:
             m.output("error", error)
         return m
 
-    def outside(self, arg: SSAValue, value: Wire, limits: tuple[int, int], accept: Wire) -> Wire:
+    def outside(
+        self, name: str, value: Wire, limits: tuple[int, int] | None, at_most: list[Wire], accept: Wire
+    ) -> Wire:
         """Whether a scalar was outside its limits when the run began; from a register, so that nothing waits for it."""
-        m, name, (low, high) = self.m, array_name(arg), limits
+        m = self.m
         least, most = scalar_ranges(self.func)[name]
+        low, high = limits or (least, most)
         sign = "s" if least < 0 else "u"
         below = [m.compare(f"{sign}lt", value, m.const(low, value.width))] if low > least else []
         above = [m.compare(f"{sign}gt", value, m.const(high, value.width))] if high < most else []
+        above += [m.compare(f"{sign}gt", value, other) for other in at_most]
         return m.register(m.any([*below, *above]), f"{name}_outside", enable=accept)
 
     def ports(self) -> None:

@@ -11,7 +11,7 @@ from xdsl.ir import Operation, SSAValue
 
 from fastprefill.ir.dialect import AcquireOp, CreateOp, GetOp, PutOp, ReleaseOp
 from fastprefill.ir.query import strings
-from fastprefill.system.limits import limits_of, refused_of, scalar_ranges
+from fastprefill.system.limits import at_most_of, limits_of, refused_of, scalar_ranges
 from fastprefill.targets.vitis_hls.channels import Argument, Module, dimensions
 from fastprefill.targets.vitis_hls.expressions import literal
 from fastprefill.targets.vitis_hls.names import clean
@@ -98,15 +98,15 @@ def interfaces(module: Module) -> list[str]:
 
 def outside_limits(module: Module) -> str:
     """The condition under which a start of the top is refused; empty when no scalar has limits."""
-    ranges, limits = scalar_ranges(module.top), limits_of(module.top)
-    conditions = []
+    limits, others = limits_of(module.top), at_most_of(module.top)
     names = strings(module.top, "arg_names")
-    for name, argument in zip(names, module.arguments[module.top.sym_name.data], strict=True):
-        if name in limits:
-            low, high = limits[name]
-            least, most = ranges[name]
-            conditions += [f"{argument.name} < {literal(low).text}"] if low > least else []
-            conditions += [f"{argument.name} > {literal(high).text}"] if high < most else []
+    texts = {n: a.name for n, a in zip(names, module.arguments[module.top.sym_name.data], strict=True)}
+    conditions = []
+    for name, (least, most) in scalar_ranges(module.top).items():
+        low, high = limits.get(name, (least, most))
+        conditions += [f"{texts[name]} < {literal(low).text}"] if low > least else []
+        conditions += [f"{texts[name]} > {literal(high).text}"] if high < most else []
+        conditions += [f"{texts[name]} > {texts[other]}" for other in others.get(name, ())]
     return " || ".join(conditions)
 
 

@@ -20,5 +20,16 @@ def system(size: Size = SIZE) -> System:
     return attention_layer.system(**asdict(size), dsp_columns=2, most_words=16)
 
 
+def refused(sound: Case) -> list[Case]:
+    """Starts with counts that contradict each other."""
+    most = {"query_blocks": "jobs", "visits": "jobs", "hot": "capacity"}
+    return [
+        sound.refused(f"{count}_above_{other}", **{count: sound.scalars[other] + 1})
+        for count, other in most.items()
+        if count in sound.scalars
+    ]
+
+
 def cases(seed: int, size: Size = SIZE) -> list[Case]:
-    return [played.case(size) for played in golden.played(seed, size)]
+    made = [played.case(size) for played in golden.played(seed, size)]
+    return [*refused(made[1]), *made]

@@ -39,5 +39,16 @@ def system() -> System:
     return joined("both", units())
 
 
+def refused(sound: Case) -> list[Case]:
+    """Starts that are refused: more query blocks, or visits, than jobs."""
+    most = sound.scalars["jobs"]
+    return [
+        sound.refused(f"{count}_above_jobs", **{count: most + 1})
+        for count in ("query_blocks", "visits")
+        if count in sound.scalars
+    ]
+
+
 def cases(seed: int) -> list[Case]:
-    return golden.cases(seed, WALK) + list_faults.cases(seed, WALK)
+    sound = golden.cases(seed, WALK)
+    return refused(sound[-1]) + sound + list_faults.cases(seed, WALK)

@@ -26,4 +26,5 @@ def system() -> System:
 
 
 def cases(seed: int) -> list[Case]:
-    return golden.cases(seed, WALK)
+    made = golden.cases(seed, WALK)
+    return [*WALKER.refused(made[4]), *made]

@@ -76,6 +76,23 @@ async def abort(dut: Any, case: dict[str, Any], memory: bytearray, after: int) -
         assert cycles < 5000, "not idle after a reset"
 
 
+async def refuse(
+    dut: Any, case: dict[str, Any], wrong: dict[str, Any], fars: dict[str, Far], memory: bytearray
+) -> None:
+    """A start that does nothing but to say why."""
+    before = {name: len(far.bursts) for name, far in fars.items()}
+    await start(dut, {**case, "scalars": {**case["scalars"], **wrong["scalars"]}}, memory)
+    found = {int(dut.error.value)}
+    for _ in range(100):
+        await RisingEdge(dut.clk)
+        found.add(int(dut.error.value))
+        assert not int(dut.statistics_valid.value)
+    assert found == {0, wrong["error"]} and wrong["error"], f"{wrong['scalars']}: errors {found}, not {wrong['error']}"
+    assert int(dut.idle.value), f"{wrong['scalars']}: not done"
+    assert before == {name: len(far.bursts) for name, far in fars.items()}
+    assert memory == Path(case["before"]).read_bytes()
+
+
 @cocotb.test()
 async def layers(dut: Any) -> None:
     port = Port(**PLAN["port"])
@@ -101,4 +118,8 @@ async def layers(dut: Any) -> None:
     for after in PLAN["resets"]:
         await abort(dut, PLAN["cases"][0], memory, after)
         statistics.clear()  # they may have been out before the reset
+        await run(dut, PLAN["cases"][-1], fars, memory, statistics)
+    for wrong in PLAN["refused"]:
+        await refuse(dut, PLAN["cases"][0], wrong, fars, memory)
+    if PLAN["refused"]:
         await run(dut, PLAN["cases"][-1], fars, memory, statistics)

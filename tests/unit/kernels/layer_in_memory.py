@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from fastprefill.golden import attention_layer as golden
 from fastprefill.golden.attention_layer import Size
 from fastprefill.golden.attention_layer_cases import Played
 from fastprefill.kernels import attention_layer
+from fastprefill.system.limits import outside
 from fastprefill.system.mover import prefix
-from fastprefill.system.ports import ports
+from fastprefill.system.ports import ports, top_region
 from fastprefill.system.system import System, link
 from fastprefill.targets import rtl
 from fastprefill.tools import testbench, verilator
@@ -61,7 +62,7 @@ def case(run: Played, size: Size, folder: Path) -> dict[str, Any]:
 def simulated(
     system: System, size: Size, runs: Sequence[Played], port: Port, folder: Path, broken: tuple[str, str] | None = None,
     settings: Sequence[tuple[tuple[int, int], bool, float]] = SETTINGS, timeout_s: float = 3600, optimise: bool = True,
-    resets: Sequence[int] = (), lint: bool = False,
+    resets: Sequence[int] = (), lint: bool = False, refused: Sequence[Mapping[str, int]] = (),
 ) -> tuple[str, dict[str, dict[str, int]]]:  # fmt: skip
     """The log of a simulation, and what it measured by run.
 
@@ -71,6 +72,7 @@ def simulated(
         optimise: the simulation, which pays for long runs.
         lint: check the whole module with Verilator's linter first.
         resets: cycles after which a start of the first run is reset, followed by the last run.
+        refused: scalars with which a start of the first run is refused, followed by the last run.
     """
     module = link(system)
     found, movers = ports(module), attention_layer.movers(size)
@@ -79,6 +81,10 @@ def simulated(
         "port": asdict(port), "movers": [prefix(name, mover) for name, mover in movers.items()],
         "scalars": list(found.scalars), "cases": cases, "settings": settings,
         "resets": resets,
+        "refused": [
+            {"scalars": dict(one), "error": outside(top_region(module), {**cases[0]["scalars"], **one})}
+            for one in refused
+        ],
         "memory": max(Path(one["before"]).stat().st_size for one in cases),
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
