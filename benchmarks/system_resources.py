@@ -6,10 +6,10 @@
 
 Where a unit has been through Yosys its count is taken: SIGU's from ``results/sigu_resources_<board>.json`` (of other
 sizes from its probes, by rows and lanes), others from ``results/system_resources_<board>.json``, to which ``--count``
-adds; units of equal parameters have one count. Otherwise it is the model's (matrix unit), or the least that the
-compiler counts: memories, registers of arrays and products bound to DSP slices, no logic. Every row says which. On the
-U280 a whole set lies in each region, for heads of its own, so the numbers are those of one region and the board's are
-those of the region that has least of each.
+adds when all that it names are counted; units of equal parameters have one count. Otherwise it is the model's (matrix
+unit), or the least that the compiler counts: memories, registers of arrays and products bound to DSP slices, no logic.
+Every row says which. On the U280 a whole set lies in each region, for heads of its own, so the numbers are those of one
+region and the board's are those of the region that has least of each.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from _sigu_stages import whole
 
 from fastprefill import boards
 from fastprefill.boards import Resources
+from fastprefill.build.steps import replace_text
 from fastprefill.estimate.resources import matrix_unit
 from fastprefill.estimate.unit import least
 from fastprefill.golden.mpu import Size as MatrixSize
-from fastprefill.kernels import attention_layer
+from fastprefill.kernels import attention_layer, mpu_shared
 from fastprefill.kernels.sfu import dequantise, quantise, residual, rms_norm, rope, silu_up
 from fastprefill.reports.tables import aligned
 from fastprefill.system.build import build_unit
@@ -44,6 +45,9 @@ MOVERS = {"reader": Resources(621, 380, 0, 4), "writer": Resources(594, 342, 0, 
 """By Yosys, 256 bits (``python benchmarks/movers.py``)."""
 
 SIGU_READERS, SIGU_WRITERS = 2, 1
+
+USERS = 3
+"""Of the matrix unit: projections, index generation, attention."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ SETS = {
     "kv260": Set(MatrixSize(16, 11, 5, 8, 2), 1, 128),
     "kv260, half": Set(MatrixSize(8, 16, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2),
     "kv260, quarter": Set(MatrixSize(8, 8, 0, 8, 2), 1, 128, sigu_lanes=1, sfu_lanes=2, window=4),
-    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 1, 256, window=8),
-    "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 4, 256),
+    "u280": Set(MatrixSize(16, 25, 7, 8, 2), 1, 256, sfu_lanes=4, window=8),
+    "u280, 4 rows drained": Set(MatrixSize(16, 25, 7, 8, 4), 4, 256, sfu_lanes=4),
 }
 """The engine takes powers of two, so the U280's default array of 24 x 32 outputs cannot serve it: 16 x 32 can."""
 
@@ -104,8 +108,8 @@ def sfu_units(of: Set) -> dict[str, Unit]:
 
 
 def units(of: Set) -> dict[str, Unit]:
-    """Those of attention and the SFU."""
-    return {**attention_units(of), **sfu_units(of)}
+    """What gives the matrix unit to its users, the units of attention and those of the SFU."""
+    return {"share": mpu_shared.share(USERS, of.matrix), **attention_units(of), **sfu_units(of)}
 
 
 def key(unit: Unit) -> str:
@@ -199,6 +203,8 @@ def main(arguments: list[str]) -> int:
         print(f"\n{name}\n{text(found)}", file=sys.stderr)
     fits = {name: one["fits"] for name, one in results["sets"].items()}
     shown = {"benchmark": "system_resources", "target": "none", "met": True, "fits": fits, "results": results}
+    if "--count" in arguments:
+        replace_text(file, json.dumps(shown, indent=1) + "\n")
     print(json.dumps(shown, indent=1))
     return 0
 

@@ -249,7 +249,7 @@ def scalars(prompt: Prompt, memory: Memory, size: Size, capacity: int, hot: int)
     if not prompt.mask.any():
         raise FastprefillError("a prompt without a job; at least one query block needs a key block")
     tokens, count, dim = prompt.heads.q.values.shape
-    groups, engine = count * dim // prompt.scale_group, size.engine
+    groups = count * dim // prompt.scale_group
     windows = size.window > 1
     counts = window_walker.totals(prompt.lists, size.window) if windows else walker.totals(prompt.lists)
     return {
@@ -258,8 +258,6 @@ def scalars(prompt: Prompt, memory: Memory, size: Size, capacity: int, hot: int)
         "keys_values": memory.keys_values, "rows": memory.rows, "result": memory.result,
         "fraction": prompt.fraction, "groups": groups, "group_words": prompt.scale_group // (size.beat_bits // 32),
         "capacity": capacity, "hot": hot, **counts,
-        "row_count": counts["query_blocks"] * size.block,
-        "quantise_rows": tokens * groups, "normalise_words": engine.dim_tiles,
     }  # fmt: skip
 
 

@@ -214,7 +214,7 @@ def engine(name: str, rows: Sequence[Block], size: Size, fraction: int) -> Case:
         "operands_jobs": count, "operands_blocks": len(rows), "operands_visits": count,
         "turns_jobs": count, "softmax_jobs": count,
         "accumulate_jobs": count, "accumulate_blocks": len(rows), **{f"{unit}_jobs": count for unit in size.halves},
-        "normalise_rows": len(rows) * size.block, "normalise_words": size.dim_tiles, "normalise_fraction": fraction,
+        "normalise_blocks": len(rows), "normalise_fraction": fraction,
     }  # fmt: skip
     inputs = {
         "operands_count": [len(row.jobs) for row in rows],
@@ -261,10 +261,10 @@ def merging(name: str, left: Partial, right: Partial, lanes: int) -> Case:
 
 
 def normalising(name: str, state: Partial, fraction: int, lanes: int) -> Case:
-    """A run of the normalise unit on the rows of a state."""
+    """A run of the normalise unit, with blocks of one row, on the rows of a state."""
     return Case(
         name,
-        {"rows": len(state.m), "words": state.o.shape[1] // lanes, "fraction": fraction},
+        {"blocks": len(state.m), "fraction": fraction},
         {"head": head_words(state), "sums": element_words(state.o, lanes, 32)},
         {"y": element_words(normalise(state, fraction), lanes, 24)},
     )

@@ -163,7 +163,7 @@ def engine(name: str, jobs: Sequence[Job], size: Size, fraction: int) -> Case:
         "operands_jobs": count, "operands_blocks": len(ended), "operands_visits": len(groups),
         "turns_jobs": count, "softmax_jobs": count, "accumulate_jobs": count, "accumulate_blocks": len(ended),
         **{f"{unit}_jobs": count for unit in size.halves},
-        "normalise_rows": len(ended) * size.block, "normalise_words": size.dim_tiles, "normalise_fraction": fraction,
+        "normalise_blocks": len(ended), "normalise_fraction": fraction,
     }  # fmt: skip
     inputs = {
         "operands_job": [job.word for job in jobs],

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from fastprefill.errors import FastprefillError
 from fastprefill.system.case import Case
 
+FEED, FINISH, CLEAR, PUT, OVER, GROUP = range(6)
+"""Bits of a turn of the array: a step of operands; the tile is finished with it; the sum too; the rows selected in the
+turn before are put; the end of a run; from GROUP up, a bit for each group of rows, to select it."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -127,6 +131,27 @@ def c_words(c: NDArray[np.int32], drain_rows: int) -> list[int]:
     """
     count, rows, columns = c.shape
     return words(c.reshape(count * rows // drain_rows, drain_rows * columns))
+
+
+def turn_bits(size: Size) -> int:
+    """Width of a turn: its flags, and a bit for each group of rows."""
+    return GROUP + size.rows // size.drain_rows
+
+
+def turn_words(size: Size, count: int, steps: int, chain: int = 1) -> list[int]:
+    """A word for each turn of a run of `count` tiles of `steps` steps; a tile leaves while the next one is computed."""
+    groups = size.rows // size.drain_rows
+    fed = []
+    for tile in range(count):
+        fed += [1 << FEED] * steps
+        fed[-1] |= 1 << FINISH | (tile % chain == chain - 1) << CLEAR
+    turns = [*fed, *[0] * (groups + 2)]
+    for tile in range(1, count + 1):
+        for group in range(groups):
+            turns[tile * steps + group] |= 1 << GROUP + group
+            turns[tile * steps + group + 1] |= 1 << PUT
+    turns[-1] |= 1 << OVER
+    return turns
 
 
 def case(name: str, a: NDArray[np.int8], b: NDArray[np.int8], size: Size, chain: int = 1) -> Case:

@@ -16,7 +16,7 @@ def case(name: str, codes: Codes, block: int, lanes: int) -> Case:
     rows = pooled(codes, block)
     return Case(
         name,
-        {"tokens": tokens, "blocks": len(rows.values), "words": dim // lanes, "fraction": 0},
+        {"tokens": tokens, "blocks": len(rows.values), "groups": 1, "words": dim // lanes, "fraction": 0},
         {"scales": scale_words(codes.scales), "codes": words(codes.values, lanes, 8)},
         {"pooled_codes": words(rows.values, lanes, 8), "pooled_scales": scale_words(rows.scales)},
     )

@@ -41,7 +41,7 @@ def quantise(name: str, x: Int, fraction: int, group: int | None, lanes: int, bi
     width = group or x.shape[1]
     return Case(
         name,
-        {"rows": x.size // width, "words": width // lanes, "fraction": fraction},
+        {"rows": len(x), "groups": x.shape[1] // width, "words": width // lanes, "fraction": fraction},
         {"x": words(x, lanes, bits)},
         {"codes": words(codes.values, lanes, 8), "scales": scale_words(codes.scales)},
     )

@@ -63,7 +63,7 @@ def system(
     ``keys_values``, ``rows`` and ``result``, byte addresses of what ``golden.attention_layer`` puts there; ``fraction``
     bits of attention's output, ``groups``, its scales for a token, and ``group_words`` of `beat_bits` / 32 elements for
     each; ``capacity`` and ``hot`` of the cache; and what follows from the lists: ``jobs``, ``query_blocks`` (those with
-    jobs), with windows ``visits``, ``row_count``, ``quantise_rows``. Outputs
+    jobs), with windows ``visits``. Outputs
     ``statistics``, of the cache, and ``fault``, of the walker: a job list with a fault ends the walk, and rows of query
     blocks not reached are zeros.
 
@@ -135,12 +135,12 @@ def system(
         "operands.visits": visits,
         "load.visits": visits,
         **({"walker.visits": visits} if window > 1 else {}),
-        **{f"{unit}.blocks": "query_blocks" for unit in ("load", "operands", "accumulate")},
+        **{f"{unit}.blocks": "query_blocks" for unit in ("load", "operands", "accumulate", "normalise")},
         "kv_cache.n": visits,
-        "normalise.rows": "row_count",
         "normalise.fraction": "fraction",
         "quantise.fraction": "fraction",
-        "quantise.rows": "quantise_rows",
+        "quantise.rows": "tokens",
+        "quantise.groups": "groups",
         "quantise.words": "group_words",
         "finish.words": "group_words",
         "finish.groups": "groups",

@@ -9,13 +9,14 @@ Both kinds of column multiply with a + 128, which has no sign, and start every s
 column's b, which takes the 128 out again. ``docs/mpu.md`` has the arithmetic, its bounds and the alternatives.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import allo
 import allo.dataflow as df
 from allo.ir.types import ConstExpr, Int, Stream, UInt, int8, int32
 
-from fastprefill.golden.mpu import Size
+from fastprefill.golden.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT, Size
 from fastprefill.system.unit import Unit
 
 FIELD = 19
@@ -24,11 +25,20 @@ FIELD = 19
 PLANES = 8
 """Bit planes of b."""
 
-FEED, FINISH, CLEAR, PUT, OVER, GROUP = range(6)
-"""Bits of a turn of the array: a step of operands; the tile is finished with it; the sum too; the rows selected in the
-turn before are put; the end of a run; from GROUP up, a bit for each group of rows, to select it."""
-
 LIMITS = {"steps": (1, 2**16 - 1), "chain": (1, 2**16 - 1), "sums": (1, 2**24 - 1)}
+
+
+def leaving_turn(groups: int) -> Callable:
+    """A helper for a turn in which a group of rows is selected to leave, if any: (leaves: UInt(1), group: int32)."""
+    Turn = UInt(GROUP + groups)
+
+    def leaving_turn(leaves: UInt(1), group: int32) -> Turn:
+        turn: Turn = 0
+        with allo.meta_for(groups) as g:
+            turn[GROUP + g] = leaves == 1 and group == g
+        return turn
+
+    return leaving_turn
 
 
 def region(
@@ -41,6 +51,7 @@ def region(
     columns = dsp_columns + lut_columns
     pairs = (k_parallel + 1) // 2
     GROUPS, PAIRS = rows // drain_rows, drain_rows // 2
+    select = leaving_turn(GROUPS)
     second = k_parallel > 1  # a pair has a second element
     Word = UInt(8 * k_parallel)
     AWord = UInt(8 * k_parallel * rows)
@@ -115,31 +126,21 @@ def region(
                 for s in range(lsums[0]):
                     for part in range(lchain[0]):
                         for step in range(lsteps[0]):
-                            turn: Turn = 0
+                            # The tile before leaves while this one is computed.
+                            leaves: UInt(1) = (s > 0 or part > 0) and step < GROUPS
+                            turn: Turn = select(leaves, step)
                             turn[FEED] = 1
                             turn[PUT] = selected
-                            selected = 0
-                            if step == lsteps[0] - 1:
-                                turn[FINISH] = 1
-                                if part == lchain[0] - 1:
-                                    turn[CLEAR] = 1
-                            # The tile before leaves while this one is computed.
-                            if (s > 0 or part > 0) and step < GROUPS:
-                                selected = 1
-                                with allo.meta_for(GROUPS) as g:
-                                    if step == g:
-                                        turn[GROUP + g] = 1
+                            turn[FINISH] = step == lsteps[0] - 1
+                            turn[CLEAR] = step == lsteps[0] - 1 and part == lchain[0] - 1
                             turns.put(turn)
+                            selected = leaves
                 for extra in range(GROUPS + 2):  # the last tile
-                    last: Turn = 0
+                    last: Turn = select(1, extra)
                     last[PUT] = selected
-                    selected = 1
-                    if extra == GROUPS + 1:
-                        last[OVER] = 1
-                    with allo.meta_for(GROUPS) as g:
-                        if extra == g:
-                            last[GROUP + g] = 1
+                    last[OVER] = extra == GROUPS + 1
                     turns.put(last)
+                    selected = 1
 
         @df.kernel(mapping=[1])
         def array():
@@ -311,7 +312,8 @@ def unit(rows: int, dsp_columns: int, lut_columns: int = 0, k_parallel: int = 1,
 def array(size: Size) -> Unit:
     """The array alone, whose stream ``turns`` is an input: a word of `turn_bits` for each of its turns.
 
-    The other streams are those of ``unit``. The bits of a turn are `FEED` to `GROUP`; the one with `OVER` ends a start.
+    The other streams are those of ``unit``. The bits of a turn are those of ``golden.mpu``; the one with `OVER` ends a
+    start.
     """
     return Unit(
         name="mpu",
@@ -322,11 +324,6 @@ def array(size: Size) -> Unit:
         operators=_operators(size),
         parameters=asdict(size),
     )
-
-
-def turn_bits(size: Size) -> int:
-    """Width of a turn: its flags, and a bit for each group of rows."""
-    return GROUP + size.rows // size.drain_rows
 
 
 def _schedule_array(s, size: Size) -> None:

@@ -160,7 +160,8 @@ def system(dim: int = 64, block: int = 128, lanes: int = 8) -> System:
     Streams in: ``scales``, a 16-bit word of each token (mantissa, exponent above it), and ``codes``, words of `lanes`
     int8, token after token; the scales of a block are taken before its codes. Out: ``pooled_codes``, words like
     ``codes``, and ``pooled_scales``, a word for each block. Scalars: ``tokens``; ``blocks``, which is tokens / `block`
-    rounded up; ``words`` of a row, `dim` / `lanes`; ``fraction``, 0.
+    rounded up; ``groups``, 1; ``words`` of a row, `dim` / `lanes`;
+    ``fraction``, 0.
 
     Args:
         dim: elements of a head.
@@ -191,6 +192,7 @@ def system(dim: int = 64, block: int = 128, lanes: int = 8) -> System:
         "sums.tokens": "tokens",
         "quantise.codes": "pooled_codes",
         "quantise.rows": "blocks",
+        "quantise.groups": "groups",
         "quantise.words": "words",
         "quantise.fraction": "fraction",
         "restore.rows": "blocks",

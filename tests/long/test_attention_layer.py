@@ -73,17 +73,18 @@ def test_a_layer_of_the_checkpoint(window: int, lines: tuple[str, ...], tmp_path
 
 @pytest.mark.long
 @pytest.mark.skipif(csim.missing() is not None, reason=f"g++ NOT run: {csim.missing()}")
-@pytest.mark.parametrize("board", ["u280", "kv260"])
-def test_the_hls_project_of_the_system(board: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("board", "window"), [("u280", 1), ("kv260", 1), ("u280", 8), ("kv260", 4)])
+def test_the_hls_project_of_the_system(board: str, window: int, tmp_path: Path) -> None:
     """The C++ with m_axi ports on memories, a list with a fault among them; the layer of the checkpoint as well."""
-    size = replace(SIZE, k_parallel=2, dim=16, block=16, blocks=8, beat_bits=128)
+    whole = replace(SIZE, window=window)
+    size = replace(whole, k_parallel=2, dim=16, block=16, blocks=8, beat_bits=128)
     parameters = {**asdict(size), "dsp_columns": 4}
     api.compile_project("attention_layer", tmp_path / "small", emit="hls", parameters=parameters, board=board)
     small = api.csim(tmp_path / "small")
     assert small.ok and "7 cases from memory to memory as well" in small.found.detail
-    module = link(attention_layer.system(**asdict(SIZE), dsp_columns=4))
-    case = Played("layer", prompt(TOKENS, 0.9), SIZE.lines, 3).in_memory(SIZE)
-    memory_of = attention_layer.system(**asdict(SIZE)).memory
+    module = link(attention_layer.system(**asdict(whole), dsp_columns=4))
+    case = Played("layer", prompt(TOKENS, 0.9), whole.lines, 3).in_memory(whole)
+    memory_of = attention_layer.system(**asdict(whole)).memory
     for path, content in in_memory.files(module, memory_of, [case], boards.load(board)).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(content)

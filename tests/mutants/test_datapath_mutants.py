@@ -18,8 +18,9 @@ from fastprefill.system.system import System, link
 
 KERNELS = Path(kernels.__file__).parent
 CONTRACTS = Path(__file__).parents[1] / "contract" / "kernels"
-SFU, STATES, SOFTMAX, ATTENTION = (
-    load_module(CONTRACTS / f"{name}.py") for name in ("sfu", "attention_states", "attention_softmax", "attention")
+SFU, STATES, SOFTMAX, ATTENTION, SHARED = (
+    load_module(CONTRACTS / f"{name}.py")
+    for name in ("sfu", "attention_states", "attention_softmax", "attention", "mpu_shared")
 )
 
 OF_SFU = {
@@ -101,6 +102,17 @@ OF_OPERANDS = (
     ("to: int32 = 8 * P * j + 8 * i", "to: int32 = 8 * P * j"),
     ("for last in range(LAG * DRAINED):", "for last in range(DRAINED):"),
 )
+OF_SHARING = (
+    ("turns.put(turn)", "turns.put(0)"),
+    ("fed[WORD] = turn[FEED]", "fed[WORD] = turn[PUT]"),
+    ("given[WORD] = turn[PUT]", "given[WORD] = turn[FEED]"),
+    ("fed[LAST] = turn[OVER]", "fed[LAST] = turn[FEED]"),
+    ("given[LAST] = turn[OVER]", "given[LAST] = turn[PUT]"),
+    ("word = a_of[n].get()", "word = a_of[1 - n].get()"),
+    ("word = b_of[n].get()", "word = b_of[1 - n].get()"),
+    ("turn = turns_of[n].get()", "turn = turns_of[1 - n].get()"),
+    ("c_of[n].put(word)", "c_of[1 - n].put(word)"),
+)
 
 
 def broken(file: str, old: str, new: str, folder: Path) -> ModuleType:
@@ -162,6 +174,13 @@ def test_broken_operands_are_noticed(old: str, new: str, tmp_path: Path) -> None
     parts = {**whole.units, "operands": changed}
     built = link(System("attention", parts, engine.connections(ATTENTION.SIZE), whole.parameters))
     notices(Contract("attention", lambda: built, lambda seed: ATTENTION.cases(seed)[:1]), tmp_path)
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(("old", "new"), OF_SHARING)
+def test_broken_sharing_is_noticed(old: str, new: str, tmp_path: Path) -> None:
+    built = link(broken("mpu_shared.py", old, new, tmp_path).system(*SHARED.SIZE))
+    notices(Contract("mpu_shared", lambda: built, SHARED.cases), tmp_path)
 
 
 @pytest.mark.mutants

@@ -144,7 +144,7 @@ BROKEN_BEFORE = {
         ("a.put(pooled[key_tile * STEPS + step])", "a.put(pooled[step])"),
     ),
     "turns": (
-        ("if leaving == 1 and step < GROUPS:", "if step < GROUPS:"),
+        ("leaves: UInt(1) = leaving == 1 and step < GROUPS", "leaves: UInt(1) = step < GROUPS"),
         ("turn[CLEAR] = tile_ends", "turn[CLEAR] = 0"),
         ("what == TILE and step == STEPS - 1", "what == TILE and step == STEPS"),
         ("what == REST and step == GROUPS + 1", "what == REST and step == GROUPS"),

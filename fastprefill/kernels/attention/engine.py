@@ -23,7 +23,7 @@ def parts(size: Size, dsp_columns: int = 0, window: int = 1) -> dict[str, Unit]:
         **(dict.fromkeys(size.halves, halve.unit(**engine)) if size.halves else {}),
         "softmax": softmax.unit(**engine),
         "accumulate": accumulate.unit(**engine, window=window),
-        "normalise": normalise.unit(size.columns),
+        "normalise": normalise.unit(size.columns, size.block, size.dim_tiles),
     }
 
 

@@ -7,20 +7,17 @@ import allo.dataflow as df
 from allo.ir.types import Stream, UInt, int32, uint32, uint64
 
 from fastprefill.errors import FastprefillError
-from fastprefill.kernels.sfu.size import MOST_ROWS
+from fastprefill.kernels.sfu.size import MOST_GROUPS, MOST_ROWS
 from fastprefill.system.mover import COMMAND_BITS
 from fastprefill.system.unit import Unit
-
-MOST_GROUPS = 256
-"""Scales of a token."""
 
 ALIGNMENT = 64
 """Bytes: rows of codes start on multiples of it."""
 
 
-def region(dim: int, beat_bits: int):
+def region(beat_bits: int):
     """The dataflow region; ``unit`` says what the streams are."""
-    BEAT, ROW_BYTES, DIM = beat_bits, 4 * dim, dim
+    BEAT = beat_bits
     QUARTER, SHARE = BEAT // 4, BEAT // 16
     Beat, Command = UInt(BEAT), UInt(COMMAND_BITS)
 
@@ -41,12 +38,19 @@ def region(dim: int, beat_bits: int):
         commands: Stream[Command, 2]
         beats: Stream[Beat, 2]
 
-        @df.kernel(mapping=[1], args=[tokens, kv_heads, group, base])
-        def after(ltokens: int32[1], lkv_heads: int32[1], lgroup: int32[1], lbase: uint64[1]):
+        @df.kernel(mapping=[1], args=[tokens, kv_heads, group, groups, words, base])
+        def after(
+            ltokens: int32[1],
+            lkv_heads: int32[1],
+            lgroup: int32[1],
+            lgroups: int32[1],
+            lwords: int32[1],
+            lbase: uint64[1],
+        ):
             heads: int32 = lkv_heads[0] * lgroup[0]
             for n in range(ltokens[0] * heads):
                 done: UInt(1) = written.get()
-            token_bytes: uint32 = heads * ROW_BYTES
+            token_bytes: uint32 = lgroups[0] * lwords[0] * (BEAT // 8)
             address: uint64 = lbase[0]
             for t in range(ltokens[0]):
                 command: Command = 0
@@ -55,17 +59,12 @@ def region(dim: int, beat_bits: int):
                 row_commands.put(command)
                 address += token_bytes
 
-        @df.kernel(mapping=[1], args=[tokens, kv_heads, group, groups, words, result])
-        def pack(
-            ltokens: int32[1],
-            lkv_heads: int32[1],
-            lgroup: int32[1],
-            lgroups: int32[1],
-            lwords: int32[1],
-            lresult: uint64[1],
-        ):
+        @df.kernel(mapping=[1], args=[tokens, groups, words, result])
+        def pack(ltokens: int32[1], lgroups: int32[1], lwords: int32[1], lresult: uint64[1]):
             held: UInt(16)[MOST_GROUPS]
-            bytes_of: uint32 = lkv_heads[0] * lgroup[0] * DIM + lgroups[0] + lgroups[0]
+            words_of: uint32 = lgroups[0] * lwords[0]
+            code_beats: uint32 = (words_of + 3) >> 2
+            bytes_of: uint32 = code_beats * (BEAT // 8) + lgroups[0] + lgroups[0]
             stride: uint32 = (bytes_of + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
             address: uint64 = lresult[0]
             for t in range(ltokens[0]):
@@ -81,7 +80,8 @@ def region(dim: int, beat_bits: int):
                     for w in range(lwords[0]):
                         at: int32 = QUARTER * place
                         beat[at : at + QUARTER] = codes.get()
-                        if place == 3:
+                        # the last word is the fourth of a beat when `groups` and `words` are those of a token
+                        if place == 3 or (g == lgroups[0] - 1 and w == lwords[0] - 1):
                             beats.put(beat)
                         place += 1
                 last: Beat = 0
@@ -121,7 +121,7 @@ def unit(dim: int, beat_bits: int) -> Unit:
 
     return Unit(
         "finish",
-        region(dim, beat_bits),
+        region(beat_bits),
         inputs=("written", "codes", "scales"),
         outputs=("row_commands", "commands", "beats"),
         schedule=schedule,

@@ -14,8 +14,8 @@ LEFT, RIGHT = 13, 63
 """Most places to either side: to the left what saturates, to the right what leaves nothing of 49 bits."""
 
 
-def region(lanes: int):
-    """The dataflow region; the parameter is that of ``unit``."""
+def region(lanes: int, block: int, words: int):
+    """The dataflow region; the parameters are those of ``unit``."""
     Word, Result, Out = UInt(32 * lanes), UInt(ACTIVATION_BITS * lanes), Int(ACTIVATION_BITS)
     OUT = ACTIVATION_BITS
     Factor = UInt(17 + 7)
@@ -25,50 +25,57 @@ def region(lanes: int):
     saturate = functions.saturate(50 + LEFT, ACTIVATION_BITS)
 
     @df.region()
-    def normalise(rows: int32[1], words: int32[1], fraction: int32[1]):
+    def normalise(blocks: int32[1], fraction: int32[1]):
         head: Stream[Head, 2]
         sums: Stream[Word, 2]
         y: Stream[Result, 2]
         factors: Stream[Factor, 4]
 
-        @df.kernel(mapping=[1], args=[rows, fraction])
-        def heads(lrows: int32[1], lfraction: int32[1]):
-            for r in range(lrows[0]):
-                word: Head = head.get()
-                m: Int(16) = word[0:16]
-                n: Int(16) = word[16:32]
-                found: UInt(23) = reciprocal(word[32:64])
-                exponent: UInt(6) = found[17:23]
-                amount: Int(19) = m - n + exponent + LEAST - lfraction[0]
-                least: Int(19) = max(amount, -LEFT)
-                places: Int(7) = min(least, RIGHT)
-                factor: Factor = found[0:17]
-                factor[17:24] = places
-                factors.put(factor)
+        @df.kernel(mapping=[1], args=[blocks, fraction])
+        def heads(lblocks: int32[1], lfraction: int32[1]):
+            for b in range(lblocks[0]):
+                for r in range(block):
+                    word: Head = head.get()
+                    m: Int(16) = word[0:16]
+                    n: Int(16) = word[16:32]
+                    found: UInt(23) = reciprocal(word[32:64])
+                    exponent: UInt(6) = found[17:23]
+                    amount: Int(19) = m - n + exponent + LEAST - lfraction[0]
+                    least: Int(19) = max(amount, -LEFT)
+                    places: Int(7) = min(least, RIGHT)
+                    factor: Factor = found[0:17]
+                    factor[17:24] = places
+                    factors.put(factor)
 
-        @df.kernel(mapping=[1], args=[rows, words])
-        def scale(lrows: int32[1], lwords: int32[1]):
-            for r in range(lrows[0]):
-                factor: Factor = factors.get()
-                for w in range(lwords[0]):
-                    word: Word = sums.get()
-                    result: Result = 0
-                    mantissa: UInt(17) = factor[0:17]
-                    amount: Int(7) = factor[17:24]
-                    for j in range(lanes, unroll=True):
-                        x: Int(32) = word[32 * j : 32 * j + 32]
-                        product = x * mantissa
-                        out: Out = saturate(to_result(product, amount))
-                        result[OUT * j : OUT * j + OUT] = out
-                    y.put(result)
+        @df.kernel(mapping=[1], args=[blocks])
+        def scale(lblocks: int32[1]):
+            for b in range(lblocks[0]):
+                for r in range(block):
+                    factor: Factor = factors.get()
+                    for w in range(words):
+                        word: Word = sums.get()
+                        result: Result = 0
+                        mantissa: UInt(17) = factor[0:17]
+                        amount: Int(7) = factor[17:24]
+                        for j in range(lanes, unroll=True):
+                            x: Int(32) = word[32 * j : 32 * j + 32]
+                            product = x * mantissa
+                            out: Out = saturate(to_result(product, amount))
+                            result[OUT * j : OUT * j + OUT] = out
+                        y.put(result)
 
     return normalise
 
 
-def unit(lanes: int = 8) -> Unit:
+def unit(lanes: int = 8, block: int = 1, words: int = 1) -> Unit:
     """``golden.partial.normalise`` of a stream of states: ``head`` and ``sums`` in, as ``merge`` gives them, ``y`` out.
 
-    Words of ``y`` have `lanes` elements of 24 bits. Scalars: ``rows``; ``words`` of a row; ``fraction`` bits of ``y``.
+    Words of ``y`` have `lanes` elements of 24 bits. Scalars: ``blocks``; ``fraction`` bits of ``y``.
+
+    Args:
+        lanes: elements of a word.
+        block: rows of a block.
+        words: of a row.
 
     Raises:
         FastprefillError: a number of lanes that is not allowed.
@@ -81,11 +88,11 @@ def unit(lanes: int = 8) -> Unit:
 
     return Unit(
         "normalise",
-        region(lanes),
+        region(lanes, block, words),
         inputs=("head", "sums"),
         outputs=("y",),
         schedule=schedule,
         operators={"scale:product": "dsp"},
-        limits={"rows": (1, MOST_ROWS), "words": (1, 1 << 16), "fraction": FRACTIONS},
-        parameters={"lanes": lanes},
+        limits={"blocks": (1, MOST_ROWS), "fraction": FRACTIONS},
+        parameters={"lanes": lanes, "block": block, "words": words},
     )

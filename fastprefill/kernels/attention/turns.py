@@ -1,11 +1,11 @@
 """Turns of the matrix unit's array in an attention engine: as many tiles as its jobs have, of one length."""
 
-import allo
 import allo.dataflow as df
 from allo.ir.types import Stream, UInt, int32
 
 from fastprefill.golden.attention_size import Size
-from fastprefill.kernels.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT
+from fastprefill.golden.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT
+from fastprefill.kernels.mpu import leaving_turn
 from fastprefill.kernels.sfu.size import MOST_ROWS
 from fastprefill.system.unit import Unit
 
@@ -13,7 +13,7 @@ from fastprefill.system.unit import Unit
 def region(size: Size):
     """The dataflow region of an engine of a size; ``unit`` says what the stream is."""
     TILES, STEPS, GROUPS = 2 * size.row_tiles * size.key_tiles, size.steps, size.rows // size.drained
-    Turn = UInt(GROUP + GROUPS)
+    Turn, select = UInt(GROUP + GROUPS), leaving_turn(GROUPS)
 
     @df.region()
     def attention_turns(jobs: int32[1]):
@@ -25,29 +25,21 @@ def region(size: Size):
             for n in range(ljobs[0]):
                 for tile in range(TILES):
                     for step in range(STEPS):
-                        turn: Turn = 0
+                        # the tile before leaves while this one is computed
+                        leaves: UInt(1) = (n > 0 or tile > 0) and step < GROUPS
+                        turn: Turn = select(leaves, step)
                         turn[FEED] = 1
                         turn[PUT] = selected
-                        selected = 0
                         turn[FINISH] = step == STEPS - 1
                         turn[CLEAR] = step == STEPS - 1
-                        # the tile before leaves while this one is computed
-                        if (n > 0 or tile > 0) and step < GROUPS:
-                            selected = 1
-                            with allo.meta_for(GROUPS) as g:
-                                if step == g:
-                                    turn[GROUP + g] = 1
                         turns.put(turn)
+                        selected = leaves
             for extra in range(GROUPS + 2):  # the last tile
-                last: Turn = 0
+                last: Turn = select(1, extra)
                 last[PUT] = selected
-                selected = 1
-                if extra == GROUPS + 1:
-                    last[OVER] = 1
-                with allo.meta_for(GROUPS) as h:
-                    if extra == h:
-                        last[GROUP + h] = 1
+                last[OVER] = extra == GROUPS + 1
                 turns.put(last)
+                selected = 1
 
     return attention_turns
 

@@ -4,6 +4,8 @@ from fastprefill.errors import FastprefillError
 
 MOST_WORDS = 2**31 - 1
 MOST_ROWS = 2**24 - 1
+MOST_GROUPS = 256
+"""Scales of a row."""
 FRACTIONS = (0, 30)
 """Fraction bits of what a unit reads or writes, where they are a run-time scalar."""
 

@@ -1,19 +1,18 @@
 """Turns of the matrix unit's array, a tile at a time, as long as tiles come."""
 
-import allo
 import allo.dataflow as df
 from allo.ir.types import Stream, UInt
 
 from fastprefill.errors import FastprefillError
-from fastprefill.golden import mpu
-from fastprefill.kernels.mpu import CLEAR, FEED, FINISH, GROUP, OVER, PUT, turn_bits
+from fastprefill.golden.mpu import CLEAR, FEED, FINISH, OVER, PUT, Size, turn_bits
+from fastprefill.kernels.mpu import leaving_turn
 from fastprefill.system.unit import Unit
 
 END, TILE, REST = range(3)
 """Words of the stream ``tiles``."""
 
 
-def unit(array: mpu.Size, head_dim: int) -> Unit:
+def unit(array: Size, head_dim: int) -> Unit:
     """What the control of the matrix unit does, where nobody knows beforehand how many tiles there will be.
 
     Streams: ``tiles`` a `TILE` for every tile; a `REST` where the next one may have to wait for what the last one
@@ -30,6 +29,7 @@ def unit(array: mpu.Size, head_dim: int) -> Unit:
             "of 2 steps or more: choose a smaller k_parallel or drain_rows"
         )
     Turn, Step = UInt(turn_bits(array)), UInt(max(STEPS, GROUPS + 2).bit_length())
+    select = leaving_turn(GROUPS)
 
     @df.region()
     def sigu_turns():
@@ -51,19 +51,15 @@ def unit(array: mpu.Size, head_dim: int) -> Unit:
                 if first == 1:
                     what = tiles.get()
                 running = what != END
-                turn: Turn = 0
+                leaves: UInt(1) = leaving == 1 and step < GROUPS
+                turn: Turn = select(leaves, step)
                 turn[FEED] = what == TILE
                 turn[OVER] = what == END
                 turn[PUT] = selected
-                selected = 0
-                if leaving == 1 and step < GROUPS:
-                    selected = 1
-                    with allo.meta_for(GROUPS) as g:
-                        if step == g:
-                            turn[GROUP + g] = 1
                 turn[FINISH] = tile_ends
                 turn[CLEAR] = tile_ends
                 turns.put(turn)
+                selected = leaves
                 first = tile_ends | rest_ends
                 if first == 1:
                     leaving = tile_ends

@@ -18,6 +18,9 @@ MOST_LOADS = 32
 """Pins that one register drives, as far as they are known before mapping; the rule for the mapped netlist is 64. What
 goes into the enable of a register may come to drive its reset too."""
 
+TABLE = 64
+"""Entries of a table of constants, one bit wide, that a LUT holds."""
+
 KEEP = '#sv.attribute<"keep" = "\\"true\\"">'
 
 Loads = NDArray[np.int64]
@@ -103,6 +106,7 @@ class Netlist:
         self.maker: dict[str, int] = {}
         self.behind: dict[int, list[Loads | int]] = {}
         self.copies: dict[str, list[str]] = {}
+        self.entries: dict[str, int] = {}
         self.fresh = 0
         for line in lines:
             self.add(line)
@@ -193,8 +197,23 @@ class Netlist:
         if op.kind == "hw.output":
             return 0
         if (op.kind, way.operand) in (("comb.mux", 0), ("seq.compreg.ce", 2)):
-            return self.width[op.made[0]]
+            wide, entries = self.width[op.made[0]], self._entries(op.made[0])
+            # a LUT holds `TABLE` entries of a table of constants, however many multiplexers say so
+            return -(-wide * entries // TABLE) if 0 < entries < TABLE else wide
         return 1
+
+    def _entries(self, name: str) -> int:
+        """Constants that a value is chosen from by multiplexers alone; 0 when it is no table of constants."""
+        if name not in self.entries:
+            line = self.maker.get(name)
+            op = self.lines[line] if line is not None else None
+            self.entries[name] = 0
+            if op is not None and op.kind == "hw.constant":
+                self.entries[name] = 1
+            elif op is not None and op.kind == "comb.mux":
+                some = [self._entries(value) for value in op.used[1:]]
+                self.entries[name] = sum(some) if all(some) else 0
+        return self.entries[name]
 
     # copies
 

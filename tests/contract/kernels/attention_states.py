@@ -12,7 +12,7 @@ LANES, DIM = 4, 8
 
 
 def system() -> System:
-    return System("states", {"merge": merge.unit(LANES), "normalise": normalise.unit(LANES)})
+    return System("states", {"merge": merge.unit(LANES), "normalise": normalise.unit(LANES, words=DIM // LANES)})
 
 
 def states(rng: np.random.Generator, rows: int, spread: int = 40) -> Partial:

@@ -17,6 +17,7 @@ from fastprefill.golden.attention_layer import Size
 from fastprefill.golden.attention_layer_cases import Played, faulty, prompt
 from fastprefill.kernels import attention_layer, list_reader, walker, window_walker
 from fastprefill.kernels.attention import finish, load, rows
+from fastprefill.system.build import build_unit
 from fastprefill.system.case import Case
 from fastprefill.system.system import link
 from fastprefill.tools import tiers, verilator
@@ -245,6 +246,32 @@ def test_two_parts_of_a_block(level: str, tmp_path: Path) -> None:
         lambda seed: SMALL.cases(seed, SMALL.LARGER),
     )
     assert contract.check(made, level, seed=7, folder=tmp_path).tokens > 0
+
+
+def test_groups_that_are_not_those_of_a_token_end_all_the_same(tmp_path: Path) -> None:
+    """Three words of codes where a head has four: the last beat is not full, and all that was asked for is written."""
+    codes, scales = [[1, 2, 3], [4, 5, 6]], [7, 8]
+
+    def command(address: int, count: int) -> int:
+        return address | count << 64
+
+    scalars = {"tokens": 2, "kv_heads": 1, "group": 1, "groups": 1, "words": 3, "base": 4096, "result": 8192}
+    case = Case(
+        "three_words",
+        scalars,
+        {"written": [1, 1], "codes": [word for row in codes for word in row], "scales": scales},
+        {
+            "row_commands": [command(4096, 24), command(4096 + 24, 24)],
+            "commands": [command(8192, 8 + 2), command(8192 + 64, 8 + 2)],
+            "beats": [
+                beat
+                for row, scale in zip(codes, scales, strict=True)
+                for beat in (sum(word << 16 * n for n, word in enumerate(row)), scale)
+            ],
+        },
+    )
+    made = Contract("finish", lambda: build_unit(finish.unit(8, 64)), lambda seed: [case])
+    assert contract.check(made, "interpreter", seed=0, folder=tmp_path).tokens > 0
 
 
 SIZES = {"blocks": 8, "group": 2, "block": 16, "dim": 8, "beat_bits": 64}

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastprefill.targets.rtl.addresses import pick
 from fastprefill.targets.rtl.circt import export
 from fastprefill.targets.rtl.copies import MOST_LOADS
 from fastprefill.targets.rtl.hw import Design, Module, Part
@@ -25,6 +26,20 @@ def test_a_register_with_many_loads_is_copied_and_its_source_with_it() -> None:
     text = export(design.text())
     assert text.count('(* keep = "true" *)') >= 400 * 32 // MOST_LOADS
     assert "second_v2 <= first" in text
+
+
+def test_a_table_counts_the_luts_that_hold_it() -> None:
+    """A table of 64 words of 16 bits is a LUT for each bit: no copies. Eight of them need some."""
+
+    def registers(tables: int) -> int:
+        m = Module(Design(), "top")
+        place = m.register(m.input("place", 6), "place_now")
+        for number in range(tables):
+            word = pick(m, [m.const(entry * (number + 1), 16) for entry in range(64)], place)
+            m.instance(f"sink_{number}", Part("sink", (("word", "in", 16),)), {"word": word})
+        return sum(line.kind == "seq.compreg" for line in m.netlist().lines)
+
+    assert [registers(tables) for tables in (1, 8)] == [1, 8]
 
 
 def test_bits_of_a_word_count_apart() -> None:
