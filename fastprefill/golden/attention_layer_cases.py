@@ -117,4 +117,6 @@ def played(seed: int, size: Size, most_words: int = 1024) -> list[Played]:
         Played("holes", holes, 1, 1),
         Played("one_kv_head", one_kv_head, 1, 1),
         faulty(rng, size, of_head),
+        # more scales than a beat holds, and not a multiple of these
+        Played("scales", prompt(rng, size, 3, (3 * group, 3), 1.0, of_head), 1),
     ]  # fmt: skip

@@ -139,7 +139,16 @@ def turn_bits(size: Size) -> int:
 
 
 def turn_words(size: Size, count: int, steps: int, chain: int = 1) -> list[int]:
-    """A word for each turn of a run of `count` tiles of `steps` steps; a tile leaves while the next one is computed."""
+    """A word for each turn of a run of tiles; a tile leaves while the next one is computed.
+
+    `PUT` of the turn with `OVER` means nothing: here it is 0, the matrix unit's own control says 1.
+
+    Args:
+        size: of the array.
+        count: tiles, a multiple of `chain`.
+        steps: of a tile, ``size.steps(1)`` or more.
+        chain: tiles from one clearing of the accumulators to the next.
+    """
     groups = size.rows // size.drain_rows
     fed = []
     for tile in range(count):

@@ -81,7 +81,7 @@ def test_the_hls_project_of_the_system(board: str, window: int, tmp_path: Path) 
     parameters = {**asdict(size), "dsp_columns": 4}
     api.compile_project("attention_layer", tmp_path / "small", emit="hls", parameters=parameters, board=board)
     small = api.csim(tmp_path / "small")
-    assert small.ok and "7 cases from memory to memory as well" in small.found.detail
+    assert small.ok and "8 cases from memory to memory as well" in small.found.detail
     module = link(attention_layer.system(**asdict(whole), dsp_columns=4))
     case = Played("layer", prompt(TOKENS, 0.9), whole.lines, 3).in_memory(whole)
     memory_of = attention_layer.system(**asdict(whole)).memory

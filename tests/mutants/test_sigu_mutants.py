@@ -214,8 +214,8 @@ def broken(stage: str, old: str, new: str, folder: Path) -> ModuleType:
 def test_a_broken_stage_is_noticed(
     stage: str, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    program, given = unbroken(False)  # before the change: it is kept for all tests
     monkeypatch.setattr(sigu, stage, broken(stage, old, new, tmp_path))
-    program, given = unbroken(False)
     units = sigu.units(Size(**SMALL))
     with instead(program, [units[name] for name in UNITS.get(stage, (stage,))]):
         assert notices(program, given)
@@ -228,8 +228,8 @@ def test_a_broken_stage_is_noticed(
 def test_a_broken_stage_in_front_of_the_matrix_unit_is_noticed(
     stage: str, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mpu_sigu, stage, broken(stage, old, new, tmp_path))
     program, given = unbroken(True)
+    monkeypatch.setattr(mpu_sigu, stage, broken(stage, old, new, tmp_path))
     with instead(program, [mpu_sigu.system(**ARRAY, **TOGETHER).units[stage]]):
         assert notices(program, given)
 

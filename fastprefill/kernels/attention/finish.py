@@ -90,6 +90,7 @@ def region(beat_bits: int):
                     last[to : to + 16] = held[s]
                     if s % SHARE == SHARE - 1 or s == lgroups[0] - 1:
                         beats.put(last)
+                        last = 0
 
     return finish
 

@@ -3,12 +3,16 @@
 import allo.dataflow as df
 from allo.ir.types import Int, Stream, UInt, int32
 
+from fastprefill.errors import FastprefillError
 from fastprefill.golden.partial import CODE_FRACTION, WEIGHT_FRACTION
 from fastprefill.golden.sfu import ACTIVATION_BITS
 from fastprefill.kernels import functions
 from fastprefill.kernels.attention.state import Head
-from fastprefill.kernels.sfu.size import FRACTIONS, MOST_ROWS, check_lanes
+from fastprefill.kernels.sfu.size import FRACTIONS, MOST_ROWS, check_lanes, check_row
 from fastprefill.system.unit import Unit
+
+MOST_BLOCK = 256
+"""Rows of a block, as of the engine."""
 
 LEFT, RIGHT = 13, 63
 """Most places to either side: to the left what saturates, to the right what leaves nothing of 49 bits."""
@@ -78,9 +82,12 @@ def unit(lanes: int = 8, block: int = 1, words: int = 1) -> Unit:
         words: of a row.
 
     Raises:
-        FastprefillError: a number of lanes that is not allowed.
+        FastprefillError: a number of lanes, rows or words that is not allowed.
     """
     check_lanes("normalise", lanes)
+    check_row("normalise", words)
+    if not 1 <= block <= MOST_BLOCK:
+        raise FastprefillError(f"normalise of blocks of {block} rows; choose 1 to {MOST_BLOCK}")
 
     def schedule(s) -> None:
         s.pipeline("heads:r", initiation_interval=1)

@@ -198,9 +198,20 @@ class Netlist:
             return 0
         if (op.kind, way.operand) in (("comb.mux", 0), ("seq.compreg.ce", 2)):
             wide, entries = self.width[op.made[0]], self._entries(op.made[0])
-            # a LUT holds `TABLE` entries of a table of constants, however many multiplexers say so
-            return -(-wide * entries // TABLE) if 0 < entries < TABLE else wide
+            if entries == 0:
+                return wide
+            # a LUT holds `TABLE` entries of a table of constants, or a smaller table, with all its multiplexers
+            return -(-wide * min(entries, TABLE) // min(self._table_of(op.made[0]), TABLE))
         return 1
+
+    def _table_of(self, name: str) -> int:
+        """Constants of the whole table that a table of constants is a part of."""
+        entries = self._entries(name)
+        for line, operand in self.uses.get(name, ()):
+            op = self.lines[line]
+            if op.kind == "comb.mux" and operand > 0 and self._entries(op.made[0]):
+                return self._table_of(op.made[0])
+        return entries
 
     def _entries(self, name: str) -> int:
         """Constants that a value is chosen from by multiplexers alone; 0 when it is no table of constants."""

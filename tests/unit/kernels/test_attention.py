@@ -56,6 +56,8 @@ def test_the_engine_is_a_kernel_that_comes_with_the_package() -> None:
         (lambda: merge.unit(5), "merge with 5 lanes; choose a power of two from 1 to 64"),
         (lambda: halve.unit(**SIZE), "halve with drain_rows = 2; it gives words of one row: choose 1"),
         (lambda: normalise.unit(0), "normalise with 0 lanes; choose a power of two from 1 to 64"),
+        (lambda: normalise.unit(8, block=0), "normalise of blocks of 0 rows; choose 1 to 256"),
+        (lambda: normalise.unit(8, words=-1), "normalise with rows of -1 words; choose 1 to 65536"),
         (
             lambda: engine.system(**{**SIZE, "columns": 3}),
             "a matrix unit with 0 DSP and 3 LUT columns; choose 4 to 64 in all, none negative",

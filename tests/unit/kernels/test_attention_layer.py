@@ -138,10 +138,12 @@ BROKEN = [
     (rows, "state(r, first_head + h,", "state(r, h,"),
     (rows, "while coming != window:", "while coming < window:"),
     (rows, "wide[BEAT * p : BEAT * p + BEAT]", "wide[0:BEAT]"),
-    (finish, "if place == 3:", "if place == 2:"),
+    (finish, "if place == 3 or", "if place == 2 or"),
+    (finish, "                        last = 0\n", ""),
+    (finish, "code_beats * (BEAT // 8) + lgroups[0]", "code_beats * (BEAT // 8)"),
     (finish, "last[to : to + 16] = held[s]", "last[to : to + 16] = held[0]"),
     (finish, "(bytes_of + (ALIGNMENT - 1))", "bytes_of"),
-    (finish, "command[64:96] = token_bytes", "command[64:96] = ROW_BYTES"),
+    (finish, "command[64:96] = token_bytes", "command[64:96] = token_bytes + 4"),
     (finish, "address += token_bytes", "address += 0"),
 ]  # fmt: skip
 BROKEN_IN_WINDOWS = [

@@ -29,17 +29,18 @@ def test_a_register_with_many_loads_is_copied_and_its_source_with_it() -> None:
 
 
 def test_a_table_counts_the_luts_that_hold_it() -> None:
-    """A table of 64 words of 16 bits is a LUT for each bit: no copies. Eight of them need some."""
+    """A table of 64 words of 16 bits, or of fewer, is a LUT for each bit: no copies. Eight of them need some."""
 
-    def registers(tables: int) -> int:
+    def registers(tables: int, entries: int = 64) -> int:
         m = Module(Design(), "top")
         place = m.register(m.input("place", 6), "place_now")
         for number in range(tables):
-            word = pick(m, [m.const(entry * (number + 1), 16) for entry in range(64)], place)
+            word = pick(m, [m.const(entry * (number + 1), 16) for entry in range(entries)], place)
             m.instance(f"sink_{number}", Part("sink", (("word", "in", 16),)), {"word": word})
         return sum(line.kind == "seq.compreg" for line in m.netlist().lines)
 
     assert [registers(tables) for tables in (1, 8)] == [1, 8]
+    assert [registers(tables, 8) for tables in (1, 2, 10)] == [1, 1, 5]
 
 
 def test_bits_of_a_word_count_apart() -> None:
