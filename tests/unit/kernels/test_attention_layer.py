@@ -202,7 +202,7 @@ def test_a_broken_part_is_noticed(
 
     def cases(seed: int) -> list[Case]:
         made: list[Case] = SMALL.cases(seed, size)
-        return [case for case in made if case.name in ("kv_heads", "one_kv_head", "faulty")]
+        return [case for case in made if case.name in ("scales", "kv_heads", "one_kv_head", "faulty")]
 
     with pytest.raises((FastprefillError, AssertionError), match="level interpreter"):
         contract.check(Contract("attention_layer", lambda: built, cases), "interpreter", seed=4, folder=tmp_path)
