@@ -107,6 +107,8 @@ def attach(
 
 def _check_others(region: FuncOp, others: Mapping[str, Sequence[str]]) -> None:
     """Whether scalars can be compared with those that they are to be at most."""
+    if not others:
+        return
     ranges, where = scalar_ranges(region), region.sym_name.data
     for name, other in ((name, other) for name, names in others.items() for other in names):
         for one in (name, other):

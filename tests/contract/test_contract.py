@@ -138,6 +138,7 @@ ONLY_LONG = {
     "sfu": {"csim", "structure"},
     "attention": {"csim", "rtl", "structure"},  # in RTL inside a layer: tests/unit/kernels
     "attention_rows": {"interpreter", "csim", "rtl"},
+    "attention_shared": {"csim", "rtl", "four_state", "structure"},
     "attention_states": {"csim", "structure"},
     "attention_window": {"csim", "rtl", "four_state", "structure"},
     "attention_window_2": {"interpreter", "csim", "rtl"},

@@ -1,4 +1,5 @@
-"""Small wrong changes to the stages of index generation, which their cases must notice in the interpreter."""
+"""Small wrong changes to the stages of index generation, which cases must notice: short ones in the interpreter, or
+else long ones in C++."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from types import ModuleType
 import pytest
 from xdsl.dialects.memref import GlobalOp
 
+from fastprefill.checks import contract
+from fastprefill.checks.contract import Contract
 from fastprefill.errors import FastprefillError
 from fastprefill.frontend import load_module
 from fastprefill.golden import mpu_sigu as golden
@@ -25,6 +28,15 @@ from fastprefill.targets.interpreter.program import Program
 
 STAGES = Path(sigu_stages.__file__).parent
 SMALL = {"rows": 4, "lanes": 2, "tile_keys": 4, "block": 16, "group": 2, "longest": 256}
+LONG = {**SMALL, "longest": 2048}
+PROMPTS = (
+    cases.Prompt("long", 1500),
+    cases.Prompt("long_aware", 1500, settings={"tau": 1.0, "gamma": 0.95}),
+    cases.Prompt(
+        "long_budget", 1203, settings={"tau": 0.3, "gamma": 0.95, "min_budget": 48, "max_budget": 320}
+    ),
+    cases.Prompt("long_half", 2000, settings={"gamma": 0.5, "tau": 0.4}),
+)
 ARRAY = {"rows": 4, "dsp_columns": 2, "lut_columns": 2, "k_parallel": 4, "drain_rows": 2}
 TOGETHER = {"head_dim": 16, "block": 16, "group": 2, "longest": 256, "resident": 3}
 QUICK = ("two_blocks", "three_blocks", "least_after_two_blocks", "at_most", "equal_keys", "ragged_aware")
@@ -201,6 +213,30 @@ def notices(program: Program, given: list[Case]) -> bool:
         return True
 
 
+@cache
+def long_prompts() -> list[Case]:
+    """Prompts of some hundred blocks, whose lists of jobs depend on what does not change those of a few."""
+    return [cases.make(prompt, Size(**LONG), 3, 64) for prompt in PROMPTS]
+
+
+def long_prompts_notice(folder: Path) -> bool:
+    """Whether the system as it is now differs in C++ on long prompts."""
+    if lacking := contract.missing("csim"):
+        pytest.skip(f"csim NOT run: {lacking}")
+    built = link(sigu.system(**LONG))
+    try:
+        contract.check(
+            Contract("sigu", lambda: built, lambda seed: long_prompts(), "u280"),
+            "csim",
+            seed=3,
+            folder=folder,
+        )
+    except (FastprefillError, AssertionError) as differs:
+        assert "level csim" in str(differs)
+        return True
+    return False
+
+
 def broken(stage: str, old: str, new: str, folder: Path) -> ModuleType:
     """The module of a stage with a change."""
     text = (STAGES / f"{stage}.py").read_text()
@@ -210,7 +246,9 @@ def broken(stage: str, old: str, new: str, folder: Path) -> ModuleType:
 
 
 @pytest.mark.mutants
-@pytest.mark.parametrize(("stage", "old", "new"), [(stage, *pair) for stage, pairs in BROKEN.items() for pair in pairs])
+@pytest.mark.parametrize(
+    ("stage", "old", "new"), [(stage, *pair) for stage, pairs in BROKEN.items() for pair in pairs]
+)
 def test_a_broken_stage_is_noticed(
     stage: str, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +256,9 @@ def test_a_broken_stage_is_noticed(
     monkeypatch.setattr(sigu, stage, broken(stage, old, new, tmp_path))
     units = sigu.units(Size(**SMALL))
     with instead(program, [units[name] for name in UNITS.get(stage, (stage,))]):
-        assert notices(program, given)
+        if notices(program, given):
+            return
+    assert long_prompts_notice(tmp_path)
 
 
 @pytest.mark.mutants
@@ -238,3 +278,8 @@ def test_a_broken_stage_in_front_of_the_matrix_unit_is_noticed(
 @pytest.mark.parametrize("together", [False, True])
 def test_the_stages_as_they_are_pass(together: bool) -> None:
     assert not notices(*unbroken(together))
+
+
+@pytest.mark.mutants
+def test_the_stages_as_they_are_pass_on_long_prompts(tmp_path: Path) -> None:
+    assert not long_prompts_notice(tmp_path)

@@ -52,8 +52,8 @@ def test_the_documentation_says_what_each_pass_does() -> None:
 
 
 LARGE = {
-    "attention", "attention_layer", "attention_layer_windows", "attention_softmax", "attention_window",
-    "requant", "sfu", "walker", "window_walker",
+    "attention", "attention_layer", "attention_layer_windows", "attention_shared", "attention_softmax",
+    "attention_window", "requant", "sfu", "walker", "window_walker",
 }  # fmt: skip
 """Units whose text after every pass takes a minute to read; their parts are in smaller ones."""
 

@@ -45,6 +45,7 @@ TOO_FAST = {
     "attention": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
     "attention_layer": r"kernels/list_reader\.py:\d+: whether this reads its stream depends on a value",
     "attention_layer_windows": r"kernels/list_reader\.py:\d+: whether this reads its stream depends on a value",
+    "attention_shared": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
     "attention_window": r"attention/accumulate\.py:\d+: whether this reads its stream depends on a value",
     "condition_from_memory": r"condition_from_memory\.py:\d+: whether this reads its stream depends on a value",
     "sfu": r"sfu/rope\.py:\d+: whether this reads its stream depends on a value",
@@ -57,8 +58,8 @@ TOO_FAST = {
 NOT_AT_250 = {"attention_layer", "attention_layer_windows", "walker", "window_walker", "condition_from_memory"}
 """Of those in `TOO_FAST`, the units that the KV260 refuses at 250 MHz already; its own clock is 200."""
 LARGE = {
-    "attention", "attention_layer", "attention_layer_windows", "attention_softmax", "attention_window",
-    "requant", "sfu", "window_walker"
+    "attention", "attention_layer", "attention_layer_windows", "attention_shared", "attention_softmax",
+    "attention_window", "requant", "sfu", "window_walker"
 }  # fmt: skip
 """Units that take minutes here; their parts are in smaller ones."""
 
