@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 from xdsl.dialects.memref import GlobalOp
 
 from fastprefill.checks import contract
@@ -275,7 +274,7 @@ def broken(stage: str, old: str, new: str, folder: Path) -> ModuleType:
     return load_module(folder / "broken.py")
 
 
-def mutant(stage: str, old: str, new: str) -> ParameterSet:
+def mutant(stage: str, old: str, new: str) -> object:
     unnoticed = pytest.mark.xfail(raises=AssertionError, strict=True, reason="no list of jobs hangs on it")
     return pytest.param(stage, old, new, marks=unnoticed if old in UNNOTICED.get(stage, ()) else ())
 
