@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from fastprefill.errors import FastprefillError
 from fastprefill.golden.mpu import Size as MatrixSize
 
+MOST_BLOCK = 256
+"""Tokens of a block, so that sums of its values have 16 bits."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -42,10 +45,10 @@ class Size:
                 f"heads of {self.dim} on a matrix unit of {self.columns} columns and {self.k_parallel} products a "
                 "cycle; columns must be a multiple of k_parallel, and dim one of columns, at most 256"
             )
-        if self.block % self.dim or self.block < self.rows or self.block > 256:
+        if self.block % self.dim or self.block < self.rows or self.block > MOST_BLOCK:
             raise FastprefillError(
                 f"blocks of {self.block} tokens with heads of {self.dim} and {self.rows} rows; the block must be a "
-                "multiple of both, at most 256, as sums of a block's values have 16 bits"
+                f"multiple of both, at most {MOST_BLOCK}, as sums of a block's values have 16 bits"
             )
         if self.steps < self.rows // self.drained:
             raise FastprefillError(

@@ -141,8 +141,6 @@ def turn_bits(size: Size) -> int:
 def turn_words(size: Size, count: int, steps: int, chain: int = 1) -> list[int]:
     """A word for each turn of a run of tiles; a tile leaves while the next one is computed.
 
-    `PUT` of the turn with `OVER` means nothing: here it is 0, the matrix unit's own control says 1.
-
     Args:
         size: of the array.
         count: tiles, a multiple of `chain`.
@@ -159,7 +157,7 @@ def turn_words(size: Size, count: int, steps: int, chain: int = 1) -> list[int]:
         for group in range(groups):
             turns[tile * steps + group] |= 1 << GROUP + group
             turns[tile * steps + group + 1] |= 1 << PUT
-    turns[-1] |= 1 << OVER
+    turns[-1] |= 1 << PUT | 1 << OVER  # `PUT` means nothing there
     return turns
 
 

@@ -18,9 +18,9 @@ from fastprefill.system.system import System, link
 
 KERNELS = Path(kernels.__file__).parent
 CONTRACTS = Path(__file__).parents[1] / "contract" / "kernels"
-SFU, STATES, SOFTMAX, ATTENTION, SHARED = (
+SFU, STATES, SOFTMAX, ATTENTION, SHARED, TURNS = (
     load_module(CONTRACTS / f"{name}.py")
-    for name in ("sfu", "attention_states", "attention_softmax", "attention", "mpu_shared")
+    for name in ("sfu", "attention_states", "attention_softmax", "attention", "mpu_shared", "attention_turns")
 )
 
 OF_SFU = {
@@ -102,6 +102,13 @@ OF_OPERANDS = (
     ("to: int32 = 8 * P * j + 8 * i", "to: int32 = 8 * P * j"),
     ("for last in range(LAG * DRAINED):", "for last in range(DRAINED):"),
 )
+OF_TURNS = (
+    ("(n > 0 or tile > 0) and step < GROUPS", "step < GROUPS"),
+    ("turn[CLEAR] = step == STEPS - 1", "turn[CLEAR] = 0"),
+    ("turn[PUT] = selected", "turn[PUT] = leaves"),
+    ("range(GROUPS + 2)", "range(GROUPS + 1)"),
+    ("select(1, extra)", "select(0, extra)"),
+)
 OF_SHARING = (
     ("turns.put(turn)", "turns.put(0)"),
     ("fed[WORD] = turn[FEED]", "fed[WORD] = turn[PUT]"),
@@ -174,6 +181,13 @@ def test_broken_operands_are_noticed(old: str, new: str, tmp_path: Path) -> None
     parts = {**whole.units, "operands": changed}
     built = link(System("attention", parts, engine.connections(ATTENTION.SIZE), whole.parameters))
     notices(Contract("attention", lambda: built, lambda seed: ATTENTION.cases(seed)[:1]), tmp_path)
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(("old", "new"), OF_TURNS)
+def test_broken_turns_are_noticed(old: str, new: str, tmp_path: Path) -> None:
+    built = build_unit(broken("attention/turns.py", old, new, tmp_path).unit(**TURNS.unit().parameters))
+    notices(Contract("turns", lambda: built, TURNS.cases), tmp_path)
 
 
 @pytest.mark.mutants

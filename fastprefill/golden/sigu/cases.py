@@ -63,7 +63,7 @@ def prompts(size: Size) -> list[Prompt]:
         Prompt(
             "at_most",
             6 * block,
-            settings={"min_budget": block, "max_budget": 2 * block, "gamma": 0.95, "tau": 0.0},
+            settings={"min_budget": block, "max_budget": 2 * block, "gamma": 0.95, "tau": 0.0, "compat": False},
         ),
         Prompt("short_by_budget", 6 * block, settings={"min_budget": 6 * block}),
     ]

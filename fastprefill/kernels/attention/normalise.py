@@ -4,15 +4,13 @@ import allo.dataflow as df
 from allo.ir.types import Int, Stream, UInt, int32
 
 from fastprefill.errors import FastprefillError
+from fastprefill.golden.attention_size import MOST_BLOCK
 from fastprefill.golden.partial import CODE_FRACTION, WEIGHT_FRACTION
 from fastprefill.golden.sfu import ACTIVATION_BITS
 from fastprefill.kernels import functions
 from fastprefill.kernels.attention.state import Head
 from fastprefill.kernels.sfu.size import FRACTIONS, MOST_ROWS, check_lanes, check_row
 from fastprefill.system.unit import Unit
-
-MOST_BLOCK = 256
-"""Rows of a block, as of the engine."""
 
 LEFT, RIGHT = 13, 63
 """Most places to either side: to the left what saturates, to the right what leaves nothing of 49 bits."""
